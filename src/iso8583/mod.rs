@@ -1,0 +1,1 @@
+//! ISO 8583: bytes to message and back, under a spec.
