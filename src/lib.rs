@@ -5,7 +5,8 @@
 //!
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
-//!
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! - [`payment`]: what a payment is, without any wire.
 
 pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod payment;
