@@ -6,7 +6,15 @@
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //! - [`payment`]: what a payment is, without any wire.
+//!
+//! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
+//! - [`transaction`]: one payment's life, as records and their fold.
+//! - [`switch`]: everything in motion as one value, events in, effects out.
 
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod payment;
+#[cfg(feature = "switch")]
+pub mod switch;
+#[cfg(feature = "switch")]
+pub mod transaction;

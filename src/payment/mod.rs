@@ -18,7 +18,7 @@ pub use acceptor::Acceptor;
 pub use amount::{Amount, AmountError, Currency};
 pub use card::{Brand, Card, CardError, Cvc, Pan};
 pub use expiry::Expiry;
-pub use identity::{CardId, MerchantId, PaymentId};
+pub use identity::{CardId, MerchantId, Name, PaymentId};
 pub use operation::OperationKind;
 pub use reference::{ApprovalCode, ReferenceError, Rrn, Stan};
 pub use result_code::{Decline, DeclineKind, ResultClass, ResultCode};
