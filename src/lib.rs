@@ -8,13 +8,22 @@
 //! - [`payment`]: what a payment is, without any wire.
 //!
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
+//! - [`translation`]: payment values to ISO 8583 messages and back, by a dialect's mapping.
+//! - [`link`]: one connection to a bank, its session and network management.
+//! - [`host`]: one bank, its pending requests, numbers and owed messages.
 //! - [`transaction`]: one payment's life, as records and their fold.
 //! - [`switch`]: everything in motion as one value, events in, effects out.
 
+#[cfg(feature = "switch")]
+pub mod host;
 pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod link;
 #[cfg(feature = "switch")]
 pub mod payment;
 #[cfg(feature = "switch")]
 pub mod switch;
 #[cfg(feature = "switch")]
 pub mod transaction;
+#[cfg(feature = "switch")]
+pub mod translation;

@@ -76,7 +76,7 @@ impl Numbers {
     /// A trace number that is not in use, and the transmission time that goes with it. It is in use until
     /// [`Numbers::release`].
     pub fn stan(&mut self, now: Wall) -> Result<(Stan, Wall), OutOfNumbers> {
-        let time = now.max(self.last_time);
+        let time = self.time(now);
         if time.second() != self.second {
             (self.second, self.first_of_second) = (time.second(), self.next_stan);
         }
@@ -89,11 +89,16 @@ impl Numbers {
             self.next_stan += 1;
             if !self.in_use.contains_key(&stan) {
                 self.hold(stan);
-                self.last_time = time;
                 return Ok((stan, time));
             }
         }
         Err(OutOfNumbers)
+    }
+
+    /// A transmission time for a message that bears an earlier number: like all of them, it does not go back.
+    pub fn time(&mut self, now: Wall) -> Wall {
+        self.last_time = now.max(self.last_time);
+        self.last_time
     }
 
     /// A retrieval reference.

@@ -105,6 +105,20 @@ impl<S: Copy + Ord> Outbox<S> {
         self.due.insert((at, subject));
     }
 
+    /// It is settled, and that is about to be recorded: nothing of it is sent meanwhile.
+    pub fn hold(&mut self, subject: S) {
+        let Some(entry) = self.entries.get_mut(&subject) else { return };
+        if let Some(due) = entry.due.take() {
+            self.due.remove(&(due, subject));
+            self.in_flight += 1;
+        }
+    }
+
+    /// Whether it is in.
+    pub fn contains(&self, subject: S) -> bool {
+        self.entries.contains_key(&subject)
+    }
+
     /// It is settled: out with it.
     pub fn remove(&mut self, subject: S) {
         let Some(entry) = self.entries.remove(&subject) else { return };

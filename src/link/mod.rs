@@ -8,4 +8,4 @@ mod settings;
 
 pub use network::{Function, Network};
 pub use session::{Session, SessionState, Step};
-pub use settings::{SessionSettings, SettingsError};
+pub use settings::{NetworkSettings, SessionSettings};

@@ -1,5 +1,6 @@
 //! The `[session]` section of a dialect file: what identifies a reply, and how a session is kept.
 
+use crate::iso8583::SpecError;
 use crate::iso8583::dialects::Layer;
 use serde::Deserialize;
 use std::time::Duration;
@@ -47,18 +48,6 @@ pub struct NetworkSettings {
     pub echo: String,
 }
 
-/// What is wrong in a `[session]`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}:{line}: session: {problem}")]
-pub struct SettingsError {
-    /// File, or name of a built-in dialect.
-    pub origin: String,
-    /// Line, from 1; 0 where something is missing altogether.
-    pub line: usize,
-    /// What was found or expected.
-    pub problem: String,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct File {
@@ -80,18 +69,23 @@ struct Section {
 
 impl SessionSettings {
     /// Reads the `[session]` of each layer, base first; what a later layer says replaces what an earlier one said.
-    pub fn read(layers: &[Layer]) -> Result<SessionSettings, SettingsError> {
+    pub fn read(layers: &[Layer]) -> Result<SessionSettings, SpecError> {
         let mut merged = Section::default();
         for layer in layers {
             let file: File = toml::from_str(&layer.text).map_err(|error| {
                 let at = error.span().map_or(0, |span| span.start);
                 let line = layer.text.get(..at).map_or(0, |before| before.matches('\n').count() + 1);
-                SettingsError { origin: layer.origin.to_string(), line, problem: error.message().to_owned() }
+                SpecError {
+                    origin: layer.origin.to_string(),
+                    line,
+                    key: "session".to_owned(),
+                    expected: error.message().to_owned(),
+                }
             })?;
             merged = file.session.over(merged);
         }
         let origin = layers.last().map_or(String::new(), |layer| layer.origin.to_string());
-        merged.finish().map_err(|problem| SettingsError { origin, line: 0, problem })
+        merged.finish().map_err(|expected| SpecError { origin, line: 0, key: "session".to_owned(), expected })
     }
 }
 
@@ -111,15 +105,16 @@ impl Section {
     fn finish(self) -> Result<SessionSettings, String> {
         let match_on = self.match_on.unwrap_or_else(|| vec![7]);
         if match_on.is_empty() {
-            return Err("match needs at least one element: a trace number alone identifies no reply".to_owned());
+            return Err("at least one element in match: a trace number alone identifies no reply".to_owned());
         }
-        let network = self.network.ok_or("the table session.network is missing")?;
-        if network.mti.len() != 4 || network.mti.as_bytes().get(1) != Some(&b'8') || network.mti.parse::<u16>().is_err() {
-            return Err("network.mti must be four digits of class 8, such as 0800".to_owned());
+        let network = self.network.ok_or("a table session.network")?;
+        if network.mti.len() != 4 || network.mti.as_bytes().get(1) != Some(&b'8') || network.mti.parse::<u16>().is_err()
+        {
+            return Err("four digits of class 8 in network.mti, such as 0800".to_owned());
         }
         let (min, max) = (self.reconnect_min_ms.unwrap_or(500), self.reconnect_max_ms.unwrap_or(30_000));
         if min == 0 || max < min {
-            return Err("reconnect_min_ms must be above zero and not above reconnect_max_ms".to_owned());
+            return Err("reconnect_min_ms above zero and not above reconnect_max_ms".to_owned());
         }
         Ok(SessionSettings {
             match_on,

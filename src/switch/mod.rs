@@ -22,10 +22,10 @@ pub use settings::{HostSettings, OnUnknown, Repeat, ReversalStan, Settings};
 
 use crate::host::Reservation;
 use crate::payment::{Monotonic, Now, PaymentId, Wall};
-use crate::transaction::{IdempotencyKey, Payment};
+use crate::transaction::Payment;
 use bank::Bank;
 use motion::{Motion, Open, Then};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Everything in motion.
 #[derive(Debug)]
@@ -37,9 +37,11 @@ pub struct Switch {
     replays: BTreeMap<PaymentId, Vec<Submission>>,
     /// Replies that came late for payments at rest, until these are loaded.
     late: BTreeMap<PaymentId, Vec<replies::LateReply>>,
+    /// Obligations that an earlier run may have sent: they go out as repeats.
+    resumed: BTreeSet<(PaymentId, u16)>,
     appends: BTreeMap<Ticket, recording::Appending>,
     /// Appends that the store refused, by the moment they are tried again.
-    retries: std::collections::BTreeSet<(Monotonic, PaymentId)>,
+    retries: BTreeSet<(Monotonic, PaymentId)>,
     /// Payments whose next step is due within this event.
     ready: VecDeque<PaymentId>,
     random: fastrand::Rng,
@@ -98,8 +100,9 @@ impl Switch {
             motions: BTreeMap::new(),
             replays: BTreeMap::new(),
             late: BTreeMap::new(),
+            resumed: BTreeSet::new(),
             appends: BTreeMap::new(),
-            retries: std::collections::BTreeSet::new(),
+            retries: BTreeSet::new(),
             ready: VecDeque::new(),
             random: fastrand::Rng::with_seed(seed),
             now: Now::default(),

@@ -30,7 +30,8 @@ impl Switch {
         let open: Vec<u16> = payment.open_obligations().map(|owed| owed.number).collect();
         let owed = |number: &u16| payment.obligations.iter().find(|owed| owed.obligation.number == *number);
         let begun: Vec<_> = begun.into_iter().filter(|(_, number)| open.contains(number)).collect();
-        let begun = begun.into_iter().filter_map(|(at, number)| Some((at, owed(&number)?.obligation.clone()))).collect();
+        let begun =
+            begun.into_iter().filter_map(|(at, number)| Some((at, owed(&number)?.obligation.clone()))).collect();
         let ended: Vec<_> = ended.iter().filter_map(|number| Some(owed(number)?.obligation.clone())).collect();
         self.count_owed(id, begun, &ended);
     }
@@ -43,6 +44,7 @@ impl Switch {
         }
         for obligation in ended {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
+            self.resumed.remove(&(id, obligation.number));
             let bank = &mut self.banks[place];
             bank.outbox.remove((id, obligation.number));
             let before = bank.owed.len();
@@ -59,10 +61,10 @@ impl Switch {
         let Some(first) = payment.open_obligations().next() else { return };
         let (number, host) = (first.number, first.message.host.clone());
         let Some(place) = self.bank_named(&host) else { return };
-        let (now, resuming) = (self.now.monotonic, self.phase == Phase::Resuming || self.resumed.contains(&id));
+        let (now, sent_before) = (self.now.monotonic, self.resumed.contains(&(id, number)));
         let bank = &mut self.banks[place];
         if !bank.outbox.contains((id, number)) {
-            bank.outbox.put((id, number), now, resuming);
+            bank.outbox.put((id, number), now, sent_before);
         }
     }
 

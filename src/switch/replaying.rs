@@ -13,6 +13,7 @@ impl Switch {
         };
         let id = payment.id;
         let unsettled = payment.unsettled().cloned();
+        self.resumed.extend(payment.open_obligations().map(|owed| (id, owed.number)));
         let motion = self.motions.entry(id).or_default();
         motion.card = stored.card;
         motion.payment = Some(payment);
@@ -59,7 +60,8 @@ impl Switch {
     pub(super) fn loaded(&mut self, id: PaymentId, found: Result<Option<Box<Stored>>, ()>) {
         let records = found.as_ref().map(|stored| stored.as_ref().map_or(&[][..], |stored| &stored.records));
         for submission in self.replays.remove(&id).unwrap_or_default() {
-            let answer = records.map_or(Answer::Refused(Refusal::StoreUnavailable), |records| repeat(&submission, records));
+            let answer =
+                records.map_or(Answer::Refused(Refusal::StoreUnavailable), |records| repeat(&submission, records));
             self.answer(submission.waiter, answer);
         }
         if self.motions.get(&id).is_some_and(|motion| motion.loading) {

@@ -51,7 +51,8 @@ impl Switch {
         let translation = &self.banks[place].settings.translation;
         let frame = translation.encode(kind, &operation.message, &payment.origin.acceptor, &card, false);
         let message = operation.message.clone();
-        let handed = frame.map_err(|_| NotHandedOver::Unfit).and_then(|frame| self.hand_over(place, subject, &message, frame));
+        let handed =
+            frame.map_err(|_| NotHandedOver::Unfit).and_then(|frame| self.hand_over(place, subject, &message, frame));
         if handed.is_err() {
             self.settle(id, Verdict::plain(ResultCode::NotSent));
         }
@@ -137,12 +138,7 @@ impl Switch {
         self.append(id, vec![Body::Settled(outcome)], Then::Tell);
     }
 
-    fn reversals_of(
-        &mut self,
-        number: u16,
-        operation: &Operation,
-        reason: Option<ReversalReason>,
-    ) -> Vec<Obligation> {
+    fn reversals_of(&mut self, number: u16, operation: &Operation, reason: Option<ReversalReason>) -> Vec<Obligation> {
         let place = self.bank_named(&operation.message.host);
         match (reason, place) {
             (Some(ReversalReason::PartialRefused), Some(place)) => {

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::payment::{Amount, BusinessDate, Card, MessageValues, OperationKind, ReversalReason};
-use crate::transaction::{
-    Body, CardSummary, Delivery, Discharge, Illegal, Obligation, ObligationKind, Origin, Plan, Requested,
-};
+use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Plan, Requested};
 use crate::translation::MessageKind;
 
 /// An operation that is legal and about to be recorded.
@@ -171,8 +169,7 @@ impl Switch {
         let mut message = self.new_message(place, MessageKind::Capture, plan.amount, entry, Some(&original.message))?;
         message.rrn = original.message.rrn;
         message.approval_code = original.approval_code;
-        let obligation =
-            Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
+        let obligation = Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
         Ok(Planned {
             is_final,
             delivery: Delivery::Advice,
@@ -199,9 +196,10 @@ impl Switch {
         let payment = payment.clone();
         let cancelled = self.unsent_advices(place, &payment, &plan);
         let is_cancelled = |operation: &u16| {
-            payment.obligations.iter().any(|owed| {
-                owed.obligation.operation == *operation && cancelled.contains(&owed.obligation.number)
-            })
+            payment
+                .obligations
+                .iter()
+                .any(|owed| owed.obligation.operation == *operation && cancelled.contains(&owed.obligation.number))
         };
         let mut obligations = Vec::new();
         for operation in plan.takes_back.iter().filter(|operation| !is_cancelled(operation)) {
@@ -351,12 +349,6 @@ impl Submission {
     fn without_card(self) -> Submission {
         let command = Command::Void { payment: self.command.payment() };
         Submission { command, ..self }
-    }
-}
-
-impl From<Illegal> for Result<Planned, Refusal> {
-    fn from(illegal: Illegal) -> Self {
-        Err(Refusal::Illegal(illegal))
     }
 }
 

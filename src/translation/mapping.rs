@@ -1,6 +1,7 @@
 //! The `[mapping]` section of a dialect file.
 
 use super::template::Template;
+use crate::iso8583::SpecError;
 use crate::iso8583::dialects::Layer;
 use crate::payment::{PosEntry, ResultCode, ReversalReason};
 use serde::Deserialize;
@@ -40,6 +41,7 @@ pub struct Mapping {
     results: BTreeMap<String, ResultCode>,
     retry: BTreeSet<String>,
     original_unknown: BTreeSet<String>,
+    duplicate: BTreeSet<String>,
     /// Where a reply carries what.
     pub(super) reply: ReplyElements,
 }
@@ -64,20 +66,6 @@ pub(super) struct ReplyElements {
     pub pan: u8,
     pub currency: u8,
     pub terminal: u8,
-}
-
-/// What is wrong in a `[mapping]`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}:{line}: {key}: expected {expected}")]
-pub struct MappingError {
-    /// File, or name of a built-in dialect.
-    pub origin: String,
-    /// Line, from 1; 0 where something is missing altogether.
-    pub line: usize,
-    /// Dotted key.
-    pub key: String,
-    /// What should stand there.
-    pub expected: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -118,11 +106,22 @@ struct RawEntry {
 struct RawAcknowledgements {
     retry: Option<BTreeSet<String>>,
     original_unknown: Option<BTreeSet<String>>,
+    duplicate: Option<BTreeSet<String>>,
+}
+
+impl RawAcknowledgements {
+    fn over(self, base: RawAcknowledgements) -> RawAcknowledgements {
+        RawAcknowledgements {
+            retry: self.retry.or(base.retry),
+            original_unknown: self.original_unknown.or(base.original_unknown),
+            duplicate: self.duplicate.or(base.duplicate),
+        }
+    }
 }
 
 impl Mapping {
     /// Reads the `[mapping]` of each layer, base first; later layers replace single entries of earlier ones.
-    pub fn read(layers: &[Layer]) -> Result<Mapping, Vec<MappingError>> {
+    pub fn read(layers: &[Layer]) -> Result<Mapping, Vec<SpecError>> {
         let mut reading = Reading::default();
         for layer in layers {
             reading.layer(layer);
@@ -166,6 +165,11 @@ impl Mapping {
     pub fn is_original_unknown(&self, response_code: &str) -> bool {
         self.original_unknown.contains(response_code)
     }
+
+    /// Whether this code says that the bank has the message already.
+    pub fn is_duplicate(&self, response_code: &str) -> bool {
+        self.duplicate.contains(response_code)
+    }
 }
 
 const ENTRIES: &[(&str, PosEntry)] = &[("ecommerce", PosEntry::Ecommerce), ("mail_order", PosEntry::MailOrder)];
@@ -194,7 +198,7 @@ struct Reading {
     results: BTreeMap<String, ResultCode>,
     acknowledgements: RawAcknowledgements,
     reply: Option<ReplyElements>,
-    errors: Vec<MappingError>,
+    errors: Vec<SpecError>,
 }
 
 impl Reading {
@@ -211,9 +215,7 @@ impl Reading {
         section.entry.iter().for_each(|(name, raw)| self.entry(layer, name, raw));
         section.reasons.iter().for_each(|(name, code)| self.reason(layer, name, code));
         section.results.iter().for_each(|(code, name)| self.result(layer, code, name));
-        self.acknowledgements.retry = section.acknowledgements.retry.or(self.acknowledgements.retry.take());
-        let unknown = section.acknowledgements.original_unknown;
-        self.acknowledgements.original_unknown = unknown.or(self.acknowledgements.original_unknown.take());
+        self.acknowledgements = section.acknowledgements.over(std::mem::take(&mut self.acknowledgements));
         self.reply = section.reply.or(self.reply);
     }
 
@@ -286,22 +288,25 @@ impl Reading {
     fn wrong(&mut self, layer: &Layer, at: usize, key: &str, expected: &str) {
         let line = layer.text.get(..at).map_or(0, |before| before.matches('\n').count() + 1);
         let origin = layer.origin.to_string();
-        self.errors.push(MappingError { origin, line, key: key.to_owned(), expected: expected.to_owned() });
+        self.errors.push(SpecError { origin, line, key: key.to_owned(), expected: expected.to_owned() });
     }
 
-    fn finish(mut self, origin: &str) -> Result<Mapping, Vec<MappingError>> {
-        let missing = |key: String, expected: &str| MappingError {
+    fn finish(mut self, origin: &str) -> Result<Mapping, Vec<SpecError>> {
+        let missing = |key: String, expected: &str| SpecError {
             origin: origin.to_owned(),
             line: 0,
             key,
             expected: expected.to_owned(),
         };
         let kinds = KINDS.iter().filter(|(_, kind)| !self.messages.contains_key(kind));
-        self.errors.extend(kinds.map(|(name, _)| missing(format!("mapping.messages.{name}"), "the message to be described")));
+        self.errors
+            .extend(kinds.map(|(name, _)| missing(format!("mapping.messages.{name}"), "the message to be described")));
         let entries = ENTRIES.iter().filter(|(_, entry)| !self.entries.contains_key(&entry_key(*entry)));
-        self.errors.extend(entries.map(|(name, _)| missing(format!("mapping.entry.{name}"), "entry_mode and condition_code")));
+        self.errors
+            .extend(entries.map(|(name, _)| missing(format!("mapping.entry.{name}"), "entry_mode and condition_code")));
         let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(reason));
-        self.errors.extend(reasons.map(|reason| missing(format!("mapping.reasons.{}", reason.name()), "the bank's code")));
+        self.errors
+            .extend(reasons.map(|reason| missing(format!("mapping.reasons.{}", reason.name()), "the bank's code")));
         match self.reply {
             Some(reply) if self.errors.is_empty() => Ok(Mapping {
                 elements: self.elements,
@@ -311,6 +316,7 @@ impl Reading {
                 results: self.results,
                 retry: self.acknowledgements.retry.unwrap_or_default(),
                 original_unknown: self.acknowledgements.original_unknown.unwrap_or_default(),
+                duplicate: self.acknowledgements.duplicate.unwrap_or_default(),
                 reply,
             }),
             Some(_) => Err(self.errors),

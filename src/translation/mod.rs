@@ -8,11 +8,11 @@ mod mapping;
 mod reply;
 mod template;
 
-pub use mapping::{Mapping, MappingError, MessageKind};
+pub use mapping::{Mapping, MessageKind};
 pub use reply::Reply;
 
 use crate::iso8583::{EncodeError, Message, MessageBuilder, Mti, Spec};
-use crate::payment::{Acceptor, Card, MessageValues, Name};
+use crate::payment::{Acceptor, Card, MessageValues, Name, ResultCode};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use template::Terms;
@@ -84,6 +84,11 @@ impl Translation {
     /// Reads what a reply says. `around` lies near the time of the request, for dates without a year.
     pub fn read(&self, reply: &Message, sent: &MessageValues) -> Reply {
         reply::read(&self.mapping, reply, sent)
+    }
+
+    /// The bank's code in a reply, and what it means by itself.
+    pub fn code(&self, reply: &Message) -> (Option<String>, ResultCode) {
+        reply::code(&self.mapping, reply)
     }
 
     /// The element of a reply that contradicts what was sent, if one does: currency, terminal or card number that is

@@ -22,15 +22,22 @@ pub struct Reply {
     pub wants_retry: bool,
     /// Whether its code says that the original of a reversal is not known.
     pub original_unknown: bool,
+    /// Whether its code says that the bank has the message already.
+    pub is_duplicate: bool,
+}
+
+pub(super) fn code(mapping: &Mapping, reply: &Message) -> (Option<String>, ResultCode) {
+    let response_code = reply.text(mapping.reply.response_code).map(|code| code.into_owned());
+    let named = response_code.as_deref().map_or(ResultCode::InvalidResponse, |code| mapping.result(code));
+    (response_code, named)
 }
 
 pub(super) fn read(mapping: &Mapping, reply: &Message, sent: &MessageValues) -> Reply {
     let elements = mapping.reply;
-    let response_code = reply.text(elements.response_code).map(|code| code.into_owned());
-    let named = response_code.as_deref().map_or(ResultCode::InvalidResponse, |code| mapping.result(code));
+    let (response_code, named) = code(mapping, reply);
     let amount = reply.number(elements.amount);
     let (result, approved) = judge(named, amount, reply.has(elements.amount), sent.amount);
-    let code = response_code.as_deref().unwrap_or_default();
+    let given = response_code.as_deref().unwrap_or_default();
     Reply {
         result,
         approved,
@@ -38,8 +45,9 @@ pub(super) fn read(mapping: &Mapping, reply: &Message, sent: &MessageValues) -> 
         business_date: reply
             .text(elements.business_date)
             .and_then(|mmdd| BusinessDate::from_mmdd(&mmdd, sent.transmitted_at)),
-        wants_retry: mapping.is_retry(code),
-        original_unknown: mapping.is_original_unknown(code),
+        wants_retry: mapping.is_retry(given),
+        original_unknown: mapping.is_original_unknown(given),
+        is_duplicate: mapping.is_duplicate(given),
         response_code,
     }
 }
@@ -60,7 +68,9 @@ fn judge(named: ResultCode, amount: Option<u64>, present: bool, sent: Amount) ->
 
 pub(super) fn contradiction(mapping: &Mapping, reply: &Message, terms: &Terms<'_>) -> Option<u8> {
     let compared = [mapping.reply.pan, mapping.reply.currency, mapping.reply.terminal];
-    compared.into_iter().find(|element| differs(mapping, reply, terms, *element))
+    // A bank may give the card number back masked: only digits can contradict.
+    let in_clear = |element: u8| element != mapping.reply.pan || reply.number(element).is_some();
+    compared.into_iter().find(|element| in_clear(*element) && differs(mapping, reply, terms, *element))
 }
 
 fn differs(mapping: &Mapping, reply: &Message, terms: &Terms<'_>, element: u8) -> bool {

@@ -139,7 +139,8 @@ fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
 impl Part {
     fn parse(inside: &str) -> Result<Part, String> {
         let (name, format) = inside.split_once(':').unwrap_or((inside, ""));
-        let value = VALUES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(known_values)?;
+        let value =
+            VALUES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(known_values)?;
         Ok(Part::Value(value, Format::parse(value, format)?))
     }
 }
