@@ -38,7 +38,7 @@ impl Network {
         let (month, day, hour) = (time.month(), time.day(), time.hour());
         let text = format!("{month:02}{day:02}{hour:02}{:02}{:02}", time.minute(), time.second());
         request.set(self.settings.time, &text);
-        request.set(self.settings.stan, &stan.to_string());
+        request.set(self.settings.stan, stan.to_string());
         request.set(self.settings.function, self.code(function));
         request
     }

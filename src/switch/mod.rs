@@ -177,11 +177,10 @@ impl Switch {
             if let Some((bodies, then)) = motion.backlog.pop_front() {
                 return self.append(id, bodies, then);
             }
-            if !motion.is_busy() {
-                if let Some(next) = motion.queue.pop_front() {
+            if !motion.is_busy()
+                && let Some(next) = motion.queue.pop_front() {
                     return self.begin_operation(next);
                 }
-            }
         }
         self.queue_owed(id);
         if self.motions.get(&id).is_some_and(Motion::is_over) {
