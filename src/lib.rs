@@ -5,8 +5,11 @@
 //!
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
+//! - [`framing`]: where one message ends and the next begins on a byte stream.
 //! - [`payment`]: what a payment is, without any wire.
 
+#[cfg(feature = "switch")]
+pub mod framing;
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod payment;
