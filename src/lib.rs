@@ -7,9 +7,14 @@
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //! - [`framing`]: where one message ends and the next begins on a byte stream.
 //! - [`payment`]: what a payment is, without any wire.
+//!
+//! **Floor 2, shells**:
+//! - [`simulator`]: a bank to talk to, apart from everything it is an oracle for.
 
 #[cfg(feature = "switch")]
 pub mod framing;
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod payment;
+#[cfg(feature = "switch")]
+pub mod simulator;

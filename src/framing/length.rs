@@ -47,7 +47,7 @@ impl Encoding {
         for byte in out[start..].iter_mut().rev() {
             let (rest, digit) = match self {
                 Self::Binary => (value >> 8, (value & 0xFF) as u8),
-                Self::Bcd => (value / 100, ((value / 10 % 10) << 4 | value % 10) as u8),
+                Self::Bcd => (value / 100, (((value / 10 % 10) << 4) | (value % 10)) as u8),
                 Self::Decimal => (value / 10, b'0' + (value % 10) as u8),
                 Self::Hex => (value >> 4, b"0123456789ABCDEF"[(value & 0x0F) as usize]),
             };
