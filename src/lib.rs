@@ -4,8 +4,9 @@
 //! (`tests/tidy.rs` holds this). Read it from the bottom up.
 //!
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
-//! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //! - [`payment`]: what a payment is, without any wire.
+//! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
+//! - [`framing`]: where one message ends and the next begins on a byte stream.
 //!
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
 //! - [`translation`]: payment values to ISO 8583 messages and back, by a dialect's mapping.
@@ -13,14 +14,21 @@
 //! - [`host`]: one bank, its pending requests, numbers and owed messages.
 //! - [`transaction`]: one payment's life, as records and their fold.
 //! - [`switch`]: everything in motion as one value, events in, effects out.
+//!
+//! **Floor 2, shells**: sockets, files and threads around the logic.
+//! - [`simulator`]: a bank to talk to, from its own reading of the standard.
 
+pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod framing;
 #[cfg(feature = "switch")]
 pub mod host;
-pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod link;
 #[cfg(feature = "switch")]
 pub mod payment;
+#[cfg(feature = "switch")]
+pub mod simulator;
 #[cfg(feature = "switch")]
 pub mod switch;
 #[cfg(feature = "switch")]
