@@ -16,9 +16,16 @@
 //! - [`switch`]: everything in motion as one value, events in, effects out.
 //!
 //! **Floor 2, shells**: sockets, files and threads around the logic.
+//! - [`bank`]: the banks' side of the wire.
+//! - [`clock`]: both times of an event.
+//! - [`telemetry`]: every metric by name.
 //! - [`simulator`]: a bank to talk to, from its own reading of the standard.
 
 pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod bank;
+#[cfg(feature = "switch")]
+pub mod clock;
 #[cfg(feature = "switch")]
 pub mod framing;
 #[cfg(feature = "switch")]
@@ -31,6 +38,8 @@ pub mod payment;
 pub mod simulator;
 #[cfg(feature = "switch")]
 pub mod switch;
+#[cfg(feature = "switch")]
+pub mod telemetry;
 #[cfg(feature = "switch")]
 pub mod transaction;
 #[cfg(feature = "switch")]
