@@ -16,15 +16,29 @@
 //! - [`switch`]: everything in motion as one value, events in, effects out.
 //!
 //! **Floor 2, shells**: sockets, files and threads around the logic.
+//! - [`edge`]: the merchants' doors: TLS, HTTPS, envelopes, JSON to payment values and back.
+//! - [`merchants`]: the merchant register.
+//! - [`client`]: a merchant's side of the door, for the demo and for load.
 //! - [`simulator`]: a bank to talk to, from its own reading of the standard.
+//!
+//! **Floor 3, composition**
+//! - [`cli`]: one file a command.
 
-pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod cli;
+#[cfg(feature = "switch")]
+pub mod client;
+#[cfg(feature = "switch")]
+pub mod edge;
 #[cfg(feature = "switch")]
 pub mod framing;
 #[cfg(feature = "switch")]
 pub mod host;
+pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod link;
+#[cfg(feature = "switch")]
+pub mod merchants;
 #[cfg(feature = "switch")]
 pub mod payment;
 #[cfg(feature = "switch")]
