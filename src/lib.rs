@@ -16,22 +16,46 @@
 //! - [`switch`]: everything in motion as one value, events in, effects out.
 //!
 //! **Floor 2, shells**: sockets, files and threads around the logic.
-//! - [`bank`]: the banks' side of the wire.
 //! - [`clock`]: both times of an event.
-//! - [`telemetry`]: every metric by name.
+//! - [`edge`]: the merchants' doors: TLS, HTTPS, envelopes, JSON to payment values and back.
+//! - [`bank`]: the banks' side of the wire.
+//! - [`journal`]: the durable log, its views, and what is read back.
+//! - [`vault`]: cards at rest.
+//! - [`merchants`]: the merchant register.
+//! - [`client`]: a merchant's side of the door, for the demo and for load.
 //! - [`simulator`]: a bank to talk to, from its own reading of the standard.
+//! - [`telemetry`]: every metric by name.
+//!
+//! **Floor 3, composition**
+//! - [`config`]: reads, merges and reports.
+//! - [`app`]: shells around the switch, drain order.
+//! - [`cli`]: one file a command.
 
 pub mod iso8583;
 #[cfg(feature = "switch")]
+pub mod app;
+#[cfg(feature = "switch")]
 pub mod bank;
 #[cfg(feature = "switch")]
+pub mod cli;
+#[cfg(feature = "switch")]
+pub mod client;
+#[cfg(feature = "switch")]
 pub mod clock;
+#[cfg(feature = "switch")]
+pub mod config;
+#[cfg(feature = "switch")]
+pub mod edge;
 #[cfg(feature = "switch")]
 pub mod framing;
 #[cfg(feature = "switch")]
 pub mod host;
 #[cfg(feature = "switch")]
+pub mod journal;
+#[cfg(feature = "switch")]
 pub mod link;
+#[cfg(feature = "switch")]
+pub mod merchants;
 #[cfg(feature = "switch")]
 pub mod payment;
 #[cfg(feature = "switch")]
@@ -44,3 +68,5 @@ pub mod telemetry;
 pub mod transaction;
 #[cfg(feature = "switch")]
 pub mod translation;
+#[cfg(feature = "switch")]
+pub mod vault;
