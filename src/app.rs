@@ -74,14 +74,15 @@ impl App {
         let operations_listener = bind(config.operations.listen).await?;
 
         let clock = Clock::start();
-        let switch = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
+        let (switch, resumed) = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
         let queue = config.switch.credit + EVENT_RESERVE;
         let links = Links::start(hosts.links, &events, clock, queue);
         let reader = journal.reader();
         let waiters = Waiters::default();
         let (status_out, status) = watch::channel(operations::Status::default());
         let shells = owner::Shells { journal, links, waiters: waiters.clone(), status: status_out, trail };
-        let owner = tokio::spawn(owner::own(switch, received, commits, shells, clock));
+        let inputs = owner::Inputs { events: received, commits };
+        let owner = tokio::spawn(owner::own(switch, resumed, inputs, shells, clock));
 
         let parts = edge::Parts {
             register: Arc::new(register),
@@ -126,7 +127,7 @@ impl App {
     /// Stops taking work, finishes or reverses what is in flight, signs off, closes the store.
     pub async fn drain(self) -> Result<(), AppError> {
         tracing::info!("draining");
-        self.edge.close().await;
+        self.edge.drain().await;
         // The owner outlives the door: it still answers what the door waits for.
         let _ = self.events.send(Event::Drain).await;
         let ended = self.owner.await;

@@ -37,14 +37,23 @@ const BATCH: usize = 512;
 /// How often figures are shown.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
+/// Where events come from.
+pub(super) struct Inputs {
+    pub events: mpsc::Receiver<Event>,
+    pub commits: mpsc::UnboundedReceiver<Commit>,
+}
+
+/// Runs until drained. `resumed` is what the switch asked for while it took up the last run.
 pub(super) async fn own(
     mut switch: Switch,
-    mut events: mpsc::Receiver<Event>,
-    mut commits: mpsc::UnboundedReceiver<Commit>,
+    resumed: Vec<Effect>,
+    inputs: Inputs,
     mut shells: Shells,
     clock: Clock,
 ) -> Ended {
-    let mut batch = vec![Event::Start];
+    let Inputs { mut events, mut commits } = inputs;
+    let mut batch: Vec<Event> = resumed.into_iter().filter_map(|effect| shells.act(effect)).collect();
+    batch.push(Event::Start);
     let mut show_at = Instant::now();
     loop {
         shells.handle_all(&mut switch, &mut batch, clock);
@@ -122,7 +131,7 @@ impl Shells {
     fn show(&mut self, switch: &Switch, clock: Clock) {
         let snapshot = switch.snapshot();
         telemetry::show(&snapshot, clock.now().wall);
-        let writable = self.journal.health().is_writable();
+        let writable = self.journal.health().writable;
         let status = Status { snapshot, writable, draining: switch.is_draining() };
         self.status.send_replace(status);
     }
