@@ -10,11 +10,19 @@
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
 //! - [`transaction`]: one payment's life, as records and their fold.
 //! - [`switch`]: everything in motion as one value, events in, effects out.
+//!
+//! **Floor 2, shells**: clocks, files, sockets and keys.
+//! - [`vault`]: cards at rest, sealed.
+//! - [`journal`]: durable append with group commit, replay, and the views by which payments are found.
 
 pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod journal;
 #[cfg(feature = "switch")]
 pub mod payment;
 #[cfg(feature = "switch")]
 pub mod switch;
 #[cfg(feature = "switch")]
 pub mod transaction;
+#[cfg(feature = "switch")]
+pub mod vault;
