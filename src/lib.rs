@@ -10,7 +10,12 @@
 //!
 //! **Floor 2, shells**:
 //! - [`simulator`]: a bank to talk to, apart from everything it is an oracle for.
+//!
+//! **Floor 3, composition**:
+//! - [`cli`]: one file a command.
 
+#[cfg(feature = "switch")]
+pub mod cli;
 #[cfg(feature = "switch")]
 pub mod framing;
 pub mod iso8583;
