@@ -24,6 +24,8 @@ const BUILT_IN: &[(&str, &str)] = &[("iso8583-1987", include_str!("../../specs/i
 pub struct Profile {
     /// One line about it.
     pub description: String,
+    /// First digit of the message types it takes.
+    version: u8,
     pub(super) elements: Elements,
     cvc: Option<CvcPlace>,
     types: Types,
@@ -218,6 +220,9 @@ impl Profile {
     /// Takes out of a message what it asks.
     pub fn read(&self, message: &Message) -> Asked {
         let mti = message.mti();
+        if mti.version() != self.version {
+            return Asked::Unsupported;
+        }
         match (mti.class(), mti.function()) {
             (8, 0 | 2) => Asked::Network(self.network(message)),
             (1 | 2 | 4, 0 | 2) => match self.request(message, mti) {

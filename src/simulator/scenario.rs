@@ -10,6 +10,8 @@
 
 mod file;
 
+pub(super) use file::{CardTable, RangeTable, RuleTable, ScenarioTables};
+
 use std::time::Duration;
 
 use crate::iso8583::Mti;
@@ -227,6 +229,21 @@ impl Scenario {
     /// Reads a scenario; `origin` is the file's name for the mistakes, all of which come back.
     pub fn parse(origin: &str, text: &str) -> Result<Scenario, Vec<Mistake>> {
         file::read(origin, text)
+    }
+
+    /// Both scenarios in one; where they differ, this one holds.
+    pub(super) fn before(mut self, other: Scenario) -> Scenario {
+        self.description = other.description;
+        self.cards.extend(other.cards);
+        self.ranges.extend(other.ranges);
+        self.sort_ranges();
+        self.rules.extend(other.rules);
+        self
+    }
+
+    /// The longer prefix first; of equal ones the earlier.
+    fn sort_ranges(&mut self) {
+        self.ranges.sort_by_key(|range| std::cmp::Reverse(range.prefix.len()));
     }
 
     /// What the bank knows about a card, and the account behind it where it is listed.

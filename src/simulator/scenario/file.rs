@@ -34,7 +34,7 @@ struct ScenarioFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CardTable {
+pub(in super::super) struct CardTable {
     number: Spanned<String>,
     about: String,
     account: Option<Spanned<String>>,
@@ -49,7 +49,7 @@ struct CardTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RangeTable {
+pub(in super::super) struct RangeTable {
     prefix: Spanned<String>,
     about: String,
     balance_minor: Option<Spanned<i64>>,
@@ -63,7 +63,7 @@ struct RangeTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuleTable {
+pub(in super::super) struct RuleTable {
     about: String,
     #[serde(default)]
     when: WhenTable,
@@ -102,22 +102,38 @@ struct ThenTable {
     wrong: Vec<Wrong>,
 }
 
+/// Cards, ranges and rules as they stand in a file.
+pub(in super::super) struct ScenarioTables {
+    pub(in super::super) card: Vec<CardTable>,
+    pub(in super::super) range: Vec<RangeTable>,
+    pub(in super::super) rule: Vec<RuleTable>,
+}
+
 /// Reads a scenario file.
 pub(super) fn read(origin: &str, text: &str) -> Result<Scenario, Vec<Mistake>> {
     let (mut examined, file) = Examined::read::<ScenarioFile>(origin, text)?;
-    let mut scenario = Scenario { description: file.description, ..Scenario::default() };
-    let mut seen = Seen::default();
-    for (place, table) in file.card.into_iter().enumerate() {
-        scenario.cards.extend(card(&mut examined, place, table, &mut seen));
-    }
-    for (place, table) in file.range.into_iter().enumerate() {
-        scenario.ranges.extend(range(&mut examined, place, table));
-    }
-    scenario.ranges.sort_by_key(|range| std::cmp::Reverse(range.prefix.len()));
-    for (place, table) in file.rule.into_iter().enumerate() {
-        scenario.rules.push(rule(&mut examined, place, table));
-    }
+    let tables = ScenarioTables { card: file.card, range: file.range, rule: file.rule };
+    let scenario = Scenario { description: file.description, ..tables.read(&mut examined) };
     examined.finish(scenario)
+}
+
+impl ScenarioTables {
+    /// Makes cards and rules of them, noting every mistake.
+    pub(in super::super) fn read(self, examined: &mut Examined<'_>) -> Scenario {
+        let mut scenario = Scenario::default();
+        let mut seen = Seen::default();
+        for (place, table) in self.card.into_iter().enumerate() {
+            scenario.cards.extend(card(examined, place, table, &mut seen));
+        }
+        for (place, table) in self.range.into_iter().enumerate() {
+            scenario.ranges.extend(range(examined, place, table));
+        }
+        scenario.sort_ranges();
+        for (place, table) in self.rule.into_iter().enumerate() {
+            scenario.rules.push(rule(examined, place, table));
+        }
+        scenario
+    }
 }
 
 /// Numbers and accounts met so far.
