@@ -6,6 +6,10 @@
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //!
+//! **Floor 3, composition**.
+//! - `cli`: the commands, one file each.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "switch")]
+pub mod cli;
 pub mod iso8583;
