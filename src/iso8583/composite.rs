@@ -53,14 +53,20 @@ impl<E> Division<E> {
         }
     }
 
-    /// All parts it can name.
-    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = &E> + '_> {
+    /// All parts it can have, in order, with their keys as text; "n" for any number and "*" for any
+    /// other tag.
+    pub(crate) fn named_parts(&self) -> Vec<(String, &E)> {
         match self {
-            Self::Positional { parts, .. } => Box::new(parts.iter()),
-            Self::Repeated { record } => Box::new(std::iter::once(record)),
-            Self::BerTlv { known, unknown } => {
-                Box::new(known.iter().map(|(_, e)| e).chain(unknown.iter()))
-            }
+            Self::Positional { parts, .. } => (1..)
+                .zip(parts)
+                .map(|(place, part)| (Key::Number(place).to_string(), part))
+                .collect(),
+            Self::Repeated { record } => vec![("n".to_owned(), record)],
+            Self::BerTlv { known, unknown } => known
+                .iter()
+                .map(|(tag, part)| (Key::Tag(*tag).to_string(), part))
+                .chain(unknown.iter().map(|part| ("*".to_owned(), part)))
+                .collect(),
         }
     }
 

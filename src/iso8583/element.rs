@@ -313,6 +313,41 @@ impl Element {
     }
 }
 
+impl Element {
+    /// How it is written, in words: "bcd, odd lead 0", "text ascii, length bcd".
+    pub fn written(&self) -> String {
+        let charset = self.charset.name();
+        let mut words = match self.encoding {
+            Encoding::Text => format!("text {charset}"),
+            Encoding::Bcd => {
+                let side = if self.odd.side == Side::Left {
+                    "lead"
+                } else {
+                    "trail"
+                };
+                format!("bcd, odd {side} {:X}", self.odd.filler)
+            }
+            Encoding::Raw => "raw".to_owned(),
+            Encoding::Hex => format!("hex {charset}"),
+        };
+        if let Length::Variable { prefix, .. } = self.length {
+            let written = match prefix.encoding {
+                PrefixEncoding::Text(charset) => charset.name(),
+                PrefixEncoding::Bcd => "bcd",
+                PrefixEncoding::Binary => "binary",
+                PrefixEncoding::Ber => "ber",
+            };
+            let unit = if self.unit == Unit::Bytes {
+                " of bytes"
+            } else {
+                ""
+            };
+            words.push_str(&format!(", length {written}{unit}"));
+        }
+        words
+    }
+}
+
 impl Prefix {
     /// How many decimal digits it can hold, as in LL and LLL.
     pub(crate) fn digits(self) -> usize {

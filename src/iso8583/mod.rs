@@ -47,6 +47,8 @@ mod value;
 mod wire;
 
 #[cfg(feature = "dialects")]
+pub mod describe;
+#[cfg(feature = "dialects")]
 pub mod dialects;
 #[cfg(feature = "dialects")]
 pub mod view;
@@ -67,8 +69,8 @@ pub use mti::{Mti, NotAnMti};
 pub use scan::Scan;
 pub use spec::{
     BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder,
-    ThirdBitmap,
+    SpecRow, ThirdBitmap,
 };
 pub use value::Value;
 #[cfg(feature = "dialects")]
-pub use view::{View, builder_from, view};
+pub use view::{MessageJson, View, builder_from, view};

@@ -136,6 +136,47 @@ impl Spec {
     }
 }
 
+/// One line of a spec printed as a table: an element, or a part of one.
+#[derive(Clone, Debug)]
+pub struct SpecRow<'s> {
+    /// The path: "90", "90.1", "header".
+    pub path: String,
+    /// How deep it is nested: 0 for an element.
+    pub depth: usize,
+    /// The description.
+    pub element: &'s Element,
+}
+
+impl Spec {
+    /// All it defines, in order: the header, then the elements with their parts below each.
+    pub fn table(&self) -> Vec<SpecRow<'_>> {
+        let mut rows = Vec::new();
+        if let Some((_, index)) = self.header {
+            self.add_rows(&mut rows, "header".to_owned(), 0, index);
+        }
+        for number in self.elements() {
+            if let Some(index) = self.index(number) {
+                self.add_rows(&mut rows, number.to_string(), 0, index);
+            }
+        }
+        rows
+    }
+
+    fn add_rows<'s>(&'s self, rows: &mut Vec<SpecRow<'s>>, path: String, depth: usize, at: Index) {
+        let described = self.at(at);
+        rows.push(SpecRow {
+            path: path.clone(),
+            depth,
+            element: &described.element,
+        });
+        if let Some(division) = &described.division {
+            for (key, part) in division.named_parts() {
+                self.add_rows(rows, format!("{path}.{key}"), depth + 1, *part);
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Spec({})", self.name)
@@ -314,9 +355,11 @@ impl Spec {
             .take()
             .map(|division| division.map(|part| self.file(part)));
         let veiled = element.sensitivity != Sensitivity::Open
-            || division
-                .as_ref()
-                .is_some_and(|d| d.iter().any(|part| self.at(*part).veiled));
+            || division.as_ref().is_some_and(|d| {
+                d.named_parts()
+                    .iter()
+                    .any(|(_, part)| self.at(**part).veiled)
+            });
         let index = Index::try_from(self.table.len()).unwrap_or(UNDEFINED);
         if index != UNDEFINED {
             self.table.push(Described {
@@ -371,7 +414,7 @@ fn check(element: &Element, key: &str, is_part: bool, faults: &mut Faults) {
     {
         fault("records of a length of their own");
     }
-    for part in division.iter() {
+    for (_, part) in division.named_parts() {
         check(part, key, true, faults);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
@@ -185,6 +186,17 @@ impl<'m> Value<'m> {
             Sensitivity::Open if self.described().veiled => self.hidden(),
             Sensitivity::Open => self.whole_text(),
         }
+    }
+
+    /// Whether a masked view would change it.
+    pub(crate) fn is_veiled(&self) -> bool {
+        self.within_hidden || self.described().veiled
+    }
+
+    /// Where its content lies in the message; `None` where it was unfolded out of packed digits or
+    /// hexadecimal text.
+    pub fn range(&self) -> Option<Range<usize>> {
+        (!self.unfolded).then(|| self.span.range())
     }
 
     fn hidden(&self) -> Cow<'m, str> {
