@@ -15,7 +15,7 @@ use crate::bank::Links;
 use crate::clock::Clock;
 use crate::config::{Config, Hosts, Mistake};
 use crate::edge::{self, Switchboard, Waiters};
-use crate::journal::{Journal, JournalError, Reader};
+use crate::journal::{JournalError, Reader};
 use crate::merchants::Register;
 use crate::switch::{Event, Switch};
 use crate::telemetry;

@@ -45,7 +45,7 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     match () {
         () if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
         () if has("[[card") || has("[[range") || has("[[rule") => {
-            simulator::Scenario::read(&origin, &text).map(|_| "scenario").map_err(simulator_mistakes)
+            simulator::Scenario::parse(&origin, &text).map(|_| "scenario").map_err(simulator_mistakes)
         }
         () if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
         () => simulator::Config::load(path).map(|_| "bank configuration").map_err(simulator_mistakes),

@@ -36,7 +36,7 @@ impl Serve {
         };
         match runtime.block_on(serve(&config)) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error @ (AppError::Config(_) | AppError::Store(JournalError::Locked { .. }))) => failed(&error, 2),
+            Err(error @ (AppError::Config(_) | AppError::Store(JournalError::Held { .. }))) => failed(&error, 2),
             Err(error) => failed(&error, 1),
         }
     }

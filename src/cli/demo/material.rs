@@ -79,6 +79,11 @@ impl Material {
         Ok(material)
     }
 
+    /// The same material in the folder's absolute form.
+    pub fn in_absolute(&self, folder: &Path) -> Material {
+        Material::in_folder(folder)
+    }
+
     fn in_folder(folder: &Path) -> Material {
         let at = |name: &str| folder.join(name);
         Material {
@@ -205,7 +210,7 @@ fn write(path: &Path, text: &str) -> Result<(), MaterialError> {
     write_with_mode(path, text, 0o644)
 }
 
-fn write_secret(path: &Path, text: &str) -> Result<(), MaterialError> {
+pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), MaterialError> {
     write_with_mode(path, text, 0o600)
 }
 
