@@ -31,7 +31,6 @@
 //! - [`app`]: shells around the switch, drain order.
 //! - [`cli`]: one file a command.
 
-pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod app;
 #[cfg(feature = "switch")]
@@ -50,6 +49,7 @@ pub mod edge;
 pub mod framing;
 #[cfg(feature = "switch")]
 pub mod host;
+pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod journal;
 #[cfg(feature = "switch")]

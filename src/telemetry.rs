@@ -50,7 +50,8 @@ pub fn observe(observation: &Observation) {
     match observation {
         Observation::Settled { kind, result, response_code } => {
             let code = response_code.clone().unwrap_or_default();
-            counter!(OPERATIONS, "kind" => kind.name(), "result" => result.name(), "response_code" => code).increment(1);
+            counter!(OPERATIONS, "kind" => kind.name(), "result" => result.name(), "response_code" => code)
+                .increment(1);
         }
         Observation::Replied { took, .. } => histogram!(BANK_REPLY).record(took.as_secs_f64()),
         Observation::Stray { kind, link, stan, rrn } => stray(*kind, link.0, stan, rrn),

@@ -42,7 +42,12 @@ pub struct Links {
 impl Links {
     /// Starts a task for each link, in the order of their [`LinkId`]s. `queue` bounds the frames that wait on a link:
     /// the credit of the switch, so that handing over never waits.
-    pub fn start(links: Vec<(LinkSettings, Framing)>, events: &mpsc::Sender<Event>, clock: Clock, queue: usize) -> Links {
+    pub fn start(
+        links: Vec<(LinkSettings, Framing)>,
+        events: &mpsc::Sender<Event>,
+        clock: Clock,
+        queue: usize,
+    ) -> Links {
         let mut started = Links { commands: Vec::new(), tasks: Vec::new() };
         for (number, (settings, framing)) in (0..).zip(links) {
             let (commands, received) = mpsc::channel(queue);

@@ -56,7 +56,8 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
 fn check_dialect(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     let layers = config::dialect_layers(&path.display().to_string(), Path::new(""))?;
     let has_mapping = layers.iter().any(|layer| layer.text.contains("[mapping"));
-    let mut mistakes: Vec<Mistake> = dialects::spec_of(&layers).err().unwrap_or_default().into_iter().map(Mistake::from).collect();
+    let mut mistakes: Vec<Mistake> =
+        dialects::spec_of(&layers).err().unwrap_or_default().into_iter().map(Mistake::from).collect();
     if has_mapping {
         mistakes.extend(Mapping::read(&layers).err().unwrap_or_default().into_iter().map(Mistake::from));
         mistakes.extend(SessionSettings::read(&layers).err().map(Mistake::from));

@@ -128,8 +128,8 @@ impl HostConfig {
         if self.answer_timeout_ms == 0 || self.retry.window == 0 || self.retry.max_attempts == 0 {
             return Err(wrong("answer_timeout_ms, retry.window, retry.max_attempts", "values above zero"));
         }
-        let framing = Framing::new(&self.framing)
-            .map_err(|error| wrong(&format!("framing.{}", error.key), &error.expected))?;
+        let framing =
+            Framing::new(&self.framing).map_err(|error| wrong(&format!("framing.{}", error.key), &error.expected))?;
         let layers = dialect_layers(&self.dialect, folder)?;
         let (translation, session) = dialect(&self.dialect, &layers)?;
         let settings = HostSettings {
@@ -166,9 +166,7 @@ fn dialect(name: &str, layers: &[Layer]) -> Result<(Translation, SessionSettings
     let mapping = Mapping::read(layers);
     let session = SessionSettings::read(layers);
     match (spec, mapping, session) {
-        (Ok(spec), Ok(mapping), Ok(session)) => {
-            Ok((Translation::new(spec, mapping, named(name, layers)), session))
-        }
+        (Ok(spec), Ok(mapping), Ok(session)) => Ok((Translation::new(spec, mapping, named(name, layers)), session)),
         (spec, mapping, session) => {
             let errors = spec.err().unwrap_or_default().into_iter().chain(mapping.err().unwrap_or_default());
             Err(errors.chain(session.err()).map(Mistake::from).collect())

@@ -39,7 +39,8 @@ impl Mistake {
 /// The key that stands on a line, with its table.
 fn key_near(text: &str, line: usize) -> String {
     let lines: Vec<&str> = text.lines().take(line).collect();
-    let table = lines.iter().rev().find_map(|line| line.trim().strip_prefix('[')).map(|rest| rest.trim_matches(['[', ']']));
+    let table =
+        lines.iter().rev().find_map(|line| line.trim().strip_prefix('[')).map(|rest| rest.trim_matches(['[', ']']));
     let key = lines.last().and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
     [table, key].into_iter().flatten().collect::<Vec<_>>().join(".")
 }

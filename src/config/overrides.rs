@@ -23,9 +23,9 @@ pub(super) fn read<T: DeserializeOwned>(
     for (keys, name, value) in replaced {
         replace(&mut table, &keys, &value).map_err(|expected| Mistake::in_file(path, &name, &expected))?;
     }
-    table.try_into().map_err(|error: toml::de::Error| {
-        Mistake::in_file(path, "with the variables ISTHMUS_...", error.message())
-    })
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| Mistake::in_file(path, "with the variables ISTHMUS_...", error.message()))
 }
 
 /// `ISTHMUS_EDGE__LISTEN` is `edge.listen`; a name without a table is not ours to read.

@@ -214,7 +214,9 @@ mod tests {
         let reordered = r#"{ "card": {"expiry_year":2030,"number":"4111111111111111","expiry_month":12},
             "capture": true, "amount": {"currency":"EUR","value":1299}, "reference": "\u0072" }"#;
         assert_eq!(of(GOOD), of(reordered));
-        for (from, to) in [("1299", "1298"), ("\"r\"", "\"s\""), ("2030", "2031"), ("{\"ref", "{\"capture\":false,\"ref")] {
+        for (from, to) in
+            [("1299", "1298"), ("\"r\"", "\"s\""), ("2030", "2031"), ("{\"ref", "{\"capture\":false,\"ref")]
+        {
             assert_ne!(of(GOOD), of(&GOOD.replacen(from, to, 1)), "{from}");
         }
     }

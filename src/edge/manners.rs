@@ -27,9 +27,8 @@ pub(super) async fn attend(request: Request, next: Next) -> Response<Body> {
 
 /// The request's own name where it is 1 to 128 visible ASCII characters, otherwise a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let usable = |value: &&HeaderValue| {
-        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
+    let usable =
+        |value: &&HeaderValue| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     match headers.get(&REQUEST_ID).filter(usable) {
         Some(given) => given.clone(),
         None => HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).expect("a UUID is visible ASCII"),

@@ -311,8 +311,11 @@ mod tests {
 
     #[test]
     fn huge_amounts_stay_huge() {
-        for (text, minor) in [("99999999999999999999999", i128::MAX), ("-1e40", i128::MIN), ("18446744073709551615", u64::MAX.into())] {
-            let request: CreatePayment = read(GOOD.replace("\"value\":1", &format!("\"value\":{text}")).as_bytes()).unwrap();
+        for (text, minor) in
+            [("99999999999999999999999", i128::MAX), ("-1e40", i128::MIN), ("18446744073709551615", u64::MAX.into())]
+        {
+            let request: CreatePayment =
+                read(GOOD.replace("\"value\":1", &format!("\"value\":{text}")).as_bytes()).unwrap();
             assert_eq!(request.amount.value, Minor(minor));
         }
     }

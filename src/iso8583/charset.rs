@@ -172,12 +172,7 @@ mod tests {
     #[test]
     fn every_byte_of_a_single_byte_set_survives() {
         let all: Vec<u8> = (0..=255).collect();
-        for set in [
-            Charset::Ascii,
-            Charset::Ebcdic037,
-            Charset::Ebcdic500,
-            Charset::Ebcdic1047,
-        ] {
+        for set in [Charset::Ascii, Charset::Ebcdic037, Charset::Ebcdic500, Charset::Ebcdic1047] {
             let text = set.read(&all).unwrap();
             let mut back = BytesMut::new();
             assert!(set.write(&text, &mut back));

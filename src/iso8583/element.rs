@@ -180,33 +180,16 @@ impl Element {
         };
         let encoding = PrefixEncoding::Text(Charset::Ascii);
         let prefix = Prefix { encoding, width };
-        Self::new(
-            class,
-            Length::Variable {
-                prefix,
-                min: 0,
-                max,
-            },
-        )
+        Self::new(class, Length::Variable { prefix, min: 0, max })
     }
 
     /// Everything that is left of what this part stands in.
     pub fn rest(class: Class) -> Self {
-        Self::new(
-            class,
-            Length::Rest {
-                min: 0,
-                max: u32::MAX,
-            },
-        )
+        Self::new(class, Length::Rest { min: 0, max: u32::MAX })
     }
 
     /// A short name for programs ("stan") and a title for people.
-    pub fn named(
-        mut self,
-        name: impl Into<Cow<'static, str>>,
-        title: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self.title = title.into();
         self
@@ -320,11 +303,7 @@ impl Element {
         let mut words = match self.encoding {
             Encoding::Text => format!("text {charset}"),
             Encoding::Bcd => {
-                let side = if self.odd.side == Side::Left {
-                    "lead"
-                } else {
-                    "trail"
-                };
+                let side = if self.odd.side == Side::Left { "lead" } else { "trail" };
                 format!("bcd, odd {side} {:X}", self.odd.filler)
             }
             Encoding::Raw => "raw".to_owned(),
@@ -337,11 +316,7 @@ impl Element {
                 PrefixEncoding::Binary => "binary",
                 PrefixEncoding::Ber => "ber",
             };
-            let unit = if self.unit == Unit::Bytes {
-                " of bytes"
-            } else {
-                ""
-            };
+            let unit = if self.unit == Unit::Bytes { " of bytes" } else { "" };
             words.push_str(&format!(", length {written}{unit}"));
         }
         words

@@ -58,9 +58,7 @@ pub use builder::MessageBuilder;
 pub use charset::Charset;
 pub use class::Class;
 pub use composite::{Division, Key};
-pub use element::{
-    Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit,
-};
+pub use element::{Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit};
 pub use emv::emv_tags;
 pub use encode::{Encoded, to_hex};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, SpecError};
@@ -68,8 +66,7 @@ pub use message::Message;
 pub use mti::{Mti, NotAnMti};
 pub use scan::Scan;
 pub use spec::{
-    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder,
-    SpecRow, ThirdBitmap,
+    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder, SpecRow, ThirdBitmap,
 };
 pub use value::Value;
 #[cfg(feature = "dialects")]

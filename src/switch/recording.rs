@@ -183,9 +183,10 @@ impl Switch {
     fn release_numbers(&mut self, records: &[Record]) {
         for record in records {
             if let Body::Requested(requested) = &record.body
-                && let Some(place) = self.bank_named(&requested.message.host) {
-                    self.banks[place].numbers.release(requested.message.stan);
-                }
+                && let Some(place) = self.bank_named(&requested.message.host)
+            {
+                self.banks[place].numbers.release(requested.message.stan);
+            }
         }
     }
 }

@@ -24,7 +24,9 @@ use tokio::net::TcpListener;
 
 /// Start a bank, the switch and a merchant on this machine, and watch real payments go through.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  isthmus demo\n  isthmus demo --once\n  isthmus demo --dir /tmp/demo --port-base 9000 --rate 20")]
+#[command(
+    after_help = "Examples:\n  isthmus demo\n  isthmus demo --once\n  isthmus demo --dir /tmp/demo --port-base 9000 --rate 20"
+)]
 pub struct Demo {
     /// Where keys, configurations and stores lie; made anew where it is not there.
     #[arg(long, value_name = "DIR", default_value = "isthmus-demo")]

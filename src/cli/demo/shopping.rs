@@ -34,10 +34,38 @@ struct Errand {
 const APPROVES: &str = "4242424242424242";
 
 const ERRANDS: [Errand; 4] = [
-    Errand { title: "A sale that the bank approves", number: APPROVES, minor: 1299, capture: true, allow_partial: false, expected: "captured" },
-    Errand { title: "A sale on an account without money", number: "4000000000000515", minor: 2500, capture: true, allow_partial: false, expected: "declined" },
-    Errand { title: "A sale approved for a part of the amount", number: "4000000000010001", minor: 10000, capture: true, allow_partial: true, expected: "captured" },
-    Errand { title: "A sale to which the bank never answers", number: "4000000000010209", minor: 4999, capture: true, allow_partial: false, expected: "reversing" },
+    Errand {
+        title: "A sale that the bank approves",
+        number: APPROVES,
+        minor: 1299,
+        capture: true,
+        allow_partial: false,
+        expected: "captured",
+    },
+    Errand {
+        title: "A sale on an account without money",
+        number: "4000000000000515",
+        minor: 2500,
+        capture: true,
+        allow_partial: false,
+        expected: "declined",
+    },
+    Errand {
+        title: "A sale approved for a part of the amount",
+        number: "4000000000010001",
+        minor: 10000,
+        capture: true,
+        allow_partial: true,
+        expected: "captured",
+    },
+    Errand {
+        title: "A sale to which the bank never answers",
+        number: "4000000000010209",
+        minor: 4999,
+        capture: true,
+        allow_partial: false,
+        expected: "reversing",
+    },
 ];
 
 impl Shopping {
@@ -82,7 +110,14 @@ impl Shopping {
 
     async fn capture_a_part(&mut self, reader: &Reader) -> Result<bool, DemoError> {
         let title = "An authorisation, of which a part is captured";
-        let errand = Errand { title, number: APPROVES, minor: 8000, capture: false, allow_partial: false, expected: "authorized" };
+        let errand = Errand {
+            title,
+            number: APPROVES,
+            minor: 8000,
+            capture: false,
+            allow_partial: false,
+            expected: "authorized",
+        };
         let (trip, mut well) = self.begin(&errand, reader).await?;
         let path = format!("/v1/payments/{}/captures", id_of(&trip)?);
         let trip = self.post(&path, &json!({ "amount": { "value": 5000, "currency": "EUR" } })).await?;
@@ -93,7 +128,14 @@ impl Shopping {
     async fn change_ones_mind(&mut self, reader: &Reader) -> Result<bool, DemoError> {
         let mut well = true;
         for (title, verb, expected) in [("A refund", "refunds", "refunded"), ("A void", "voids", "voided")] {
-            let sale = Errand { title: "A sale", number: APPROVES, minor: 3000, capture: true, allow_partial: false, expected: "captured" };
+            let sale = Errand {
+                title: "A sale",
+                number: APPROVES,
+                minor: 3000,
+                capture: true,
+                allow_partial: false,
+                expected: "captured",
+            };
             let trip = self.post("/v1/payments", &self.order(&sale)).await?;
             let path = format!("/v1/payments/{}/{verb}", id_of(&trip)?);
             self.forget_steps();
