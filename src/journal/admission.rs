@@ -197,6 +197,11 @@ impl Staged {
         (self.results, self.rows, self.heads)
     }
 
+    /// Whether these rows are what was to become durable.
+    pub(super) fn is_all_of(&self, rows: &[Row]) -> bool {
+        self.rows.len() == rows.len() && self.rows.iter().zip(rows).all(|(staged, row)| *staged.row == *row)
+    }
+
     /// The results where nothing became durable: what was refused because of a companion is no better known.
     pub(super) fn lost(self) -> Vec<(Ticket, Result<(), NotRecorded>)> {
         self.results.into_iter().map(|(ticket, _)| (ticket, Err(NotRecorded::Unavailable))).collect()

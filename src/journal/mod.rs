@@ -237,6 +237,9 @@ fn load_all(asked: &Receiver<PaymentId>, reader: &Reader, loaded: &Loaded) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod crash_tests;
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod samples;
 #[cfg(test)]

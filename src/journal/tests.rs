@@ -189,7 +189,7 @@ fn lost_or_foreign_or_outdated_views_are_made_anew() {
         &|| std::fs::remove_file(&views).unwrap(),
         &|| std::fs::write(&views, "this is no database, but it is long enough to be read as one").unwrap(),
         &|| Connection::open(&views).unwrap().pragma_update(None, "user_version", 99).unwrap(),
-        &|| drop(std::fs::copy(other.settings().store.views(), &views).unwrap()),
+        &|| assert!(std::fs::copy(other.settings().store.views(), &views).unwrap() > 0),
     ];
     for harm in harm {
         harm();
@@ -259,7 +259,7 @@ fn a_full_store_refuses_says_so_and_recovers() {
     assert_eq!(refused, NotRecorded::Unavailable);
     assert!(!opened.journal.health().writable);
     assert_eq!(opened.journal.reader().payment(PaymentId(number)).unwrap(), None);
-    assert_eq!(opened.append(sale_entry(number, "acme", "still full")), Err(NotRecorded::Unavailable));
+    assert_eq!(opened.append(sale_entry(number, "acme", "still-full")), Err(NotRecorded::Unavailable));
 
     opened.journal.set_max_journal_mib(8);
     while !opened.journal.health().writable {
@@ -269,6 +269,46 @@ fn a_full_store_refuses_says_so_and_recovers() {
     opened.wait_for_views();
     let all = (1..=number).filter(|id| opened.journal.reader().payment(PaymentId(*id)).unwrap().is_some());
     assert_eq!(all.count() as u128, number);
+}
+
+#[test]
+fn a_commit_that_failed_but_is_in_the_file_counts() {
+    let scratch = Scratch::new();
+    let settings = scratch.settings();
+    let opened = open(&settings);
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    let other = Connection::open(settings.store.journal()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let row = row::Row { sequence: 2, content: row::Content::Record(approved(1, 2, 1)) };
+    other.execute("INSERT INTO records VALUES (2, ?1)", [row.encode()]).unwrap();
+    opened.journal.append(Ticket(1), entry(approved(1, 2, 1)));
+    std::thread::sleep(Duration::from_millis(100));
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(opened.commits.recv_timeout(SOON).unwrap(), [(Ticket(1), Ok(()))], "the same row stood there");
+    assert_eq!(opened.append(entry(refund(1, 3, "k2"))), Ok(()));
+}
+
+#[test]
+fn what_turns_up_in_the_file_after_all_is_taken_in() {
+    let scratch = Scratch::new();
+    let settings = scratch.settings();
+    let opened = open(&settings);
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    let other = Connection::open(settings.store.journal()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Err(NotRecorded::Unavailable));
+    let row = row::Row { sequence: 2, content: row::Content::Record(approved(1, 2, 1)) };
+    other.execute("INSERT INTO records VALUES (2, ?1)", [row.encode()]).unwrap();
+    other.execute_batch("COMMIT").unwrap();
+    while !opened.journal.health().writable {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let reader = opened.journal.reader();
+    assert_eq!(reader.payment(PaymentId(1)).unwrap().unwrap().len(), 2);
+    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
+    assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Ok(()));
+    opened.wait_for_views();
+    assert_eq!(reader.records(PaymentId(2)).unwrap()[0].sequence, 3);
 }
 
 #[test]
@@ -334,7 +374,7 @@ fn checkpoints_keep_the_write_ahead_log_small() {
     let scratch = Scratch::new();
     let settings = scratch.settings();
     let opened = open(&settings);
-    for number in 1..=4000_u64 {
+    for number in 1..=6000_u64 {
         opened.journal.append(Ticket(number), sale_entry(u128::from(number), "acme", &format!("k{number}")));
         if number % 20 == 0 {
             let mut done = 0;

@@ -136,28 +136,26 @@ impl Writer {
         results
     }
 
-    /// After a failed commit: finds out what is in the file. Only there does a ticket's fate stand.
+    /// After a failed commit: finds out what is in the file. There alone stands what became of it.
     fn recover(&mut self, staged: Staged, error: &JournalError) -> Results {
         tracing::error!(code = error.code(), %error, "a commit failed");
         self.health.set_store(false);
         self.log = None;
-        let last = staged.rows.last().map_or(0, |noted| noted.row.sequence);
-        match self.reopen() {
-            Ok(log) => {
-                let present = log.last_sequence().is_ok_and(|found| found >= last);
+        let found = self.reopen().and_then(|log| Ok((log.rows_after(self.next - 1, usize::MAX)?, log)));
+        match found {
+            Ok((rows, log)) if staged.is_all_of(&rows) => {
                 self.log = Some(log);
-                if present { self.accept(staged) } else { self.settle(staged) }
+                self.accept(staged)
+            }
+            Ok(_) => {
+                self.try_again();
+                staged.lost()
             }
             Err(error) => {
                 tracing::error!(code = error.code(), %error, "the store cannot be opened again");
                 staged.lost()
             }
         }
-    }
-
-    fn settle(&mut self, staged: Staged) -> Results {
-        self.prove();
-        staged.lost()
     }
 
     fn has_log(&mut self) -> bool {
