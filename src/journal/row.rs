@@ -133,11 +133,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::samples::*;
     use super::*;
-    use crate::payment::{BusinessDate, OperationKind, ResultCode, Stan, Wall};
-    use crate::transaction::{
-        Body, Delivery, Discharge, MessageValues, Obligation, ObligationKind, Original, Outcome, PosEntry, Requested,
-        ReversalReason,
+    use crate::payment::{
+        BusinessDate, MessageValues, OperationKind, Original, PosEntry, ResultCode, ReversalReason, Stan, Wall,
     };
+    use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested};
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
 

@@ -3,12 +3,11 @@
 use super::{Journal, JournalError, Recovered, Settings};
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
-    OperationKind, Pan, PaymentId, ResultCode, Rrn, Stan, Wall,
+    MessageValues, OperationKind, Pan, PaymentId, PosEntry, ResultCode, Rrn, Stan, Wall,
 };
 use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
-    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, MessageValues, Origin, Outcome, PosEntry, Record,
-    Requested,
+    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested,
 };
 use crate::vault::{KeyId, Keys};
 use std::path::{Path, PathBuf};
