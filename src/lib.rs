@@ -31,6 +31,9 @@
 //! - [`app`]: shells around the switch, drain order.
 //! - [`cli`]: one file a command.
 
+// The shells may do what the logic may not.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 #[cfg(feature = "switch")]
 pub mod app;
 #[cfg(feature = "switch")]
@@ -46,27 +49,35 @@ pub mod config;
 #[cfg(feature = "switch")]
 pub mod edge;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod framing;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod host;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod journal;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod link;
 #[cfg(feature = "switch")]
 pub mod merchants;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod payment;
 #[cfg(feature = "switch")]
 pub mod simulator;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod switch;
 #[cfg(feature = "switch")]
 pub mod telemetry;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod transaction;
 #[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod translation;
 #[cfg(feature = "switch")]
 pub mod vault;
