@@ -20,6 +20,7 @@ mod checkpoint;
 mod error;
 mod filler;
 mod health;
+mod key_filter;
 mod lock;
 mod log;
 pub mod measure;
@@ -31,7 +32,7 @@ mod views;
 mod writer;
 
 pub use error::JournalError;
-pub use reader::{Placed, Reader};
+pub use reader::{FOUND_AT_MOST, Placed, Reader};
 pub use row::RowError;
 pub use settings::{Settings, StorePath};
 
@@ -42,6 +43,7 @@ use admission::Admission;
 use checkpoint::{Checkpointer, Checkpoints};
 use filler::Filler;
 use health::Health;
+use key_filter::KeyFilter;
 use lock::StoreLock;
 use log::Log;
 use std::sync::Arc;
@@ -108,8 +110,14 @@ impl Journal {
         let health = Arc::new(Health::new(settings.max_journal_mib));
         let (orders, orders_in) = channel();
         let (checkpoints, checkpointer) = checkpoints(settings);
-        let admission =
-            Admission::new(tail.clone(), keys, Views::open_reader(&settings.store)?, settings.card_retention_days)?;
+        let filter = Arc::new(KeyFilter::new(settings.key_filter_mib));
+        let admission = Admission::new(
+            tail.clone(),
+            keys,
+            Views::open_reader(&settings.store)?,
+            filter.clone(),
+            settings.card_retention_days,
+        )?;
         let next = log.last_sequence()? + 1;
         let filler = Filler { tail: tail.clone(), views, log: Log::open_reader(&settings.store)? };
         let writer = Writer {
@@ -124,7 +132,9 @@ impl Journal {
         };
         let (loads, loads_in) = channel();
         let loader = reader.clone();
+        let past = Views::open_reader(&settings.store)?;
         let others = vec![
+            start("known keys", &settings.store, move || tell_keys(&past, &filter))?,
             start("views", &settings.store, move || filler.run())?,
             start("checkpoint", &settings.store, move || checkpointer.run())?,
             start("loader", &settings.store, move || load_all(&loads_in, &loader, &loaded))?,
@@ -225,6 +235,14 @@ fn checkpoints(settings: &Settings) -> (Checkpoints, Checkpointer) {
     let threshold = (settings.wal_mib.max(1) as usize) << 19;
     let checkpoints = Checkpoints { wake, done: done.clone(), written: 0, threshold };
     (checkpoints, Checkpointer { store: settings.store.clone(), asked, done })
+}
+
+/// Until it is done, each key is looked up.
+fn tell_keys(past: &Views, filter: &KeyFilter) {
+    match past.tell_keys(filter) {
+        Ok(()) => filter.complete(),
+        Err(error) => tracing::error!(code = error.code(), %error, "known idempotency keys cannot be read"),
+    }
 }
 
 fn load_all(asked: &Receiver<PaymentId>, reader: &Reader, loaded: &Loaded) {
