@@ -24,6 +24,7 @@ mod key_filter;
 mod lock;
 mod log;
 pub mod measure;
+mod private;
 mod reader;
 mod row;
 mod settings;
@@ -98,7 +99,7 @@ impl Journal {
         committed: Committed,
         loaded: Loaded,
     ) -> Result<(Journal, Recovered), JournalError> {
-        make_directory(&settings.store)?;
+        private::make_directory(settings.store.journal())?;
         let lock = StoreLock::take(&settings.store)?;
         let keys = Arc::new(keys);
         let log = Log::create(settings, &keys)?;
@@ -198,15 +199,6 @@ fn join(thread: Option<JoinHandle<()>>) {
 fn start(name: &str, store: &StorePath, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, JournalError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|source| JournalError::File { path: store.journal().into(), source })
-}
-
-fn make_directory(store: &StorePath) -> Result<(), JournalError> {
-    match store.journal().parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => {
-            std::fs::create_dir_all(directory).map_err(|source| JournalError::File { path: directory.into(), source })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Lets the views take all that the journal holds.

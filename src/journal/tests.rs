@@ -268,6 +268,37 @@ fn a_store_keeps_its_node_and_its_keys() {
 }
 
 #[test]
+fn only_the_owner_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    let settings = settings(&scratch.settings().store.journal().with_file_name("deeper").join("store.db"));
+    let opened = open(&settings);
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    for file in [settings.store.journal().into(), settings.store.wal(), settings.store.views()] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+    }
+}
+
+#[test]
+fn no_file_holds_a_card_number() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    opened.append(entry(approved(1, 2, 1))).unwrap();
+    opened.wait_for_views();
+    opened.journal.close();
+    let number = card().pan.reveal().to_owned();
+    let packed = data_encoding::HEXLOWER.decode(number.as_bytes()).unwrap();
+    let directory = scratch.settings().store.journal().parent().unwrap().to_owned();
+    for file in std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()) {
+        let content = std::fs::read(&file).unwrap();
+        let holds = |secret: &[u8]| content.windows(secret.len()).any(|bytes| bytes == secret);
+        assert!(!holds(number.as_bytes()) && !holds(&packed), "{}", file.display());
+    }
+}
+
+#[test]
 fn a_full_store_refuses_says_so_and_recovers() {
     let scratch = Scratch::new();
     let settings = Settings { max_journal_mib: 1, ..scratch.settings() };

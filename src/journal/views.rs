@@ -7,6 +7,7 @@
 use super::JournalError;
 use super::key_filter::KeyFilter;
 use super::log::Log;
+use super::private;
 use super::row::{Content, Row};
 use super::settings::StorePath;
 use crate::payment::{MerchantId, PaymentId};
@@ -69,6 +70,7 @@ impl Views {
     }
 
     fn connect(store: &StorePath) -> Result<Views, JournalError> {
+        private::make_file(&store.views())?;
         let connection = Connection::open(store.views())?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection
