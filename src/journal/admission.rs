@@ -4,10 +4,12 @@
 //! then the tail, then the views. Nothing is written here; a refused entry leaves no trace.
 
 use super::JournalError;
+use super::key_filter::KeyFilter;
 use super::log::CardRow;
 use super::row::{Content, Row};
 use super::tail::{Noted, Tail};
 use super::views::{Head, Views};
+use super::writer::Results;
 use crate::payment::{CardId, MerchantId, PaymentId};
 use crate::switch::{Entry, NotRecorded, Ticket};
 use crate::transaction::{Body, IdempotencyKey, Record};
@@ -23,16 +25,17 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Decides what may be appended.
 pub(super) struct Admission {
     pub(super) tail: Arc<Tail>,
-    pub(super) keys: Arc<Keys>,
-    pub(super) card_retention_days: u32,
+    keys: Arc<Keys>,
+    card_retention_days: u32,
     views: Views,
+    filter: Arc<KeyFilter>,
     heads: Heads,
     greatest: Option<PaymentId>,
 }
 
 /// What one commit makes durable, and what becomes of each ticket.
 pub(super) struct Staged {
-    pub(super) results: Vec<(Ticket, Result<(), NotRecorded>)>,
+    pub(super) results: Results,
     pub(super) rows: Vec<Noted>,
     pub(super) cards: Vec<CardRow>,
     next: i64,
@@ -46,10 +49,11 @@ impl Admission {
         tail: Arc<Tail>,
         keys: Arc<Keys>,
         views: Views,
+        filter: Arc<KeyFilter>,
         card_retention_days: u32,
     ) -> Result<Admission, JournalError> {
         let greatest = views.greatest_payment()?;
-        Ok(Admission { tail, keys, card_retention_days, views, heads: Heads::default(), greatest })
+        Ok(Admission { tail, keys, card_retention_days, views, filter, heads: Heads::default(), greatest })
     }
 
     /// Decides a batch, in its order, for rows from `next` on.
@@ -64,27 +68,35 @@ impl Admission {
         staged
     }
 
-    /// Remembers what a commit has made durable.
-    pub(super) fn committed(&mut self, heads: BTreeMap<PaymentId, Head>) {
-        self.greatest = self.greatest.max(heads.last_key_value().map(|(payment, _)| *payment));
-        heads.into_iter().for_each(|(payment, head)| self.heads.keep(payment, head));
+    /// Remembers what a commit has made durable, and shows it to readers. Gives the results.
+    pub(super) fn committed(&mut self, staged: Staged) -> Results {
+        staged.used.keys().for_each(|(merchant, key)| self.filter.add(merchant.as_str(), key.as_str()));
+        staged.heads.into_iter().for_each(|(payment, head)| self.keep(payment, head));
+        self.tail.note(staged.rows);
+        staged.results
+    }
+
+    fn keep(&mut self, payment: PaymentId, head: Head) {
+        self.greatest = self.greatest.max(Some(payment));
+        self.heads.keep(payment, head);
     }
 
     /// Takes rows that turned out to be durable though their commit failed.
-    pub(super) fn found(&mut self, rows: Vec<Row>) -> Result<Vec<Noted>, JournalError> {
-        let mut noted = Vec::with_capacity(rows.len());
+    pub(super) fn found(&mut self, rows: Vec<Row>) -> Result<(), JournalError> {
         for row in rows {
             let merchant = match row.record() {
                 Some(record) => self.owner(record)?,
                 None => None,
             };
             if let (Some(record), Some(merchant)) = (row.record(), &merchant) {
-                let head = Head { version: record.version, merchant: merchant.clone() };
-                self.committed(BTreeMap::from([(record.payment, head)]));
+                self.keep(record.payment, Head { version: record.version, merchant: merchant.clone() });
+                if let Body::Requested(requested) = &record.body {
+                    self.filter.add(merchant.as_str(), requested.key.as_str());
+                }
             }
-            noted.push(Noted { row: Arc::new(row), merchant });
+            self.tail.note(vec![Noted { row: Arc::new(row), merchant }]);
         }
-        Ok(noted)
+        Ok(())
     }
 
     fn owner(&mut self, record: &Record) -> Result<Option<MerchantId>, JournalError> {
@@ -158,6 +170,7 @@ impl Admission {
         let in_memory = staged.used.get(&(merchant.clone(), key.clone())).copied();
         match in_memory.or_else(|| self.tail.by_key(merchant, key)) {
             Some(payment) => Ok(Some(payment)),
+            None if !self.filter.may_hold(merchant, key) => Ok(None),
             None => self.views.by_key(merchant, key).map_err(|error| unavailable(&error)),
         }
     }
@@ -191,19 +204,13 @@ impl Staged {
         self.next += 1;
     }
 
-    /// The results, the rows to note and the heads to remember, once all of it is durable.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn durable(self) -> (Vec<(Ticket, Result<(), NotRecorded>)>, Vec<Noted>, BTreeMap<PaymentId, Head>) {
-        (self.results, self.rows, self.heads)
-    }
-
     /// Whether these rows are what was to become durable.
     pub(super) fn is_all_of(&self, rows: &[Row]) -> bool {
         self.rows.len() == rows.len() && self.rows.iter().zip(rows).all(|(staged, row)| *staged.row == *row)
     }
 
     /// The results where nothing became durable: what was refused because of a companion is no better known.
-    pub(super) fn lost(self) -> Vec<(Ticket, Result<(), NotRecorded>)> {
+    pub(super) fn lost(self) -> Results {
         self.results.into_iter().map(|(ticket, _)| (ticket, Err(NotRecorded::Unavailable))).collect()
     }
 }

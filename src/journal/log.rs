@@ -4,6 +4,7 @@
 //! never changed; cards alone may be sealed anew or deleted. The write-ahead log is grown once and kept.
 
 use super::JournalError;
+use super::private;
 use super::row::Row;
 use super::settings::{Settings, StorePath};
 use crate::payment::{Card, CardId};
@@ -59,6 +60,7 @@ pub(super) struct Checkpoint {
 impl Log {
     /// Makes the file where there is none, checks that it is ours, and grows its write-ahead log.
     pub(super) fn create(settings: &Settings, keys: &Keys) -> Result<Log, JournalError> {
+        private::make_file(settings.store.journal())?;
         let mut log = Log::open_writer(&settings.store, settings.max_journal_mib)?;
         log.prepare(&settings.store, settings.node)?;
         log.know_keys(keys)?;

@@ -20,9 +20,11 @@ mod checkpoint;
 mod error;
 mod filler;
 mod health;
+mod key_filter;
 mod lock;
 mod log;
 pub mod measure;
+mod private;
 mod reader;
 mod row;
 mod settings;
@@ -31,7 +33,7 @@ mod views;
 mod writer;
 
 pub use error::JournalError;
-pub use reader::{Placed, Reader};
+pub use reader::{FOUND_AT_MOST, Placed, Reader};
 pub use row::RowError;
 pub use settings::{Settings, StorePath};
 
@@ -42,6 +44,7 @@ use admission::Admission;
 use checkpoint::{Checkpointer, Checkpoints};
 use filler::Filler;
 use health::Health;
+use key_filter::KeyFilter;
 use lock::StoreLock;
 use log::Log;
 use std::sync::Arc;
@@ -96,7 +99,7 @@ impl Journal {
         committed: Committed,
         loaded: Loaded,
     ) -> Result<(Journal, Recovered), JournalError> {
-        make_directory(&settings.store)?;
+        private::make_directory(settings.store.journal())?;
         let lock = StoreLock::take(&settings.store)?;
         let keys = Arc::new(keys);
         let log = Log::create(settings, &keys)?;
@@ -108,8 +111,14 @@ impl Journal {
         let health = Arc::new(Health::new(settings.max_journal_mib));
         let (orders, orders_in) = channel();
         let (checkpoints, checkpointer) = checkpoints(settings);
-        let admission =
-            Admission::new(tail.clone(), keys, Views::open_reader(&settings.store)?, settings.card_retention_days)?;
+        let filter = Arc::new(KeyFilter::new(settings.key_filter_mib));
+        let admission = Admission::new(
+            tail.clone(),
+            keys,
+            Views::open_reader(&settings.store)?,
+            filter.clone(),
+            settings.card_retention_days,
+        )?;
         let next = log.last_sequence()? + 1;
         let filler = Filler { tail: tail.clone(), views, log: Log::open_reader(&settings.store)? };
         let writer = Writer {
@@ -124,7 +133,9 @@ impl Journal {
         };
         let (loads, loads_in) = channel();
         let loader = reader.clone();
+        let past = Views::open_reader(&settings.store)?;
         let others = vec![
+            start("known keys", &settings.store, move || tell_keys(&past, &filter))?,
             start("views", &settings.store, move || filler.run())?,
             start("checkpoint", &settings.store, move || checkpointer.run())?,
             start("loader", &settings.store, move || load_all(&loads_in, &loader, &loaded))?,
@@ -190,15 +201,6 @@ fn start(name: &str, store: &StorePath, run: impl FnOnce() + Send + 'static) -> 
     spawned.map_err(|source| JournalError::File { path: store.journal().into(), source })
 }
 
-fn make_directory(store: &StorePath) -> Result<(), JournalError> {
-    match store.journal().parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => {
-            std::fs::create_dir_all(directory).map_err(|source| JournalError::File { path: directory.into(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Lets the views take all that the journal holds.
 fn catch_up(mut views: Views, log: &Log) -> Result<Views, JournalError> {
     let mut cursor = views.cursor()?;
@@ -225,6 +227,14 @@ fn checkpoints(settings: &Settings) -> (Checkpoints, Checkpointer) {
     let threshold = (settings.wal_mib.max(1) as usize) << 19;
     let checkpoints = Checkpoints { wake, done: done.clone(), written: 0, threshold };
     (checkpoints, Checkpointer { store: settings.store.clone(), asked, done })
+}
+
+/// Until it is done, each key is looked up.
+fn tell_keys(past: &Views, filter: &KeyFilter) {
+    match past.tell_keys(filter) {
+        Ok(()) => filter.complete(),
+        Err(error) => tracing::error!(code = error.code(), %error, "known idempotency keys cannot be read"),
+    }
 }
 
 fn load_all(asked: &Receiver<PaymentId>, reader: &Reader, loaded: &Loaded) {

@@ -14,6 +14,9 @@ use crate::transaction::{Body, IdempotencyKey, Record};
 use crate::vault::Keys;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// How many payments a search gives; a merchant that puts everything under one reference finds the last of it.
+pub const FOUND_AT_MOST: usize = 1000;
+
 /// Connections kept for the next reader.
 const IDLE: usize = 8;
 
@@ -71,12 +74,13 @@ impl Reader {
         }
     }
 
-    /// The payments that a merchant began under a reference, oldest id first.
+    /// The payments that a merchant began under a reference, oldest id first: the last [`FOUND_AT_MOST`] of them.
     pub fn by_reference(&self, merchant: &MerchantId, reference: &str) -> Result<Vec<PaymentId>, JournalError> {
-        let mut payments = self.shelf.tail.by_reference(merchant, reference);
-        payments.extend(self.with_books(|books| books.views.by_reference(merchant, reference))?);
+        let mut payments = self.shelf.tail.by_reference(merchant, reference, FOUND_AT_MOST);
+        payments.extend(self.with_books(|books| books.views.by_reference(merchant, reference, FOUND_AT_MOST))?);
         payments.sort_unstable();
         payments.dedup();
+        payments.drain(..payments.len().saturating_sub(FOUND_AT_MOST));
         Ok(payments)
     }
 

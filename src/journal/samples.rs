@@ -39,7 +39,7 @@ impl Drop for Scratch {
 }
 
 pub(super) fn settings(path: &Path) -> Settings {
-    Settings { wal_mib: 1, ..Settings::at(path) }
+    Settings { wal_mib: 1, key_filter_mib: 1, ..Settings::at(path) }
 }
 
 type Results = Vec<(Ticket, Result<(), NotRecorded>)>;

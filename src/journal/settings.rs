@@ -1,6 +1,7 @@
 //! Where the store lies and how much room it takes.
 
 use serde::Deserialize;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Settings of the journal. All have defaults.
@@ -16,9 +17,11 @@ pub struct Settings {
     /// Bound of the journal file in MiB; beyond it nothing is recorded and the service is not ready. 0 is no bound.
     pub max_journal_mib: u32,
     /// Records that one commit takes at most.
-    pub max_batch_records: usize,
+    pub max_batch_records: NonZeroUsize,
     /// How many records the views may be behind before commits wait for them.
-    pub max_view_lag_records: usize,
+    pub max_view_lag_records: NonZeroUsize,
+    /// Size in MiB of the filter that spares new idempotency keys a look-up; 16 are good for ten million keys.
+    pub key_filter_mib: u32,
     /// How long a card is kept after the payment that brought it.
     pub card_retention_days: u32,
 }
@@ -30,8 +33,9 @@ impl Default for Settings {
             node: 1,
             wal_mib: 64,
             max_journal_mib: 0,
-            max_batch_records: 1024,
-            max_view_lag_records: 200_000,
+            max_batch_records: const { NonZeroUsize::new(1024).unwrap() },
+            max_view_lag_records: const { NonZeroUsize::new(200_000).unwrap() },
+            key_filter_mib: 16,
             card_retention_days: 180,
         }
     }
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(given.store.views(), Path::new("/var/lib/isthmus/isthmus.db-views"));
         assert_eq!(given.wal_mib, 8);
         assert!(toml::from_str::<Settings>("wal_mb = 8").is_err());
+        assert!(toml::from_str::<Settings>("max_view_lag_records = 0").is_err(), "commits would wait for ever");
         assert!(toml::from_str::<Settings>("store = \"isthmus.db\"").is_err());
     }
 }

@@ -40,7 +40,7 @@ struct Rows {
     in_order: VecDeque<Noted>,
     by_payment: HashMap<PaymentId, Vec<Arc<Row>>>,
     by_key: BTreeMap<(MerchantId, IdempotencyKey), PaymentId>,
-    by_reference: BTreeMap<(MerchantId, String), Vec<PaymentId>>,
+    by_reference: BTreeMap<(MerchantId, String), VecDeque<PaymentId>>,
     views_fail: bool,
     closed: bool,
 }
@@ -108,9 +108,11 @@ impl Tail {
         self.lock().by_key.get(&(merchant.clone(), key.clone())).copied()
     }
 
-    /// The payments that began under a reference.
-    pub(super) fn by_reference(&self, merchant: &MerchantId, reference: &str) -> Vec<PaymentId> {
-        self.lock().by_reference.get(&(merchant.clone(), reference.to_owned())).cloned().unwrap_or_default()
+    /// The last `limit` payments that began under a reference.
+    pub(super) fn by_reference(&self, merchant: &MerchantId, reference: &str, limit: usize) -> Vec<PaymentId> {
+        let tail = self.lock();
+        let payments = tail.by_reference.get(&(merchant.clone(), reference.to_owned()));
+        payments.map_or_else(Vec::new, |payments| payments.iter().rev().take(limit).copied().collect())
     }
 
     fn wait_while(&self, condition: impl FnMut(&mut Rows) -> bool) -> MutexGuard<'_, Rows> {
@@ -131,7 +133,7 @@ impl Rows {
             self.by_key.insert((merchant.clone(), requested.key.clone()), payment);
             if let Some(origin) = &requested.origin {
                 let reference = (merchant.clone(), origin.reference.clone());
-                self.by_reference.entry(reference).or_default().push(payment);
+                self.by_reference.entry(reference).or_default().push_back(payment);
             }
         }
         self.in_order.push_back(noted);
@@ -142,17 +144,18 @@ impl Rows {
         if let Some(record) = noted.row.record() {
             remove_first(&mut self.by_payment, record.payment, |row: &Arc<Row>| row.sequence == noted.row.sequence);
         }
-        if let Some((merchant, payment, requested)) = noted.requested() {
+        if let Some((merchant, _, requested)) = noted.requested() {
             self.by_key.remove(&(merchant.clone(), requested.key.clone()));
             if let Some(origin) = &requested.origin {
-                self.forget_reference((merchant.clone(), origin.reference.clone()), payment);
+                self.forget_reference((merchant.clone(), origin.reference.clone()));
             }
         }
     }
 
-    fn forget_reference(&mut self, reference: (MerchantId, String), payment: PaymentId) {
+    /// Rows leave in the order in which they came, so the first payment of the reference is the one.
+    fn forget_reference(&mut self, reference: (MerchantId, String)) {
         if let Some(payments) = self.by_reference.get_mut(&reference) {
-            payments.retain(|other| *other != payment);
+            payments.pop_front();
             if payments.is_empty() {
                 self.by_reference.remove(&reference);
             }

@@ -5,9 +5,14 @@ use super::*;
 use crate::switch::{Entry, NotRecorded, Ticket};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
+
+fn count(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap()
+}
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -36,7 +41,7 @@ fn what_waits_is_committed_together() {
 #[test]
 fn a_commit_has_a_largest_size() {
     let scratch = Scratch::new();
-    let settings = Settings { max_batch_records: 10, ..scratch.settings() };
+    let settings = Settings { max_batch_records: count(10), ..scratch.settings() };
     let opened = open(&settings);
     for number in 1..=100_u128 {
         opened.journal.append(Ticket(1), sale_entry(number, "acme", &format!("k{number}")));
@@ -97,6 +102,25 @@ fn payments_are_found_by_key_and_reference_at_once_and_later() {
         let by_reference = |name: &str| reader.by_reference(&merchant(name), "order-17").unwrap();
         assert_eq!(by_reference("acme"), [PaymentId(5), PaymentId(6)]);
         assert_eq!(by_reference("third"), []);
+        opened.wait_for_views();
+    }
+}
+
+#[test]
+fn a_search_gives_the_last_of_many() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    let count = FOUND_AT_MOST as u128 + 20;
+    for number in 1..=count {
+        opened.journal.append(Ticket(1), sale_entry(number, "acme", &format!("k{number}")));
+    }
+    let mut done = 0;
+    while done < count as usize {
+        done += opened.commits.recv_timeout(SOON).unwrap().len();
+    }
+    for _ in 0..2 {
+        let found = opened.journal.reader().by_reference(&merchant("acme"), "order-17").unwrap();
+        assert_eq!(found, (21..=count).map(PaymentId).collect::<Vec<_>>());
         opened.wait_for_views();
     }
 }
@@ -244,6 +268,37 @@ fn a_store_keeps_its_node_and_its_keys() {
 }
 
 #[test]
+fn only_the_owner_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    let settings = settings(&scratch.settings().store.journal().with_file_name("deeper").join("store.db"));
+    let opened = open(&settings);
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    for file in [settings.store.journal().into(), settings.store.wal(), settings.store.views()] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+    }
+}
+
+#[test]
+fn no_file_holds_a_card_number() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    opened.append(entry(approved(1, 2, 1))).unwrap();
+    opened.wait_for_views();
+    opened.journal.close();
+    let number = card().pan.reveal().to_owned();
+    let packed = data_encoding::HEXLOWER.decode(number.as_bytes()).unwrap();
+    let directory = scratch.settings().store.journal().parent().unwrap().to_owned();
+    for file in std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()) {
+        let content = std::fs::read(&file).unwrap();
+        let holds = |secret: &[u8]| content.windows(secret.len()).any(|bytes| bytes == secret);
+        assert!(!holds(number.as_bytes()) && !holds(&packed), "{}", file.display());
+    }
+}
+
+#[test]
 fn a_full_store_refuses_says_so_and_recovers() {
     let scratch = Scratch::new();
     let settings = Settings { max_journal_mib: 1, ..scratch.settings() };
@@ -314,7 +369,7 @@ fn what_turns_up_in_the_file_after_all_is_taken_in() {
 #[test]
 fn commits_wait_for_views_that_are_too_far_behind() {
     let scratch = Scratch::new();
-    let settings = Settings { max_view_lag_records: 50, max_batch_records: 10, ..scratch.settings() };
+    let settings = Settings { max_view_lag_records: count(50), max_batch_records: count(10), ..scratch.settings() };
     let opened = open(&settings);
     let views = Connection::open(settings.store.views()).unwrap();
     views.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -5,7 +5,9 @@
 //! here, it is asked of the payment's fold.
 
 use super::JournalError;
+use super::key_filter::KeyFilter;
 use super::log::Log;
+use super::private;
 use super::row::{Content, Row};
 use super::settings::StorePath;
 use crate::payment::{MerchantId, PaymentId};
@@ -68,6 +70,7 @@ impl Views {
     }
 
     fn connect(store: &StorePath) -> Result<Views, JournalError> {
+        private::make_file(&store.views())?;
         let connection = Connection::open(store.views())?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection
@@ -152,13 +155,30 @@ impl Views {
         Ok(statement.query_row([merchant.as_str(), key.as_str()], payment_id).optional()?)
     }
 
-    /// The payments that began under a reference, oldest id first.
-    pub(super) fn by_reference(&self, merchant: &MerchantId, reference: &str) -> Result<Vec<PaymentId>, JournalError> {
+    /// The `limit` payments of the greatest ids that began under a reference.
+    pub(super) fn by_reference(
+        &self,
+        merchant: &MerchantId,
+        reference: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, JournalError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT payment FROM payment_references WHERE merchant = ?1 AND reference = ?2 ORDER BY payment",
+            "SELECT payment FROM payment_references WHERE merchant = ?1 AND reference = ?2
+             ORDER BY payment DESC LIMIT ?3",
         )?;
-        let found = statement.query_map([merchant.as_str(), reference], payment_id)?;
+        let found = statement.query_map(params![merchant.as_str(), reference, limit as i64], payment_id)?;
         Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Tells a filter of all keys there are.
+    pub(super) fn tell_keys(&self, filter: &KeyFilter) -> Result<(), JournalError> {
+        let mut statement = self.connection.prepare("SELECT merchant, key FROM idempotency_keys")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let (merchant, key) = (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str());
+            filter.add(merchant.map_err(rusqlite::Error::from)?, key.map_err(rusqlite::Error::from)?);
+        }
+        Ok(())
     }
 
     /// All payments in motion.

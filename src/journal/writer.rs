@@ -4,13 +4,13 @@
 //! follows a failed commit: nothing of it is trusted, neither that it failed nor that it could be tried again. The
 //! connection is made anew, what the file holds is read, and a transaction of our own seals the end of the log.
 
-use super::JournalError;
 use super::admission::{Admission, Staged};
 use super::checkpoint::Checkpoints;
 use super::health::Health;
 use super::log::Log;
 use super::measure;
 use super::settings::Settings;
+use super::{Committed, JournalError};
 use crate::switch::{Entry, NotRecorded, Ticket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -24,9 +24,6 @@ pub(super) enum Order {
 
 /// What became of each append of a commit.
 pub(super) type Results = Vec<(Ticket, Result<(), NotRecorded>)>;
-
-/// Who is told of each commit.
-pub(super) type Committed = Box<dyn Fn(Results) + Send>;
 
 /// How often a store that takes no writes is tried while nothing is asked of it.
 const RETRY: Duration = Duration::from_millis(500);
@@ -80,7 +77,7 @@ impl Writer {
                     batch.push((ticket, entry));
                 }
             }
-            if records >= self.settings.max_batch_records {
+            if records >= self.settings.max_batch_records.get() {
                 return false;
             }
             order = match self.orders.try_recv() {
@@ -94,7 +91,7 @@ impl Writer {
         let room = self.wait_for_views();
         let staged = self.admission.stage(batch, self.next);
         if staged.rows.is_empty() {
-            return staged.durable().0;
+            return staged.results;
         }
         if !room || !self.has_log() {
             return staged.lost();
@@ -108,7 +105,7 @@ impl Writer {
     /// Waits while the views are too far behind. `false` where they take nothing at all.
     fn wait_for_views(&self) -> bool {
         let began = Instant::now();
-        let room = self.admission.tail.wait_for_room(self.settings.max_view_lag_records);
+        let room = self.admission.tail.wait_for_room(self.settings.max_view_lag_records.get());
         metrics::histogram!(measure::VIEW_WAIT_SECONDS).record(began.elapsed());
         self.health.set_room(room);
         room
@@ -127,10 +124,8 @@ impl Writer {
     }
 
     fn accept(&mut self, staged: Staged) -> Results {
-        let (results, rows, heads) = staged.durable();
-        self.next += rows.len() as i64;
-        self.admission.committed(heads);
-        self.admission.tail.note(rows);
+        self.next += staged.rows.len() as i64;
+        let results = self.admission.committed(staged);
         metrics::gauge!(measure::VIEW_LAG_RECORDS).set(self.admission.tail.len() as f64);
         self.health.set_store(true);
         results
@@ -185,8 +180,7 @@ impl Writer {
     fn catch_up(&mut self, log: Log) -> Result<Log, JournalError> {
         let found = log.rows_after(self.next - 1, usize::MAX)?;
         self.next += found.len() as i64;
-        let noted = self.admission.found(found)?;
-        self.admission.tail.note(noted);
+        self.admission.found(found)?;
         Ok(log)
     }
 
