@@ -31,6 +31,17 @@ impl Charset {
         !matches!(self, Self::Utf8)
     }
 
+    /// Its name in dialect files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Ebcdic037 => "ebcdic-037",
+            Self::Ebcdic500 => "ebcdic-500",
+            Self::Ebcdic1047 => "ebcdic-1047",
+            Self::Utf8 => "utf-8",
+        }
+    }
+
     /// The byte of an ASCII character in this set.
     pub(crate) const fn byte(self, ascii: u8) -> u8 {
         match self {
@@ -161,12 +172,7 @@ mod tests {
     #[test]
     fn every_byte_of_a_single_byte_set_survives() {
         let all: Vec<u8> = (0..=255).collect();
-        for set in [
-            Charset::Ascii,
-            Charset::Ebcdic037,
-            Charset::Ebcdic500,
-            Charset::Ebcdic1047,
-        ] {
+        for set in [Charset::Ascii, Charset::Ebcdic037, Charset::Ebcdic500, Charset::Ebcdic1047] {
             let text = set.read(&all).unwrap();
             let mut back = BytesMut::new();
             assert!(set.write(&text, &mut back));

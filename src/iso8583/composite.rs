@@ -36,13 +36,10 @@ impl<E> Division<E> {
     /// The same division with every part replaced.
     pub(crate) fn map<F>(self, mut each: impl FnMut(E) -> F) -> Division<F> {
         match self {
-            Self::Positional { parts, open_end } => Division::Positional {
-                parts: parts.into_iter().map(each).collect(),
-                open_end,
-            },
-            Self::Repeated { record } => Division::Repeated {
-                record: each(record),
-            },
+            Self::Positional { parts, open_end } => {
+                Division::Positional { parts: parts.into_iter().map(each).collect(), open_end }
+            }
+            Self::Repeated { record } => Division::Repeated { record: each(record) },
             Self::BerTlv { mut known, unknown } => {
                 known.sort_by_key(|(tag, _)| *tag);
                 Division::BerTlv {
@@ -53,29 +50,30 @@ impl<E> Division<E> {
         }
     }
 
-    /// All parts it can name.
-    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = &E> + '_> {
+    /// All parts it can have, in order, with their keys as text; "n" for any number and "*" for any
+    /// other tag.
+    pub(crate) fn named_parts(&self) -> Vec<(String, &E)> {
         match self {
-            Self::Positional { parts, .. } => Box::new(parts.iter()),
-            Self::Repeated { record } => Box::new(std::iter::once(record)),
-            Self::BerTlv { known, unknown } => {
-                Box::new(known.iter().map(|(_, e)| e).chain(unknown.iter()))
+            Self::Positional { parts, .. } => {
+                (1..).zip(parts).map(|(place, part)| (Key::Number(place).to_string(), part)).collect()
             }
+            Self::Repeated { record } => vec![("n".to_owned(), record)],
+            Self::BerTlv { known, unknown } => known
+                .iter()
+                .map(|(tag, part)| (Key::Tag(*tag).to_string(), part))
+                .chain(unknown.iter().map(|part| ("*".to_owned(), part)))
+                .collect(),
         }
     }
 
     /// The part named `key`.
     pub(crate) fn part(&self, key: Key) -> Option<&E> {
         match (self, key) {
-            (Self::Positional { parts, .. }, Key::Number(number)) => {
-                parts.get(usize::from(number).checked_sub(1)?)
-            }
+            (Self::Positional { parts, .. }, Key::Number(number)) => parts.get(usize::from(number).checked_sub(1)?),
             (Self::Repeated { record }, Key::Number(_)) => Some(record),
-            (Self::BerTlv { known, unknown }, Key::Tag(tag)) => known
-                .binary_search_by_key(&tag, |(tag, _)| *tag)
-                .ok()
-                .map(|place| &known[place].1)
-                .or(unknown.as_ref()),
+            (Self::BerTlv { known, unknown }, Key::Tag(tag)) => {
+                known.binary_search_by_key(&tag, |(tag, _)| *tag).ok().map(|place| &known[place].1).or(unknown.as_ref())
+            }
             _ => None,
         }
     }
@@ -91,8 +89,7 @@ impl<E> Division<E> {
                 let digits = text.bytes().all(|b| b.is_ascii_hexdigit());
                 let whole = matches!(text.len(), 2 | 4 | 6 | 8);
                 let tag = u32::from_str_radix(text, 16).ok()?;
-                (digits && whole && Key::Tag(tag).to_string().len() == text.len())
-                    .then_some(Key::Tag(tag))
+                (digits && whole && Key::Tag(tag).to_string().len() == text.len()).then_some(Key::Tag(tag))
             }
         }
     }
@@ -125,10 +122,7 @@ mod tests {
 
     #[test]
     fn keys_read_as_they_are_written() {
-        let tlv: Division<u8> = Division::BerTlv {
-            known: vec![],
-            unknown: None,
-        };
+        let tlv: Division<u8> = Division::BerTlv { known: vec![], unknown: None };
         for text in ["82", "9F26", "9F8101", "DF8180FF"] {
             assert_eq!(tlv.key(text).map(|k| k.to_string()).as_deref(), Some(text));
         }

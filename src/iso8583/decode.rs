@@ -35,13 +35,8 @@ impl Spec {
 
     /// Reads into a message whose room is used again: no allocation once it has been filled with
     /// messages of this size. After an error `message` holds what was read before the fault.
-    pub fn decode_into(
-        self: &Arc<Self>,
-        bytes: Bytes,
-        message: &mut Message,
-    ) -> Result<(), DecodeError> {
-        self.read_into(bytes, message, true)
-            .map_err(|broken| broken.into_error(self))
+    pub fn decode_into(self: &Arc<Self>, bytes: Bytes, message: &mut Message) -> Result<(), DecodeError> {
+        self.read_into(bytes, message, true).map_err(|broken| broken.into_error(self))
     }
 
     fn decode_owned(self: &Arc<Self>, bytes: Bytes, divide: bool) -> Result<Message, DecodeError> {
@@ -57,23 +52,12 @@ impl Spec {
         }
     }
 
-    fn read_into(
-        self: &Arc<Self>,
-        bytes: Bytes,
-        message: &mut Message,
-        divide: bool,
-    ) -> Result<(), Broken> {
+    fn read_into(self: &Arc<Self>, bytes: Bytes, message: &mut Message, divide: bool) -> Result<(), Broken> {
         message.clear();
         if !Arc::ptr_eq(&message.spec, self) {
             message.spec = Arc::clone(self);
         }
-        let read = Reader {
-            spec: self,
-            wire: &bytes,
-            message,
-            divide,
-        }
-        .read();
+        let read = Reader { spec: self, wire: &bytes, message, divide }.read();
         message.bytes = bytes;
         read
     }
@@ -102,14 +86,7 @@ pub(crate) enum Place {
 
 impl Broken {
     pub(crate) fn new(kind: DecodeErrorKind, offset: usize, place: Place) -> Self {
-        Self {
-            kind,
-            offset,
-            place,
-            keys: Vec::new(),
-            index: None,
-            typed: !matches!(place, Place::Mti | Place::Header),
-        }
+        Self { kind, offset, place, keys: Vec::new(), index: None, typed: !matches!(place, Place::Mti | Place::Header) }
     }
 
     #[cold]
@@ -180,16 +157,11 @@ impl<'a> Reader<'a> {
         let rest = self.header(self.wire)?;
         let (rest, mti) = take_mti(self.spec, rest).map_err(|e| self.broken(e, Place::Mti))?;
         self.message.mti = mti;
-        let (rest, bitmap) =
-            take_bitmap(self.spec, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
+        let (rest, bitmap) = take_bitmap(self.spec, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
         let rest = self.elements(rest, bitmap.iter())?;
         if !rest.is_empty() && !self.spec.trailing {
             let offset = self.wire.len() - rest.len();
-            return Err(Broken::new(
-                DecodeErrorKind::TrailingBytes,
-                offset,
-                Place::Message,
-            ));
+            return Err(Broken::new(DecodeErrorKind::TrailingBytes, offset, Place::Message));
         }
         Ok(())
     }
@@ -210,19 +182,14 @@ impl<'a> Reader<'a> {
             if number == 65
                 && let ThirdBitmap::Element65 { spare } = self.spec.third
             {
-                let (after, block) = take_third(self.spec, spare, rest)
-                    .map_err(|e| self.broken(e, Place::Bitmap))?;
+                let (after, block) = take_third(self.spec, spare, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
                 numbers.add_third(block);
                 rest = after;
                 continue;
             }
             let Some(index) = self.spec.index(number) else {
                 let offset = self.wire.len() - rest.len();
-                return Err(Broken::new(
-                    DecodeErrorKind::UndefinedElement,
-                    offset,
-                    place,
-                ));
+                return Err(Broken::new(DecodeErrorKind::UndefinedElement, offset, place));
             };
             let (after, span) = self.one(rest, index, place)?;
             self.message.spans.push(span);
@@ -234,12 +201,7 @@ impl<'a> Reader<'a> {
 
     /// Takes one element and divides it.
     #[inline]
-    fn one(
-        &mut self,
-        input: &'a [u8],
-        index: Index,
-        place: Place,
-    ) -> Result<(&'a [u8], Span), Broken> {
+    fn one(&mut self, input: &'a [u8], index: Index, place: Place) -> Result<(&'a [u8], Span), Broken> {
         let described = self.spec.at(index);
         let (rest, content) = match described.element.take(input) {
             Ok(taken) => taken,
@@ -257,12 +219,7 @@ impl<'a> Reader<'a> {
         Ok((rest, span))
     }
 
-    fn divide_element(
-        &mut self,
-        index: Index,
-        span: &mut Span,
-        place: Place,
-    ) -> Result<(), Broken> {
+    fn divide_element(&mut self, index: Index, span: &mut Span, place: Place) -> Result<(), Broken> {
         let mut divider = Divider {
             spec: self.spec,
             wire: self.wire,
@@ -270,16 +227,14 @@ impl<'a> Reader<'a> {
             unfolded: &mut self.message.unfolded,
         };
         let origin = span.start as usize;
-        divider
-            .divide(index, span, false, origin)
-            .map_err(|lost| Broken {
-                kind: lost.kind,
-                offset: lost.offset,
-                place,
-                keys: lost.keys,
-                index: lost.index,
-                typed: !matches!(place, Place::Header),
-            })
+        divider.divide(index, span, false, origin).map_err(|lost| Broken {
+            kind: lost.kind,
+            offset: lost.offset,
+            place,
+            keys: lost.keys,
+            index: lost.index,
+            typed: !matches!(place, Place::Header),
+        })
     }
 
     #[cold]
@@ -291,13 +246,7 @@ impl<'a> Reader<'a> {
 
 fn span_at(start: usize, content: Content<'_>) -> Span {
     // Neither can exceed 32 bits: a spec reads at most half of that.
-    Span {
-        start: start as u32,
-        len: content.bytes.len() as u32,
-        units: content.units,
-        first_part: 0,
-        parts: 0,
-    }
+    Span { start: start as u32, len: content.bytes.len() as u32, units: content.units, first_part: 0, parts: 0 }
 }
 
 impl Spec {
@@ -305,9 +254,7 @@ impl Spec {
     pub(crate) fn header_of(&self, input: &[u8]) -> Option<Index> {
         match self.header? {
             (HeaderPresence::Required, index) => Some(index),
-            (HeaderPresence::WhenFirstByte(byte), index) => {
-                (input.first() == Some(&byte)).then_some(index)
-            }
+            (HeaderPresence::WhenFirstByte(byte), index) => (input.first() == Some(&byte)).then_some(index),
         }
     }
 }
@@ -381,10 +328,7 @@ fn take_block(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, u64> {
     match encoding {
         BitmapEncoding::Raw => {
             let (rest, bytes) = take(8usize).parse(input)?;
-            Ok((
-                rest,
-                bytes.iter().fold(0, |block, b| block << 8 | u64::from(*b)),
-            ))
+            Ok((rest, bytes.iter().fold(0, |block, b| block << 8 | u64::from(*b))))
         }
         BitmapEncoding::Hex(charset) => {
             let (rest, text) = take(16usize).parse(input)?;
@@ -422,13 +366,7 @@ struct Divider<'a> {
 
 impl Divider<'_> {
     /// Divides the content at `span`. `origin` is where it lies on the wire, for errors.
-    fn divide(
-        &mut self,
-        index: Index,
-        span: &mut Span,
-        from_unfolded: bool,
-        origin: usize,
-    ) -> Result<(), Lost> {
+    fn divide(&mut self, index: Index, span: &mut Span, from_unfolded: bool, origin: usize) -> Result<(), Lost> {
         let spec = self.spec;
         let described = spec.at(index);
         let Some(division) = &described.division else {
@@ -437,21 +375,10 @@ impl Divider<'_> {
         let scale = Scale::of(described.element.encoding);
         let region = self.region(index, *span, from_unfolded);
         let unfolded = std::mem::take(self.unfolded);
-        let store = if region.unfolded {
-            &unfolded[..]
-        } else {
-            self.wire
-        };
+        let store = if region.unfolded { &unfolded[..] } else { self.wire };
         let first = self.parts.len();
-        let level = Level {
-            spec,
-            region,
-            parts: &mut *self.parts,
-        };
-        let result = level.read(
-            division,
-            store.get(region.start..region.end).unwrap_or_default(),
-        );
+        let level = Level { spec, region, parts: &mut *self.parts };
+        let result = level.read(division, store.get(region.start..region.end).unwrap_or_default());
         *self.unfolded = unfolded;
         let count = self.parts.len() - first;
         if let Err(mut lost) = result {
@@ -480,11 +407,10 @@ impl Divider<'_> {
             return Ok(());
         }
         let origin = origin + scale.wire(part.span.start as usize - region.start);
-        self.divide(part.index, &mut part.span, part.unfolded, origin)
-            .map_err(|mut lost| {
-                lost.keys.push((Some(part.key), nth + 1));
-                lost
-            })?;
+        self.divide(part.index, &mut part.span, part.unfolded, origin).map_err(|mut lost| {
+            lost.keys.push((Some(part.key), nth + 1));
+            lost
+        })?;
         self.parts[place] = part;
         Ok(())
     }
@@ -509,11 +435,7 @@ impl Divider<'_> {
             true => start..self.unfolded.len(),
             false => span.range(),
         };
-        Region {
-            unfolded: folded || from_unfolded,
-            start: range.start,
-            end: range.end,
-        }
+        Region { unfolded: folded || from_unfolded, start: range.start, end: range.end }
     }
 }
 
@@ -612,9 +534,7 @@ impl Level<'_> {
                 lost.index = Some(*index);
                 lost
             };
-            let (after, value) = take(length)
-                .parse(after)
-                .map_err(|error| named(Lost::of(error, data)))?;
+            let (after, value) = take(length).parse(after).map_err(|error| named(Lost::of(error, data)))?;
             self.whole(key, *index, value, data)?;
             rest = skip_filler(after);
         }
@@ -622,13 +542,7 @@ impl Level<'_> {
     }
 
     /// A part that takes its length from its own description.
-    fn part<'d>(
-        &mut self,
-        key: Key,
-        index: Index,
-        input: &'d [u8],
-        data: &'d [u8],
-    ) -> Result<&'d [u8], Lost> {
+    fn part<'d>(&mut self, key: Key, index: Index, input: &'d [u8], data: &'d [u8]) -> Result<&'d [u8], Lost> {
         let (rest, content) = self.spec.at(index).element.take(input).map_err(|error| {
             let mut lost = Lost::of(error, data);
             lost.keys.push((Some(key), 0));
@@ -636,12 +550,7 @@ impl Level<'_> {
             lost
         })?;
         let start = self.region.start + (data.len() - rest.len() - content.bytes.len());
-        self.parts.push(Part {
-            key,
-            index,
-            unfolded: self.region.unfolded,
-            span: span_at(start, content),
-        });
+        self.parts.push(Part { key, index, unfolded: self.region.unfolded, span: span_at(start, content) });
         Ok(rest)
     }
 
@@ -662,22 +571,12 @@ impl Level<'_> {
 
 impl Lost {
     fn at(kind: DecodeErrorKind, rest: &[u8], data: &[u8]) -> Self {
-        Self {
-            kind,
-            offset: data.len() - rest.len(),
-            keys: Vec::new(),
-            index: None,
-        }
+        Self { kind, offset: data.len() - rest.len(), keys: Vec::new(), index: None }
     }
 
     fn of(error: nom::Err<Fault>, data: &[u8]) -> Self {
         let fault = Fault::of(error);
-        Self {
-            kind: fault.kind,
-            offset: data.len() - fault.left.min(data.len()),
-            keys: Vec::new(),
-            index: None,
-        }
+        Self { kind: fault.kind, offset: data.len() - fault.left.min(data.len()), keys: Vec::new(), index: None }
     }
 }
 
@@ -715,10 +614,7 @@ mod tests {
 
     fn small() -> Arc<Spec> {
         let (known, unknown) = emv_tags();
-        let tlv = Division::BerTlv {
-            known,
-            unknown: Some(unknown),
-        };
+        let tlv = Division::BerTlv { known, unknown: Some(unknown) };
         SpecBuilder::new("small")
             .element(2, Element::variable(Class::Numeric, 19))
             .element(11, Element::fixed(Class::Numeric, 6))
@@ -749,9 +645,7 @@ mod tests {
     #[test]
     fn a_failure_names_field_and_offset_and_keeps_what_came_before() {
         let spec = small();
-        let error = spec
-            .decode(Bytes::from_static(b"02004020000000000000064242420001x3"))
-            .unwrap_err();
+        let error = spec.decode(Bytes::from_static(b"02004020000000000000064242420001x3")).unwrap_err();
         assert_eq!((error.code(), error.path().as_str()), ("content", "11"));
         assert_eq!((error.offset(), error.expected()), (28, "n6"));
         let partial = error.into_partial().unwrap();
@@ -769,19 +663,12 @@ mod tests {
             wire.extend(tlv);
             Bytes::from(wire)
         };
-        let message = spec
-            .decode(wire(&[0x9F, 0x27, 1, 0x80, 0, 0, 0x8A, 2, 0x30, 0x35]))
-            .unwrap();
+        let message = spec.decode(wire(&[0x9F, 0x27, 1, 0x80, 0, 0, 0x8A, 2, 0x30, 0x35])).unwrap();
         assert_eq!(message.get("55.8A").unwrap().text(), "05");
         assert_eq!(&*message.get("55.9F27").unwrap().binary().unwrap(), [0x80]);
         assert!(message.get("55.9F26").is_none() && message.get("55.x").is_none());
-        let error = spec
-            .decode(wire(&[0x9F, 0x27, 1, 0x80, 0x82, 4, 0]))
-            .unwrap_err();
-        assert_eq!(
-            (error.code(), error.path().as_str()),
-            ("truncated", "55.82")
-        );
+        let error = spec.decode(wire(&[0x9F, 0x27, 1, 0x80, 0x82, 4, 0])).unwrap_err();
+        assert_eq!((error.code(), error.path().as_str()), ("truncated", "55.82"));
         assert_eq!(error.offset(), 29);
     }
 

@@ -180,33 +180,16 @@ impl Element {
         };
         let encoding = PrefixEncoding::Text(Charset::Ascii);
         let prefix = Prefix { encoding, width };
-        Self::new(
-            class,
-            Length::Variable {
-                prefix,
-                min: 0,
-                max,
-            },
-        )
+        Self::new(class, Length::Variable { prefix, min: 0, max })
     }
 
     /// Everything that is left of what this part stands in.
     pub fn rest(class: Class) -> Self {
-        Self::new(
-            class,
-            Length::Rest {
-                min: 0,
-                max: u32::MAX,
-            },
-        )
+        Self::new(class, Length::Rest { min: 0, max: u32::MAX })
     }
 
     /// A short name for programs ("stan") and a title for people.
-    pub fn named(
-        mut self,
-        name: impl Into<Cow<'static, str>>,
-        title: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self.title = title.into();
         self
@@ -310,6 +293,33 @@ impl Element {
             Length::Rest { max: u32::MAX, .. } => format!("{class}.."),
             Length::Rest { max, .. } => format!("{class}..{max}"),
         }
+    }
+}
+
+impl Element {
+    /// How it is written, in words: "bcd, odd lead 0", "text ascii, length bcd".
+    pub fn written(&self) -> String {
+        let charset = self.charset.name();
+        let mut words = match self.encoding {
+            Encoding::Text => format!("text {charset}"),
+            Encoding::Bcd => {
+                let side = if self.odd.side == Side::Left { "lead" } else { "trail" };
+                format!("bcd, odd {side} {:X}", self.odd.filler)
+            }
+            Encoding::Raw => "raw".to_owned(),
+            Encoding::Hex => format!("hex {charset}"),
+        };
+        if let Length::Variable { prefix, .. } = self.length {
+            let written = match prefix.encoding {
+                PrefixEncoding::Text(charset) => charset.name(),
+                PrefixEncoding::Bcd => "bcd",
+                PrefixEncoding::Binary => "binary",
+                PrefixEncoding::Ber => "ber",
+            };
+            let unit = if self.unit == Unit::Bytes { " of bytes" } else { "" };
+            words.push_str(&format!(", length {written}{unit}"));
+        }
+        words
     }
 }
 

@@ -53,11 +53,7 @@ impl Encoded {
 
 impl Spec {
     /// Appends the message to `out`.
-    pub fn encode(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-    ) -> Result<Encoded, EncodeError> {
+    pub fn encode(&self, message: &MessageBuilder, out: &mut BytesMut) -> Result<Encoded, EncodeError> {
         let base = out.len();
         let written = self.write(message, out, base);
         if written.is_err() {
@@ -73,12 +69,7 @@ impl Spec {
         Ok(out.freeze())
     }
 
-    fn write(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-        base: usize,
-    ) -> Result<Encoded, EncodeError> {
+    fn write(&self, message: &MessageBuilder, out: &mut BytesMut, base: usize) -> Result<Encoded, EncodeError> {
         self.write_header(message, out)?;
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
@@ -92,12 +83,9 @@ impl Spec {
                 third_due = false;
             }
             let at = |error: EncodeError| error.within(number);
-            let index = self.index(number).ok_or_else(|| {
-                at(EncodeError::new(
-                    EncodeErrorKind::Undefined,
-                    "an element that the spec defines",
-                ))
-            })?;
+            let index = self
+                .index(number)
+                .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
             let start = self.write_node(index, node, out).map_err(at)?;
             spans.push(((start - base) as u32, (out.len() - base) as u32));
         }
@@ -109,22 +97,15 @@ impl Spec {
         Ok(Encoded { bitmap, spans, len })
     }
 
-    fn write_header(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        let fault = |expected: &'static str| {
-            Err(EncodeError::new(EncodeErrorKind::Header, expected).within("header"))
-        };
+    fn write_header(&self, message: &MessageBuilder, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let fault = |expected: &'static str| Err(EncodeError::new(EncodeErrorKind::Header, expected).within("header"));
         match (&self.header, message.header_node()) {
             (None, None) | (Some((HeaderPresence::WhenFirstByte(_), _)), None) => Ok(()),
             (None, Some(_)) => fault("no header"),
             (Some((HeaderPresence::Required, _)), None) => fault("a header"),
             (Some((presence, index)), Some(node)) => {
                 let start = out.len();
-                self.write_node(*index, node, out)
-                    .map_err(|error| error.within("header"))?;
+                self.write_node(*index, node, out).map_err(|error| error.within("header"))?;
                 match presence {
                     HeaderPresence::WhenFirstByte(byte) if out.get(start) != Some(byte) => {
                         fault("a header that begins with its first byte")
@@ -169,10 +150,7 @@ impl Spec {
         if self.blocks == Blocks::Auto && written > 1 {
             first |= MORE;
         }
-        for block in [first, second, third]
-            .into_iter()
-            .take(usize::from(written))
-        {
+        for block in [first, second, third].into_iter().take(usize::from(written)) {
             self.write_block(block, out);
         }
         Ok(())
@@ -199,12 +177,7 @@ impl Spec {
     }
 
     /// Writes a value; returns where its content begins.
-    fn write_node(
-        &self,
-        index: Index,
-        node: &Node,
-        out: &mut BytesMut,
-    ) -> Result<usize, EncodeError> {
+    fn write_node(&self, index: Index, node: &Node, out: &mut BytesMut) -> Result<usize, EncodeError> {
         let described = self.at(index);
         let element = &described.element;
         match node {
@@ -213,10 +186,7 @@ impl Spec {
             Node::Bytes(_) => Err(element.refused(EncodeErrorKind::Content)),
             Node::Parts(parts) => {
                 let Some(division) = &described.division else {
-                    return Err(EncodeError::new(
-                        EncodeErrorKind::Shape,
-                        "one undivided value",
-                    ));
+                    return Err(EncodeError::new(EncodeErrorKind::Shape, "one undivided value"));
                 };
                 let mut content = BytesMut::new();
                 self.write_parts(division, parts, &mut content)?;
@@ -226,12 +196,7 @@ impl Spec {
     }
 
     /// Writes joined parts as the content of the element they belong to.
-    fn write_divided(
-        &self,
-        index: Index,
-        content: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<usize, EncodeError> {
+    fn write_divided(&self, index: Index, content: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
         let element = &self.at(index).element;
         if element.is_binary() {
             return element.put(Given::Bytes(content), out);
@@ -254,14 +219,10 @@ impl Spec {
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         match division {
-            Division::Positional {
-                parts: places,
-                open_end,
-            } => self.write_places(places, *open_end, parts, out),
+            Division::Positional { parts: places, open_end } => self.write_places(places, *open_end, parts, out),
             Division::Repeated { record } => self.write_records(*record, parts, out),
             Division::BerTlv { .. } => parts.iter().try_for_each(|(name, node)| {
-                self.write_tag(division, name, node, out)
-                    .map_err(|error| error.within(name))
+                self.write_tag(division, name, node, out).map_err(|error| error.within(name))
             }),
         }
     }
@@ -286,26 +247,19 @@ impl Spec {
                     }
                 }
             };
-            self.write_node(*index, node, out)
-                .map_err(|error| error.within(&name))?;
+            self.write_node(*index, node, out).map_err(|error| error.within(&name))?;
             written += 1;
         }
         no_others(parts, written)
     }
 
-    fn write_records(
-        &self,
-        record: Index,
-        parts: &[(Box<str>, Node)],
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn write_records(&self, record: Index, parts: &[(Box<str>, Node)], out: &mut BytesMut) -> Result<(), EncodeError> {
         for place in 1..=parts.len() {
             let name = place.to_string();
             let Some((_, node)) = parts.iter().find(|(key, _)| **key == *name) else {
                 return no_others(parts, place - 1);
             };
-            self.write_node(record, node, out)
-                .map_err(|error| error.within(&name))?;
+            self.write_node(record, node, out).map_err(|error| error.within(&name))?;
         }
         Ok(())
     }
@@ -341,9 +295,7 @@ fn is_ber_tag(bytes: &[u8]) -> bool {
     match bytes {
         [0] | [] => false,
         [one] => one & 0x1F != 0x1F,
-        [first, middle @ .., last] => {
-            first & 0x1F == 0x1F && last & 0x80 == 0 && middle.iter().all(|b| b & 0x80 != 0)
-        }
+        [first, middle @ .., last] => first & 0x1F == 0x1F && last & 0x80 == 0 && middle.iter().all(|b| b & 0x80 != 0),
     }
 }
 
@@ -355,10 +307,7 @@ fn no_others(parts: &[(Box<str>, Node)], written: usize) -> Result<(), EncodeErr
     let name = parts
         .iter()
         .map(|(key, _)| &**key)
-        .find(|key| {
-            key.parse::<usize>()
-                .map_or(true, |place| place > written || place == 0)
-        })
+        .find(|key| key.parse::<usize>().map_or(true, |place| place > written || place == 0))
         .unwrap_or("");
     let expected = "parts numbered from 1 without a gap, each once";
     Err(EncodeError::new(EncodeErrorKind::Shape, expected).within(name))
@@ -366,10 +315,7 @@ fn no_others(parts: &[(Box<str>, Node)], written: usize) -> Result<(), EncodeErr
 
 /// Upper-case hexadecimal of encoded bytes, for people and files.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| hex_pair(*b).map(char::from))
-        .collect()
+    bytes.iter().flat_map(|b| hex_pair(*b).map(char::from)).collect()
 }
 
 #[cfg(test)]
@@ -402,10 +348,7 @@ mod tests {
         message.set(11, "123").set(41, "T1").set(70, "301");
         let bytes = spec.encode_to_bytes(&message).unwrap();
         let text = std::str::from_utf8(&bytes).unwrap();
-        assert_eq!(
-            text,
-            "080080200000008000000400000000000000000123T1      301"
-        );
+        assert_eq!(text, "080080200000008000000400000000000000000123T1      301");
         message.set(11, "1234567");
         let error = spec.encode_to_bytes(&message).unwrap_err();
         assert_eq!((error.code(), error.path().as_str()), ("length", "11"));
@@ -428,10 +371,7 @@ mod tests {
         message.set(3, "000000");
         let before = out.clone();
         let error = spec.encode(&message, &mut out).unwrap_err();
-        assert_eq!(
-            (error.code(), error.path().as_str()),
-            ("undefined_element", "3")
-        );
+        assert_eq!((error.code(), error.path().as_str()), ("undefined_element", "3"));
         assert_eq!(out, before);
     }
 }

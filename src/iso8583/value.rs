@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
@@ -27,13 +28,7 @@ pub struct Value<'m> {
 
 impl<'m> Value<'m> {
     pub(crate) fn new(message: &'m Message, index: Index, span: Span, unfolded: bool) -> Self {
-        Self {
-            message,
-            index,
-            span,
-            unfolded,
-            within_hidden: false,
-        }
+        Self { message, index, span, unfolded, within_hidden: false }
     }
 
     /// What the spec says about it.
@@ -55,10 +50,7 @@ impl<'m> Value<'m> {
     }
 
     fn content(&self) -> Content<'m> {
-        Content {
-            bytes: self.wire(),
-            units: self.span.units,
-        }
+        Content { bytes: self.wire(), units: self.span.units }
     }
 
     /// The characters, filling taken off where the spec says so; binary content as upper-case
@@ -107,10 +99,9 @@ impl<'m> Value<'m> {
         let element = self.element();
         match element.encoding {
             Encoding::Bcd => element.unpack(self.content(), push),
-            Encoding::Text if element.charset.is_single_byte() => self
-                .wire()
-                .iter()
-                .for_each(|b| push(element.charset.latin(*b))),
+            Encoding::Text if element.charset.is_single_byte() => {
+                self.wire().iter().for_each(|b| push(element.charset.latin(*b)))
+            }
             _ => self.whole_text().bytes().for_each(&mut push),
         }
         number.filter(|_| sound)
@@ -122,11 +113,7 @@ impl<'m> Value<'m> {
         match element.encoding {
             Encoding::Raw => Some(Cow::Borrowed(self.wire())),
             Encoding::Hex => {
-                let text: Vec<u8> = self
-                    .wire()
-                    .iter()
-                    .map(|b| element.charset.latin(*b))
-                    .collect();
+                let text: Vec<u8> = self.wire().iter().map(|b| element.charset.latin(*b)).collect();
                 unhex(&text).map(Cow::Owned)
             }
             Encoding::Text | Encoding::Bcd => None,
@@ -147,10 +134,7 @@ impl<'m> Value<'m> {
     pub fn parts(&self) -> impl Iterator<Item = (Key, Value<'m>)> + use<'m> {
         let message = self.message;
         let within_hidden = self.within_hidden || self.element().sensitivity != Sensitivity::Open;
-        let parts = message
-            .parts
-            .get(self.span.part_range())
-            .unwrap_or_default();
+        let parts = message.parts.get(self.span.part_range()).unwrap_or_default();
         parts.iter().map(move |part| {
             let mut value = Value::new(message, part.index, part.span, part.unfolded);
             value.within_hidden = within_hidden;
@@ -165,10 +149,7 @@ impl<'m> Value<'m> {
             None => (key, 0),
         };
         let key = self.division()?.key(name)?;
-        self.parts()
-            .filter(|(other, _)| *other == key)
-            .map(|(_, value)| value)
-            .nth(nth)
+        self.parts().filter(|(other, _)| *other == key).map(|(_, value)| value).nth(nth)
     }
 
     pub(crate) fn division(&self) -> Option<&'m Division<Index>> {
@@ -185,6 +166,17 @@ impl<'m> Value<'m> {
             Sensitivity::Open if self.described().veiled => self.hidden(),
             Sensitivity::Open => self.whole_text(),
         }
+    }
+
+    /// Whether a masked view would change it.
+    pub(crate) fn is_veiled(&self) -> bool {
+        self.within_hidden || self.described().veiled
+    }
+
+    /// Where its content lies in the message; `None` where it was unfolded out of packed digits or
+    /// hexadecimal text.
+    pub fn range(&self) -> Option<Range<usize>> {
+        (!self.unfolded).then(|| self.span.range())
     }
 
     fn hidden(&self) -> Cow<'m, str> {
@@ -204,10 +196,7 @@ impl fmt::Debug for Value<'_> {
 fn mask_pan(pan: &str) -> String {
     let digits = pan.chars().count();
     let shown = |place: usize| digits >= 13 && (place < 6 || place + 4 >= digits);
-    pan.chars()
-        .enumerate()
-        .map(|(place, digit)| if shown(place) { digit } else { '*' })
-        .collect()
+    pan.chars().enumerate().map(|(place, digit)| if shown(place) { digit } else { '*' }).collect()
 }
 
 fn trim(text: Cow<'_, str>, side: Side, fill: char) -> Cow<'_, str> {

@@ -200,6 +200,23 @@ impl Brand {
         row.map_or(Brand::Unknown, |(_, _, brand)| *brand)
     }
 
+    const ALL: [Brand; 9] = [
+        Brand::Visa,
+        Brand::Mastercard,
+        Brand::Maestro,
+        Brand::Amex,
+        Brand::Discover,
+        Brand::Diners,
+        Brand::Jcb,
+        Brand::UnionPay,
+        Brand::Unknown,
+    ];
+
+    /// By lower-case name.
+    pub fn from_name(name: &str) -> Option<Brand> {
+        Brand::ALL.into_iter().find(|brand| brand.name() == name)
+    }
+
     /// The lower-case name used in the API and in records.
     pub fn name(self) -> &'static str {
         match self {

@@ -18,9 +18,7 @@ use crate::iso8583::element::{
 };
 use crate::iso8583::emv::emv_tags;
 use crate::iso8583::error::SpecError;
-use crate::iso8583::spec::{
-    BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, SpecBuilder, ThirdBitmap,
-};
+use crate::iso8583::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, SpecBuilder, ThirdBitmap};
 
 /// Reads the layers, base first.
 pub(super) fn read(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
@@ -61,11 +59,9 @@ impl<'a> Draft<'a> {
                     self.setting(key, entry);
                 }
             }
-            _ => {
-                self.faults.push(entry.fault(
-                    "name, title, about, extends, or a section: codec, mapping, session, keys",
-                ))
-            }
+            _ => self
+                .faults
+                .push(entry.fault("name, title, about, extends, or a section: codec, mapping, session, keys")),
         }
     }
 
@@ -88,8 +84,7 @@ impl<'a> Draft<'a> {
 
     fn element(&mut self, key: &'a str, entry: Entry<'a>) {
         let Some(number) = key.parse().ok().filter(|n| (2..=192).contains(n)) else {
-            self.faults
-                .push(entry.fault("an element number from 2 to 192"));
+            self.faults.push(entry.fault("an element number from 2 to 192"));
             return;
         };
         if matches!(entry.text(""), Ok("undefined")) {
@@ -168,13 +163,10 @@ impl<'a> Draft<'a> {
             _ => match first_byte {
                 Some(entry) => {
                     let byte = self.keep(entry.number("a byte"))?;
-                    HeaderPresence::WhenFirstByte(
-                        self.keep(u8::try_from(byte).map_err(|_| entry.fault("a byte")))?,
-                    )
+                    HeaderPresence::WhenFirstByte(self.keep(u8::try_from(byte).map_err(|_| entry.fault("a byte")))?)
                 }
                 None => {
-                    self.faults
-                        .push(presence.fault("a first_byte beside an optional header"));
+                    self.faults.push(presence.fault("a first_byte beside an optional header"));
                     return None;
                 }
             },
@@ -220,28 +212,18 @@ const CHARSETS: &[(&str, Charset)] = &[
 ];
 const TEXT_OR_BCD: &[(&str, Encoding)] = &[("text", Encoding::Text), ("bcd", Encoding::Bcd)];
 const RAW_OR_HEX: &[(&str, Encoding)] = &[("raw", Encoding::Raw), ("hex", Encoding::Hex)];
-const ENCODINGS: &[(&str, Encoding)] = &[
-    ("text", Encoding::Text),
-    ("bcd", Encoding::Bcd),
-    ("raw", Encoding::Raw),
-    ("hex", Encoding::Hex),
-];
+const ENCODINGS: &[(&str, Encoding)] =
+    &[("text", Encoding::Text), ("bcd", Encoding::Bcd), ("raw", Encoding::Raw), ("hex", Encoding::Hex)];
 const LENGTHS: &[(&str, LengthStyle)] = &[
     ("text", LengthStyle::Text),
     ("bcd", LengthStyle::Bcd),
     ("binary", LengthStyle::Binary),
     ("ber", LengthStyle::Ber),
 ];
-const UNITS: &[(&str, Unit)] = &[
-    ("digits", Unit::Characters),
-    ("characters", Unit::Characters),
-    ("bytes", Unit::Bytes),
-];
-const SENSITIVITIES: &[(&str, Sensitivity)] = &[
-    ("open", Sensitivity::Open),
-    ("pan", Sensitivity::Pan),
-    ("hidden", Sensitivity::Hidden),
-];
+const UNITS: &[(&str, Unit)] =
+    &[("digits", Unit::Characters), ("characters", Unit::Characters), ("bytes", Unit::Bytes)];
+const SENSITIVITIES: &[(&str, Sensitivity)] =
+    &[("open", Sensitivity::Open), ("pan", Sensitivity::Pan), ("hidden", Sensitivity::Hidden)];
 const DIVISIONS: [&str; 4] = ["parts", "repeat", "tlv", "open_end"];
 
 impl Default for Defaults {
@@ -298,9 +280,7 @@ impl Defaults {
 /// The settings that are no default of elements.
 fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuilder, SpecError> {
     match key {
-        "trailing" => {
-            Ok(builder.allow_trailing(entry.choice(&[("refuse", false), ("ignore", true)])?))
-        }
+        "trailing" => Ok(builder.allow_trailing(entry.choice(&[("refuse", false), ("ignore", true)])?)),
         "max_bytes" => Ok(builder.max_bytes(entry.number("a number of bytes")? as usize)),
         "blocks" => Ok(builder.blocks(entry.choice(&[
             ("auto", Blocks::Auto),
@@ -323,10 +303,7 @@ fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuil
 
 /// Makes an element of its keys.
 fn describe(keys: &Keys<'_>, defaults: &Defaults, path: &str) -> Result<Element, Vec<SpecError>> {
-    let mut reading = Reading {
-        defaults,
-        faults: Vec::new(),
-    };
+    let mut reading = Reading { defaults, faults: Vec::new() };
     match reading.element(keys, path) {
         Some(element) if reading.faults.is_empty() => Ok(element),
         _ => Err(reading.faults),
@@ -376,23 +353,12 @@ impl Reading<'_> {
             Extent::Fixed(length) => (Length::Fixed(length), self.defaults.odd_fixed),
             Extent::Variable(width, max) => {
                 let prefix = self.prefix(self.defaults.length, width, max);
-                (
-                    Length::Variable {
-                        prefix,
-                        min: 0,
-                        max,
-                    },
-                    self.defaults.odd_variable,
-                )
+                (Length::Variable { prefix, min: 0, max }, self.defaults.odd_variable)
             }
             Extent::Rest(max) => (Length::Rest { min: 0, max }, self.defaults.odd_variable),
         };
         let fixed_binary = class == Class::Binary && matches!(length, Length::Fixed(_));
-        let unit = if fixed_binary {
-            Unit::Bytes
-        } else {
-            Unit::Characters
-        };
+        let unit = if fixed_binary { Unit::Bytes } else { Unit::Characters };
         Element::new(class, length)
             .encoded(match class {
                 Class::Binary => self.defaults.binary,
@@ -413,10 +379,7 @@ impl Reading<'_> {
             LengthStyle::Ber => PrefixEncoding::Ber,
             LengthStyle::Binary => {
                 let width = if max > 255 { 2 } else { 1 };
-                return Prefix {
-                    encoding: PrefixEncoding::Binary,
-                    width,
-                };
+                return Prefix { encoding: PrefixEncoding::Binary, width };
             }
         };
         Prefix { encoding, width }
@@ -473,15 +436,8 @@ impl Reading<'_> {
             true => self.defaults.unfolded(),
             false => self.defaults.clone(),
         };
-        defaults.charset = if folded {
-            Charset::Ascii
-        } else {
-            element.charset
-        };
-        let mut inner = Reading {
-            defaults: &defaults,
-            faults: Vec::new(),
-        };
+        defaults.charset = if folded { Charset::Ascii } else { element.charset };
+        let mut inner = Reading { defaults: &defaults, faults: Vec::new() };
         let division = inner.divide(keys);
         self.faults.append(&mut inner.faults);
         division
@@ -508,10 +464,7 @@ impl Reading<'_> {
             let record = Element::fixed(Class::Any, length.sum())
                 .in_charset(self.defaults.charset)
                 .named("record", "Record")
-                .divided(Division::Positional {
-                    parts,
-                    open_end: false,
-                });
+                .divided(Division::Positional { parts, open_end: false });
             return Some(Division::Repeated { record });
         }
         let entry = keys.get("tlv")?;
@@ -555,10 +508,7 @@ fn padding(entry: &Entry<'_>, default: Padding) -> Result<Padding, SpecError> {
     let expected = "\"none\", or a side and a character, such as \"left 0\" or \"right space\"";
     let text = entry.text(expected)?;
     if text == "none" {
-        return Ok(Padding {
-            side: None,
-            ..default
-        });
+        return Ok(Padding { side: None, ..default });
     }
     let (side, fill) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
     let side = match side {
@@ -571,9 +521,5 @@ fn padding(entry: &Entry<'_>, default: Padding) -> Result<Padding, SpecError> {
         [fill] if fill.is_ascii_graphic() => *fill,
         _ => return Err(entry.fault(expected)),
     };
-    Ok(Padding {
-        side: Some(side),
-        fill,
-        trim: default.trim,
-    })
+    Ok(Padding { side: Some(side), fill, trim: default.trim })
 }
