@@ -31,9 +31,6 @@
 //! - [`app`]: shells around the switch, drain order.
 //! - [`cli`]: one file a command.
 
-// The shells may do what the logic may not.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
-
 #[cfg(feature = "switch")]
 pub mod app;
 #[cfg(feature = "switch")]
