@@ -85,18 +85,18 @@ impl Default for ConfigFile {
 impl Config {
     /// What an empty file says.
     pub fn demo() -> Result<Config, Vec<Mistake>> {
-        Config::parse("bank", "", Path::new("."))
+        Config::read("bank", "", Path::new("."))
     }
 
     /// Reads a configuration file and the files it names.
     pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
         let origin = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| vec![unreadable(&origin, &error)])?;
-        Config::parse(&origin, &text, path.parent().unwrap_or(Path::new(".")))
+        Config::read(&origin, &text, path.parent().unwrap_or(Path::new(".")))
     }
 
     /// Reads a configuration's text; `directory` is what its paths are relative to.
-    pub fn parse(origin: &str, text: &str, directory: &Path) -> Result<Config, Vec<Mistake>> {
+    pub fn read(origin: &str, text: &str, directory: &Path) -> Result<Config, Vec<Mistake>> {
         let (mut examined, file) = Examined::read::<ConfigFile>(origin, text)?;
         let mut within = Vec::new();
         let listen = examined.parsed(&file.listen, "listen", "an address and port", |text| text.parse().ok());
@@ -189,7 +189,7 @@ impl Named<'_> {
     ) -> Option<Profile> {
         let read = match self.file(name.get_ref()) {
             None => Profile::builtin(name.get_ref()),
-            Some(path) => Some(Profile::parse(&path.display().to_string(), &text_of(examined, name, "issuer", &path)?)),
+            Some(path) => Some(Profile::read(&path.display().to_string(), &text_of(examined, name, "issuer", &path)?)),
         };
         let Some(read) = read else {
             let names: Vec<&str> = Profile::names().collect();
@@ -207,7 +207,7 @@ impl Named<'_> {
     ) -> Option<Scenario> {
         let read = match (self.file(name.get_ref()), name.get_ref().as_str()) {
             (Some(path), _) => {
-                Scenario::parse(&path.display().to_string(), &text_of(examined, name, "scenario", &path)?)
+                Scenario::read(&path.display().to_string(), &text_of(examined, name, "scenario", &path)?)
             }
             (None, "demo") => Scenario::demo(),
             (None, "none") => Ok(Scenario::default()),
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
-        Config::parse("bank.toml", text, Path::new("/dir"))
+        Config::read("bank.toml", text, Path::new("/dir"))
     }
 
     #[test]

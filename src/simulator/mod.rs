@@ -10,6 +10,7 @@
 
 mod answer;
 mod books;
+mod check;
 mod config;
 mod decision;
 mod entry;
@@ -23,6 +24,7 @@ mod server;
 mod store;
 
 pub use books::{Books, Purse, REMEMBERED_MESSAGES};
+pub use check::{FileKind, check};
 pub use config::Config;
 pub use entry::{AccountName, Balances, Entry, Kind, Sequence};
 pub use issuer::{Action, Counters, Issuer, Link, Planned};

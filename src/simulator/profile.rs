@@ -191,11 +191,11 @@ impl Profile {
     /// A built-in profile; `None` when there is none of that name.
     pub fn builtin(name: &str) -> Option<Result<Profile, Vec<Mistake>>> {
         let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
-        Some(Profile::parse(name, text))
+        Some(Profile::read(name, text))
     }
 
     /// Reads a profile; `origin` is the file's name for the mistakes.
-    pub fn parse(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
+    pub fn read(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
         let (mut examined, profile) = Examined::read::<Spanned<Profile>>(origin, text)?;
         let (at, profile) = (profile.span(), profile.into_inner());
         if profile.duplicates.elements.is_empty() {
@@ -218,7 +218,7 @@ impl Profile {
     }
 
     /// Takes out of a message what it asks.
-    pub fn read(&self, message: &Message) -> Asked {
+    pub fn understand(&self, message: &Message) -> Asked {
         let mti = message.mti();
         if mti.version() != self.version {
             return Asked::Unsupported;
