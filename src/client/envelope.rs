@@ -14,6 +14,7 @@ use rsa::sha2::Sha256;
 use rsa::{BigUint, Oaep, RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
 
 /// How a sealed body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Cipher {
 }
 
 /// The keys of a merchant that seals.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Envelope {
     gateway: RsaPublicKey,
     kid: String,
@@ -70,7 +71,7 @@ impl Envelope {
     /// Seals under a header of one's own making, however wrong; for tests of the other side.
     pub fn seal_under(&self, header: &Value, content: &[u8]) -> Result<String, ClientError> {
         let unsealed = |_| ClientError::Target("gateway's payload key");
-        let mut key = vec![0; if self.cipher == Cipher::A128Gcm { 16 } else { 32 }];
+        let mut key = Zeroizing::new(vec![0; if self.cipher == Cipher::A128Gcm { 16 } else { 32 }]);
         let mut iv = [0; 12];
         OsRng.fill_bytes(&mut key);
         OsRng.fill_bytes(&mut iv);
@@ -99,6 +100,7 @@ impl Envelope {
             _ => return None,
         };
         let key = self.own.decrypt_blinded(&mut OsRng, Oaep::new::<Sha256>(), &decode(wrapped)?).ok()?;
+        let key = Zeroizing::new(key);
         let sealed = [decode(content)?, decode(tag)?].concat();
         let direction = Direction::Open;
         gcm(&key, &decode(iv)?, &sealed, protected.as_bytes(), direction).filter(|_| key.len() == key_bytes)

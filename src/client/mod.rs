@@ -17,8 +17,8 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How to reach a door, and as whom.
-#[derive(Clone, Debug)]
+/// How to reach a door, and as whom. It holds secrets and does not print.
+#[derive(Clone)]
 pub struct Target {
     /// `https://HOST:PORT`, nothing behind it.
     pub url: String,

@@ -1,12 +1,18 @@
 //! What works: payments and all that follows them, who may ask, how a repeat is answered, how the door closes.
 
+use crate::bad_input::raw;
 use crate::scripted_switch::late_answer;
-use crate::stage::{OTHER_KEY, authorisation, identity, open, open_with, sale};
-use isthmus::client::{Client, Target};
+use crate::stage::{OTHER_KEY, authorisation, identity, material, open, open_with, sale};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use isthmus::cli::demo::material::Material;
+use isthmus::client::{Client, ClientError, Target};
 use isthmus::edge::Limits;
 use isthmus::payment::OperationKind;
 use isthmus::switch::Command;
 use serde_json::json;
+use std::path::Path;
 
 #[tokio::test]
 async fn a_sale_is_approved_and_read_again() {
@@ -136,6 +142,43 @@ async fn a_certificate_proves_as_much_as_a_key_and_no_more_than_required() {
     let target = Target { api_key: None, identity_pem: identity(), ..stage.target() };
     let trip = Client::new(&target).unwrap().post("/v1/payments", "k1", &sale(1000)).await.unwrap();
     assert_eq!(trip.status, 201, "{}", trip.body);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_issuer_is_not_let_in() {
+    let stage = open().await;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gateway-stranger");
+    let stranger = Material::prepare(&folder).unwrap();
+    let read = |path| std::fs::read(path).unwrap();
+    let identity_pem = Some((read(&stranger.client_certificate), read(&stranger.client_key)));
+    let mut client = Client::new(&Target { identity_pem, ..stage.target() }).unwrap();
+    assert!(client.post("/v1/payments", "k1", &sale(1000)).await.is_err(), "the handshake fails, good key or not");
+    let ca_pem = read(&stranger.ca_certificate);
+    let mut client = Client::new(&Target { ca_pem, ..stage.target() }).unwrap();
+    assert!(matches!(client.get("/v1/keys").await, Err(ClientError::Connect(_))), "and the client is as strict");
+}
+
+#[tokio::test]
+async fn many_payments_share_one_http2_connection() {
+    let stage = open_with(Limits::default(), "", 64).await;
+    let stream = TokioIo::new(raw(&stage, "h2").await);
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let key = material().api_key().unwrap();
+    let ask = |number: i64| {
+        let request = hyper::Request::post(format!("https://localhost:{}/v1/payments", stage.address.port()))
+            .header("authorization", format!("Bearer {key}"))
+            .header("idempotency-key", format!("k{number}"))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(sale(1000 + number).to_string())))
+            .unwrap();
+        let mut sender = sender.clone();
+        async move { sender.send_request(request).await.unwrap().status() }
+    };
+    let mut asked = tokio::task::JoinSet::new();
+    (0..5).for_each(|number| drop(asked.spawn(ask(number))));
+    let statuses = asked.join_all().await;
+    assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
 }
 
 #[tokio::test]
