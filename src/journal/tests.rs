@@ -3,6 +3,7 @@
 use super::samples::*;
 use super::*;
 use crate::switch::{Entry, NotRecorded, Ticket};
+use crate::transaction::Record;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -166,6 +167,10 @@ fn a_version_counts_once_and_none_is_left_out() {
     let both = Entry::Payment { records: vec![approved(5, 2, 1), refund(5, 3, "k3")], card: None };
     assert_eq!(opened.append(both), Ok(()));
     assert_eq!(opened.append(entry(approved(5, 2, 1))), taken);
+    let begun_twice = Record { version: 4, ..sale(5, "acme", "k4") };
+    assert_eq!(opened.append(entry(begun_twice)), taken);
+    let one_key_twice = Entry::Payment { records: vec![refund(5, 4, "k5"), refund(5, 5, "k5")], card: None };
+    assert_eq!(opened.append(one_key_twice), Err(NotRecorded::KeyUsed(PaymentId(5))));
     opened.journal.close();
     let opened = open(&scratch.settings());
     assert_eq!(opened.append(entry(approved(5, 3, 2))), taken);
@@ -355,12 +360,10 @@ fn what_turns_up_in_the_file_after_all_is_taken_in() {
     let row = row::Row { sequence: 2, content: row::Content::Record(approved(1, 2, 1)) };
     other.execute("INSERT INTO records VALUES (2, ?1)", [row.encode()]).unwrap();
     other.execute_batch("COMMIT").unwrap();
-    while !opened.journal.health().writable {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
+    assert!(opened.journal.health().writable);
     let reader = opened.journal.reader();
     assert_eq!(reader.payment(PaymentId(1)).unwrap().unwrap().len(), 2);
-    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
     assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Ok(()));
     opened.wait_for_views();
     assert_eq!(reader.records(PaymentId(2)).unwrap()[0].sequence, 3);

@@ -63,6 +63,7 @@ impl Views {
         {
             return Ok(views);
         }
+        tracing::info!(rows = last, "the views are made anew from the journal");
         remove(store)?;
         let mut views = Views::connect(store)?;
         views.make_tables(&id)?;
