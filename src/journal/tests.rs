@@ -3,7 +3,7 @@
 use super::samples::*;
 use super::*;
 use crate::switch::{Entry, NotRecorded, Ticket};
-use crate::transaction::Record;
+use crate::transaction::{Body, Discharge, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -200,6 +200,28 @@ fn what_is_in_motion_comes_back_and_what_rests_does_not() {
     assert_eq!(recovered.open[1].card, Some(card().without_cvc()));
     assert_eq!(recovered.numbers, [numbers("400001", 3000, 4000), numbers("400002", 10, 20)]);
     journal.close();
+}
+
+#[test]
+fn what_a_person_must_settle_is_listed_until_it_is_settled() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    let discharged = |version, discharge| entry(record(5, version, Body::Discharged { obligation: 1, discharge }));
+    let listed = || {
+        opened.wait_for_views();
+        opened.journal.reader().exceptions().unwrap()
+    };
+    opened.append(sale_entry(5, "acme", "k1")).unwrap();
+    opened.append(entry(unknown(5, 2))).unwrap();
+    assert_eq!(listed(), []);
+    opened.append(discharged(3, Discharge::Parked(None))).unwrap();
+    assert_eq!(listed(), [(PaymentId(5), 1)]);
+    opened.append(entry(record(5, 4, Body::Reopened { obligation: 1 }))).unwrap();
+    assert_eq!(listed(), []);
+    opened.append(discharged(5, Discharge::Acknowledged(None))).unwrap();
+    assert_eq!(listed(), []);
+    opened.journal.close();
+    assert!(open(&scratch.settings()).recovered.open.is_empty());
 }
 
 #[test]
