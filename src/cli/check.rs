@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Check configuration, dialect and scenario files: every mistake with file, line, key and what was expected.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  isthmus check isthmus.toml bank.toml my-dialect.toml\n\n\
-    What a file is follows from its tables: [edge] a configuration, [codec] a dialect, [[card]] a scenario.")]
+    What a file is follows from its tables: [edge] a configuration, [codec] a dialect, [[card]] a scenario,\n    [elements] an issuer profile.")]
 pub struct Check {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
@@ -42,13 +42,14 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
         .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
     let origin = path.display().to_string();
-    match () {
-        () if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
-        () if has("[[card") || has("[[range") || has("[[rule") => {
-            simulator::Scenario::parse(&origin, &text).map(|_| "scenario").map_err(simulator_mistakes)
+    match simulator::FileKind::of(&text) {
+        _ if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
+        _ if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
+        kind => {
+            let kind = kind.unwrap_or(simulator::FileKind::Config);
+            let directory = path.parent().unwrap_or(Path::new("."));
+            simulator::check(kind, &origin, &text, directory).map(|()| kind.name()).map_err(simulator_mistakes)
         }
-        () if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
-        () => simulator::Config::load(path).map(|_| "bank configuration").map_err(simulator_mistakes),
     }
 }
 
