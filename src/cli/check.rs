@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Check configuration, dialect and scenario files: every mistake with file, line, key and what was expected.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  isthmus check isthmus.toml bank.toml my-dialect.toml\n\n\
-    What a file is follows from its tables: [edge] a configuration, [codec] a dialect, [[card]] a scenario.")]
+    What a file is follows from its tables: [edge] a configuration, [codec] a dialect, [[card]] a scenario,\n    [elements] an issuer profile.")]
 pub struct Check {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
@@ -41,18 +41,16 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
+    let origin = path.display().to_string();
     match simulator::FileKind::of(&text) {
         _ if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
         _ if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
-        Some(kind) => check_for_bank(kind, path, &text),
-        None => Err(vec![Mistake::about_file(path, "a configuration, a dialect, or a file of the bank simulator")]),
+        kind => {
+            let kind = kind.unwrap_or(simulator::FileKind::Config);
+            let directory = path.parent().unwrap_or(Path::new("."));
+            simulator::check(kind, &origin, &text, directory).map(|()| kind.name()).map_err(simulator_mistakes)
+        }
     }
-}
-
-fn check_for_bank(kind: simulator::FileKind, path: &Path, text: &str) -> Result<&'static str, Vec<Mistake>> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let checked = simulator::check(kind, &path.display().to_string(), text, folder);
-    checked.map(|()| kind.name()).map_err(simulator_mistakes)
 }
 
 /// All readers of a dialect look at it; a dialect without a mapping of payments is one for looking at messages.
