@@ -88,6 +88,9 @@ fn shown(value: Value<'_>, unmasked: bool) -> String {
         true => value.whole_text(),
         false => value.masked(),
     };
+    if let Some(meaning) = value.element().meaning(&text) {
+        return format!("{text} ({meaning})");
+    }
     let text = escape(&text);
     match text.is_empty() || text.starts_with(' ') || text.ends_with(' ') {
         true => format!("\"{text}\""),
@@ -169,11 +172,8 @@ fn draw_rows(out: &mut String, rows: &[Row]) -> fmt::Result {
 /// Which row each byte belongs to, by the innermost place that has one.
 fn owners(message: &Message) -> Vec<Option<(usize, bool)>> {
     let mut owners = vec![None; message.as_bytes().len()];
-    let values = message.header_value().into_iter().chain(
-        message
-            .elements()
-            .filter_map(|number| message.value(number)),
-    );
+    let values =
+        message.header_value().into_iter().chain(message.elements().filter_map(|number| message.value(number)));
     for (place, value) in values.enumerate() {
         own(&mut owners, place, value);
     }
@@ -226,25 +226,13 @@ fn draw_bytes(out: &mut String, message: &Message, drawing: Drawing) -> fmt::Res
 
 const LINE: usize = 32;
 const PLAIN: &str = "\x1b[0m";
-const COLOURS: [&str; 6] = [
-    "\x1b[36m", "\x1b[33m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[31m",
-];
+const COLOURS: [&str; 6] = ["\x1b[36m", "\x1b[33m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[31m"];
 
-fn draw_fault(
-    out: &mut String,
-    bytes: &[u8],
-    error: &DecodeError,
-    drawing: Drawing,
-) -> fmt::Result {
+fn draw_fault(out: &mut String, bytes: &[u8], error: &DecodeError, drawing: Drawing) -> fmt::Result {
     if let Some(partial) = error.partial() {
         let spec = partial.spec();
         writeln!(out, "{}  {}", spec.name(), spec.title())?;
-        writeln!(
-            out,
-            "message type {}  {}",
-            partial.mti(),
-            partial.mti().words()
-        )?;
+        writeln!(out, "message type {}  {}", partial.mti(), partial.mti().words())?;
         draw_bitmaps(out, partial)?;
         writeln!(out)?;
         draw_rows(out, &rows(partial, drawing.unmasked))?;
@@ -254,30 +242,14 @@ fn draw_fault(
     let around = error.offset().saturating_sub(8)..(error.offset() + 24).min(bytes.len());
     let before = error.offset() - around.start.min(error.offset());
     let (what, drawn) = match drawing.unmasked {
-        true => (
-            "bytes",
-            spaced(bytes.get(around.clone()).unwrap_or_default()),
-        ),
-        false => (
-            "shape",
-            shape(bytes.get(around.clone()).unwrap_or_default()),
-        ),
+        true => ("bytes", spaced(bytes.get(around.clone()).unwrap_or_default())),
+        false => ("shape", shape(bytes.get(around.clone()).unwrap_or_default())),
     };
     let width = if drawing.unmasked { 3 } else { 1 };
     writeln!(out, "{what} from byte {}:", around.start)?;
     writeln!(out, "    {drawn}")?;
-    writeln!(
-        out,
-        "    {}^ byte {}",
-        " ".repeat(before * width),
-        error.offset()
-    )?;
-    writeln!(
-        out,
-        "{} of {} bytes are left from here",
-        bytes.len().saturating_sub(error.offset()),
-        bytes.len()
-    )?;
+    writeln!(out, "    {}^ byte {}", " ".repeat(before * width), error.offset())?;
+    writeln!(out, "{} of {} bytes are left from here", bytes.len().saturating_sub(error.offset()), bytes.len())?;
     for hint in hints(bytes, error) {
         writeln!(out, "hint   {hint}")?;
     }
@@ -320,9 +292,7 @@ fn hints(bytes: &[u8], error: &DecodeError) -> Vec<&'static str> {
     }
     match error.code() {
         "content" if rest.starts_with(b" ") => {
-            hints.push(
-                "a space stands where a digit or letter is wanted: filled on the wrong side?",
-            );
+            hints.push("a space stands where a digit or letter is wanted: filled on the wrong side?");
         }
         "truncated" => {
             hints.push("an earlier length may be too long, or the sender cut the message");
@@ -337,9 +307,7 @@ fn hints(bytes: &[u8], error: &DecodeError) -> Vec<&'static str> {
             hints.push("the bytes left over are all zero: block padding of a cipher or a file?");
         }
         "trailing_bytes" => {
-            hints.push(
-                "a bit may be missing in the bitmap, or an element is longer than the dialect says",
-            );
+            hints.push("a bit may be missing in the bitmap, or an element is longer than the dialect says");
         }
         "undefined_element" => {
             hints.push("the bitmap may be misread: is it hexadecimal text where bytes are meant?");
@@ -351,11 +319,7 @@ fn hints(bytes: &[u8], error: &DecodeError) -> Vec<&'static str> {
 
 fn start_hint(bytes: &[u8]) -> Option<&'static str> {
     let binary = |width: usize| {
-        bytes.len() > width
-            && bytes[..width]
-                .iter()
-                .fold(0, |n, b| n << 8 | usize::from(*b))
-                == bytes.len() - width
+        bytes.len() > width && bytes[..width].iter().fold(0, |n, b| n << 8 | usize::from(*b)) == bytes.len() - width
     };
     let decimal = || {
         let digits = std::str::from_utf8(bytes.get(..4)?).ok()?;
@@ -367,15 +331,11 @@ fn start_hint(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x60, _, _, _, _, ..] => Some("60 begins a TPDU: the dialect may need a header"),
         [b'I', b'S', b'O', ..] => Some("ISO begins a BASE24 header: the dialect may need a header"),
-        [0x16 | 0x1A, 0x01, ..] => {
-            Some("16 01 begins a Base I header: the dialect may need a header")
-        }
+        [0x16 | 0x1A, 0x01, ..] => Some("16 01 begins a Base I header: the dialect may need a header"),
         [0x2E, ..] => Some("2E begins a UnionPay header: the dialect may need a header"),
         [0xF0..=0xF9, 0xF0..=0xF9, ..] => Some("the message type is in EBCDIC"),
         [b'0'..=b'2', b'0'..=b'9', ..] => Some("the message type is in ASCII"),
-        [0x00..=0x29, second, ..] if *second < 0x80 => {
-            Some("the message type may be packed digits")
-        }
+        [0x00..=0x29, second, ..] if *second < 0x80 => Some("the message type may be packed digits"),
         _ => None,
     }
 }
@@ -400,8 +360,7 @@ mod tests {
             .set(41, "TERM1")
             .set_path("55.9F26", "1122334455667788")
             .set_path("55.5A", PAN);
-        spec.decode(spec.encode_to_bytes(&builder).unwrap())
-            .unwrap()
+        spec.decode(spec.encode_to_bytes(&builder).unwrap()).unwrap()
     }
 
     #[test]
@@ -415,10 +374,7 @@ mod tests {
         assert!(drawn.contains("424242******4242"), "{drawn}");
         assert!(drawn.contains("55.9F26"), "{drawn}");
         assert!(drawn.contains("Application cryptogram"), "{drawn}");
-        let unmasked = Drawing {
-            unmasked: true,
-            colour: true,
-        };
+        let unmasked = Drawing { unmasked: true, colour: true };
         assert!(describe(&message, unmasked).contains(PAN));
     }
 

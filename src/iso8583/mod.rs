@@ -29,12 +29,14 @@ assert_eq!(message.number(70), Some(301));
 "
 )]
 
+mod assemble;
 mod bitmap;
 mod builder;
 mod charset;
 mod class;
 mod composite;
 mod decode;
+mod divide;
 mod element;
 mod emv;
 mod encode;
@@ -57,10 +59,8 @@ pub use bitmap::{Bitmap, Elements, LAST_ELEMENT};
 pub use builder::MessageBuilder;
 pub use charset::Charset;
 pub use class::Class;
-pub use composite::{Division, Key};
-pub use element::{
-    Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit,
-};
+pub use composite::{Condition, Division, Key, Presence, TagEncoding, Tagged};
+pub use element::{Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit};
 pub use emv::emv_tags;
 pub use encode::{Encoded, to_hex};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, SpecError};
@@ -68,8 +68,7 @@ pub use message::Message;
 pub use mti::{Mti, NotAnMti};
 pub use scan::Scan;
 pub use spec::{
-    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder,
-    SpecRow, ThirdBitmap,
+    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder, SpecRow, ThirdBitmap,
 };
 pub use value::Value;
 #[cfg(feature = "dialects")]

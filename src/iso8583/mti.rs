@@ -18,12 +18,7 @@ impl Mti {
         if number > 9999 {
             return None;
         }
-        Some(Self([
-            (number / 1000) as u8,
-            (number / 100 % 10) as u8,
-            (number / 10 % 10) as u8,
-            (number % 10) as u8,
-        ]))
+        Some(Self([(number / 1000) as u8, (number / 100 % 10) as u8, (number / 10 % 10) as u8, (number % 10) as u8]))
     }
 
     /// From four digit values (not characters). `None` where one is above 9.
@@ -153,14 +148,7 @@ const FUNCTIONS: [&str; 8] = [
     "instruction acknowledgement",
 ];
 
-const ORIGINS: [&str; 6] = [
-    "acquirer",
-    "acquirer repeat",
-    "issuer",
-    "issuer repeat",
-    "other",
-    "other repeat",
-];
+const ORIGINS: [&str; 6] = ["acquirer", "acquirer repeat", "issuer", "issuer repeat", "other", "other repeat"];
 
 impl fmt::Display for Mti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,13 +218,7 @@ mod tests {
         assert_eq!(mti("0800").to_string(), "0800");
         assert_eq!(Mti::new(800), Some(mti("0800")));
         assert_eq!(Mti::new(10_000), None);
-        assert_eq!(
-            mti("0421").words(),
-            "1987, reversal, advice, acquirer repeat"
-        );
-        assert_eq!(
-            mti("3099").words(),
-            "reserved, reserved, reserved, reserved"
-        );
+        assert_eq!(mti("0421").words(), "1987, reversal, advice, acquirer repeat");
+        assert_eq!(mti("3099").words(), "reserved, reserved, reserved, reserved");
     }
 }

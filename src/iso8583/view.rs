@@ -47,13 +47,7 @@ impl Serialize for View<'_> {
         map.serialize_entry("mti", &self.message.mti().to_string())?;
         if let Some(header) = self.message.header_value() {
             let shown = self.shown;
-            map.serialize_entry(
-                "header",
-                &Field {
-                    value: header,
-                    shown,
-                },
-            )?;
+            map.serialize_entry("header", &Field { value: header, shown })?;
         }
         map.serialize_entry("fields", &Fields(*self))?;
         map.end()
@@ -179,10 +173,8 @@ impl MessageJson {
     /// The builder of this message, to be encoded under `spec`.
     pub fn into_builder(self, spec: &Spec) -> Result<MessageBuilder, EncodeError> {
         let wrong = |kind, expected: &'static str| EncodeError::new(kind, expected);
-        let mti: Mti = self
-            .mti
-            .parse()
-            .map_err(|_| wrong(EncodeErrorKind::Content, "four decimal digits").within("mti"))?;
+        let mti: Mti =
+            self.mti.parse().map_err(|_| wrong(EncodeErrorKind::Content, "four decimal digits").within("mti"))?;
         let mut builder = MessageBuilder::new(mti);
         if let Some(header) = self.header {
             builder.put_header(header.0);
@@ -191,10 +183,7 @@ impl MessageJson {
             return Err(wrong(EncodeErrorKind::Shape, "an object of elements").within("fields"));
         };
         for (key, node) in fields {
-            let number = key
-                .parse()
-                .ok()
-                .filter(|number| spec.element(*number).is_some());
+            let number = key.parse().ok().filter(|number| spec.element(*number).is_some());
             let Some(number) = number else {
                 let expected = "the number of an element that the spec defines";
                 return Err(wrong(EncodeErrorKind::Undefined, expected).within(key));
@@ -209,10 +198,7 @@ impl MessageJson {
 }
 
 /// Reads that object into a builder, to be encoded under `spec`.
-pub fn builder_from<'de, D: Deserializer<'de>>(
-    spec: &Spec,
-    deserializer: D,
-) -> Result<MessageBuilder, D::Error> {
+pub fn builder_from<'de, D: Deserializer<'de>>(spec: &Spec, deserializer: D) -> Result<MessageBuilder, D::Error> {
     let read = MessageJson::deserialize(deserializer)?;
     read.into_builder(spec).map_err(D::Error::custom)
 }
@@ -285,15 +271,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_readable_and_come_back() {
-        for text in [
-            "plain",
-            "a\u{1}b\u{c}",
-            "C:\\x",
-            "\\x41",
-            "\\",
-            "\\\\x0a\\x",
-            "é\u{9f}",
-        ] {
+        for text in ["plain", "a\u{1}b\u{c}", "C:\\x", "\\x41", "\\", "\\\\x0a\\x", "é\u{9f}"] {
             let escaped = escape(text);
             assert!(!escaped.chars().any(char::is_control));
             assert_eq!(unescape(&escaped), text, "{escaped}");

@@ -101,12 +101,7 @@ impl Decode {
         print_json(out, &view(message, !self.unmasked, self.raw))
     }
 
-    fn print_fault(
-        &self,
-        bytes: &Bytes,
-        error: &DecodeError,
-        out: &mut impl Write,
-    ) -> Result<(), Failure> {
+    fn print_fault(&self, bytes: &Bytes, error: &DecodeError, out: &mut impl Write) -> Result<(), Failure> {
         write!(out, "{}", describe_fault(bytes, error, self.drawing()))?;
         let readers: Vec<_> = dialects::names()
             .iter()
@@ -119,19 +114,13 @@ impl Decode {
             .collect();
         if !readers.is_empty() {
             let readers = readers.join(", ");
-            writeln!(
-                out,
-                "hint   these built-in dialects read it whole: {readers}"
-            )?;
+            writeln!(out, "hint   these built-in dialects read it whole: {readers}")?;
         }
         writeln!(out)?;
         Ok(())
     }
 
     fn drawing(&self) -> Drawing {
-        Drawing {
-            unmasked: self.unmasked,
-            colour: io::stdout().is_terminal(),
-        }
+        Drawing { unmasked: self.unmasked, colour: io::stdout().is_terminal() }
     }
 }

@@ -17,7 +17,6 @@ pub(super) fn find(name_or_file: &str) -> Result<Arc<Spec>, Failure> {
             "{name_or_file} is neither a built-in dialect nor a file; `isthmus iso specs` lists the dialects"
         )));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::words(format!("{name_or_file}: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::words(format!("{name_or_file}: {error}")))?;
     Ok(dialects::read(name_or_file, &text)?)
 }

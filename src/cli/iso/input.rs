@@ -9,10 +9,7 @@ use super::failure::Failure;
 
 /// The bytes of hexadecimal text with any spacing.
 pub(super) fn from_hex(text: &str) -> Result<Bytes, Failure> {
-    let packed: String = text
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, ':' | '-' | '_' | ','))
-        .collect();
+    let packed: String = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, ':' | '-' | '_' | ',')).collect();
     match HEXUPPER_PERMISSIVE.decode(packed.as_bytes()) {
         Ok(bytes) => Ok(Bytes::from(bytes)),
         Err(error) => Err(Failure::words(format!(
@@ -25,8 +22,7 @@ pub(super) fn from_hex(text: &str) -> Result<Bytes, Failure> {
 
 /// The one message of a file: hexadecimal text where it is nothing else, raw bytes otherwise.
 pub(super) fn from_file(path: &str) -> Result<Bytes, Failure> {
-    let content =
-        std::fs::read(path).map_err(|error| Failure::words(format!("{path}: {error}")))?;
+    let content = std::fs::read(path).map_err(|error| Failure::words(format!("{path}: {error}")))?;
     Ok(match std::str::from_utf8(&content).map(from_hex) {
         Ok(Ok(bytes)) if !bytes.is_empty() => bytes,
         _ => Bytes::from(content),
