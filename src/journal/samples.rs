@@ -7,7 +7,8 @@ use crate::payment::{
 };
 use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
-    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record, Requested,
+    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
+    Requested,
 };
 use crate::vault::{KeyId, Keys};
 use std::path::{Path, PathBuf};
