@@ -49,6 +49,8 @@ pub struct Trip {
     pub headers: HeaderMap,
     /// The JSON of the body, taken out of its envelope; `Null` for an empty one.
     pub body: Value,
+    /// The JSON of the request, before it went into its envelope; `Null` where it was not this client's to wrap.
+    pub asked: Value,
     /// What went over the wire as the request's body.
     pub sent: Bytes,
     /// What came over the wire as the answer's body.
@@ -75,6 +77,11 @@ pub enum ClientError {
 }
 
 impl Trip {
+    /// Whether the request went in an envelope.
+    pub fn is_sealed(&self) -> bool {
+        self.asked != Value::Null && self.asked.to_string().as_bytes() != self.sent
+    }
+
     /// Whether the answer was given before.
     pub fn is_replay(&self) -> bool {
         self.headers.contains_key("idempotent-replayed")
@@ -91,8 +98,9 @@ impl Client {
     /// Asks for something new, under a key.
     pub async fn post(&mut self, path: &str, key: &str, body: &Value) -> Result<Trip, ClientError> {
         let request = self.request(Method::POST, path).header("idempotency-key", key);
-        let (content_type, body) = self.wrap(body)?;
-        self.send(request.header(CONTENT_TYPE, content_type), body).await
+        let (content_type, wrapped) = self.wrap(body)?;
+        let trip = self.send(request.header(CONTENT_TYPE, content_type), wrapped).await?;
+        Ok(Trip { asked: body.clone(), ..trip })
     }
 
     /// Reads; sealed where this client seals.
@@ -149,7 +157,7 @@ impl Client {
         let took = begun.elapsed();
         self.connection = Some(connection);
         let body = self.unwrap(&head.headers, &received)?;
-        Ok(Trip { status: head.status, headers: head.headers, body, sent, received, took })
+        Ok(Trip { status: head.status, headers: head.headers, asked: Value::Null, body, sent, received, took })
     }
 
     /// The connection there is, if it still takes requests, or a new one.
