@@ -160,6 +160,11 @@ impl Client {
         Ok(Trip { status: head.status, headers: head.headers, asked: Value::Null, body, sent, received, took })
     }
 
+    /// Ends the connection; the next request makes a new one.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
     /// The connection there is, if it still takes requests, or a new one.
     async fn ready_connection(&mut self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
         if let Some(mut connection) = self.connection.take()

@@ -6,7 +6,7 @@
 use super::authentication::Peer;
 use super::measure::{HANDSHAKES_FAILED, OPEN_CONNECTIONS};
 use super::settings::Limits;
-use super::tls::client_key_hash;
+use super::tls::{Tls, client_key_hash};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -19,7 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
@@ -49,12 +48,7 @@ impl Handle {
 }
 
 /// Accepts connections until the handle says otherwise.
-pub(super) fn accept(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    router: Router,
-    limits: Arc<Limits>,
-) -> std::io::Result<Handle> {
+pub(super) fn accept(listener: TcpListener, tls: Tls, router: Router, limits: Arc<Limits>) -> std::io::Result<Handle> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
     let hall = Hall {
@@ -72,7 +66,7 @@ pub(super) fn accept(
 /// What all connections share.
 #[derive(Clone)]
 struct Hall {
-    tls: TlsAcceptor,
+    tls: Tls,
     router: Router,
     limits: Arc<Limits>,
     places: Arc<Semaphore>,
@@ -164,7 +158,7 @@ impl Hall {
 
 fn http_server(limits: &Limits, protocol: Option<&[u8]>) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().max_buf_size(limits.header_bytes.max(8192)).max_headers(limits.headers);
+    server.http1().max_buf_size(limits.header_bytes).max_headers(limits.headers);
     server
         .http2()
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))

@@ -41,9 +41,9 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use envelope::Opener;
 use std::sync::Arc;
+use tls::Tls;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 /// What the door works with.
 pub struct Parts {
@@ -63,6 +63,7 @@ struct Door {
     switchboard: Switchboard,
     archive: Arc<dyn Archive>,
     store_reads: Arc<Semaphore>,
+    bodies: Semaphore,
     fingerprint_key: FingerprintKey,
     opener: Opener,
     jwks: Bytes,
@@ -71,7 +72,7 @@ struct Door {
 
 /// Opens the door on a listener. Must be called within a tokio runtime.
 pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result<Handle, SetupError> {
-    let tls = TlsAcceptor::from(tls::server_config(settings)?);
+    let tls = Tls::read(settings)?;
     let limits = Arc::new(settings.limits.clone());
     let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
     let jwks = Bytes::from(keyring.jwks().to_string());
@@ -81,6 +82,7 @@ pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result
         switchboard: parts.switchboard,
         archive: parts.archive,
         store_reads: Arc::new(Semaphore::new(limits.store_reads)),
+        bodies: Semaphore::new(limits.bodies),
         fingerprint_key: parts.fingerprint_key,
         opener,
         jwks,

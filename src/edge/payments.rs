@@ -18,6 +18,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 type Handled = Result<Response<Body>, Problem>;
@@ -25,6 +26,9 @@ type PaymentPath = Result<Path<String>, PathRejection>;
 
 /// The most payments that one search answers.
 const SEARCH_LIMIT: usize = 100;
+
+/// How long a read waits for its turn at the store.
+const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// `POST /v1/payments`.
 pub(super) async fn create(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
@@ -90,10 +94,12 @@ async fn post(
     let merchant = authenticate(&door.register, &parts.headers, peer)?;
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
+    let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
     let sent = body::read(body, &door.limits).await?;
     let credit = door.switchboard.credit()?;
     let (wrapping, payload) = door.open(&merchant, declared, sent).await?;
     let (command, fingerprint) = understand(&door, &merchant, &payload)?;
+    drop((payload, held));
     let id = merchant.id.clone();
     let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
     let answer = door.switchboard.submit(credit, submission)?;
@@ -203,7 +209,8 @@ async fn from_store<T: Send + 'static>(
     door: &Door,
     read: impl FnOnce(&dyn Archive) -> Result<T, ArchiveUnavailable> + Send + 'static,
 ) -> Result<T, Problem> {
-    let permit = Arc::clone(&door.store_reads).try_acquire_owned().map_err(|_| Code::Overloaded)?;
+    let turn = tokio::time::timeout(STORE_WAIT, Arc::clone(&door.store_reads).acquire_owned()).await;
+    let permit = turn.ok().and_then(Result::ok).ok_or(Code::Overloaded)?;
     let archive = Arc::clone(&door.archive);
     let reading = tokio::task::spawn_blocking(move || {
         let _permit = permit;

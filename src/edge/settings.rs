@@ -1,6 +1,7 @@
 //! The `[edge]` table of the configuration.
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,32 +33,49 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Open connections; more wait unaccepted.
+    #[serde(deserialize_with = "count::<_, _, 1, 1_000_000>")]
     pub connections: usize,
     /// TLS handshakes going on at once.
+    #[serde(deserialize_with = "count::<_, _, 1, 1_000_000>")]
     pub handshakes: usize,
     /// From the accepted connection to the end of its handshake.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub handshake_timeout_ms: u64,
     /// From the handshake to the end of the first request's headers.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub first_request_timeout_ms: u64,
     /// From one request's end to the end of the next one's headers.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub idle_timeout_ms: u64,
     /// From the end of the headers to the end of the body.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub body_timeout_ms: u64,
     /// Of a body as sent.
+    #[serde(deserialize_with = "count::<_, _, 1, 1_048_576>")]
     pub body_bytes: usize,
-    /// Of all headers of a request together (at least 8192).
+    /// Bodies held at once, from their first byte until they are understood.
+    #[serde(deserialize_with = "count::<_, _, 1, 1_000_000>")]
+    pub bodies: usize,
+    /// Of all headers of a request together.
+    #[serde(deserialize_with = "count::<_, _, 8_192, 1_048_576>")]
     pub header_bytes: usize,
     /// Count of headers of a request.
+    #[serde(deserialize_with = "count::<_, _, 1, 1_000>")]
     pub headers: usize,
     /// HTTP/2 streams of a connection at once.
+    #[serde(deserialize_with = "count::<_, _, 1, 10_000>")]
     pub streams_per_connection: u32,
     /// How long an answer of the switch is awaited; above all of its own deadlines.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub answer_timeout_ms: u64,
     /// Reads of the store going on at once.
+    #[serde(deserialize_with = "count::<_, _, 1, 256>")]
     pub store_reads: usize,
     /// Threads that open sealed payloads.
+    #[serde(deserialize_with = "count::<_, _, 1, 256>")]
     pub envelope_threads: usize,
     /// How long open requests are awaited when the door closes.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub drain_timeout_ms: u64,
 }
 
@@ -71,6 +89,7 @@ impl Default for Limits {
             idle_timeout_ms: 60_000,
             body_timeout_ms: 10_000,
             body_bytes: 64 * 1024,
+            bodies: 2048,
             header_bytes: 16 * 1024,
             headers: 64,
             streams_per_connection: 100,
@@ -118,6 +137,17 @@ impl Limits {
     }
 }
 
+/// A number between bounds that are part of the type: a mistake is told with its line and key.
+fn count<'de, D, T, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let number = u64::deserialize(deserializer)?;
+    let counted = T::try_from(number).ok().filter(|_| (LEAST..=MOST).contains(&number));
+    counted.ok_or_else(|| D::Error::custom(format!("expected a number from {LEAST} to {MOST}")))
+}
+
 fn default_listen() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 8580).into()
 }
@@ -135,6 +165,10 @@ mod tests {
         assert_eq!(settings.tls_certificate_file, Path::new("/etc/a.pem"));
         assert_eq!(settings.tls_key_file, Path::new("/k.pem"));
         assert_eq!((settings.limits.body_bytes, settings.limits.headers), (1000, 64));
-        assert!(toml::from_str::<Settings>(&text.replace("body_bytes", "body_byte")).is_err());
+        for mistake in ["body_byte = 1", "body_bytes = 0", "connections = 9223372036854775807", "headers = -1"] {
+            let text = text.replace("body_bytes = 1000", mistake);
+            let told = toml::from_str::<Settings>(&text).unwrap_err().to_string();
+            assert!(told.contains("line 4"), "{told}");
+        }
     }
 }

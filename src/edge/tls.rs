@@ -4,12 +4,18 @@
 use super::settings::Settings;
 use crate::merchants::Sha256Hash;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier, danger::ClientCertVerifier};
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{ParsedCertificate, ServerSessionMemoryCache, WebPkiClientVerifier, danger::ClientCertVerifier};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The most sessions that are kept for resumption.
+const SESSIONS: usize = 16_384;
 
 /// Why the door cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -33,20 +39,49 @@ pub enum SetupError {
     Io(#[from] std::io::Error),
 }
 
-/// Reads certificate, key and client issuers and makes the server's side of TLS of them.
-pub(super) fn server_config(settings: &Settings) -> Result<Arc<ServerConfig>, SetupError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    let builder = match &settings.client_ca_file {
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
-        None => builder.with_no_client_auth(),
-    };
-    let chain = certificates(&settings.tls_certificate_file)?;
-    let mut config = builder.with_single_cert(chain, private_key(&settings.tls_key_file)?)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+/// The server's side of TLS.
+#[derive(Clone)]
+pub(super) struct Tls {
+    acceptor: TlsAcceptor,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Tls {
+    /// Reads certificate, key and client issuers.
+    pub fn read(settings: &Settings) -> Result<Tls, SetupError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let verifier = settings.client_ca_file.as_deref().map(|path| client_verifier(path, provider)).transpose()?;
+        let builder = match &verifier {
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+            None => builder.with_no_client_auth(),
+        };
+        let chain = certificates(&settings.tls_certificate_file)?;
+        let mut config = builder.with_single_cert(chain, private_key(&settings.tls_key_file)?)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.max_early_data_size = 0;
+        config.session_storage = ServerSessionMemoryCache::new(settings.limits.connections.min(SESSIONS));
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), verifier })
+    }
+
+    /// Shakes hands.
+    pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = self.acceptor.accept(stream).await?;
+        self.verify_again(stream.get_ref().1).map_err(std::io::Error::other)?;
+        Ok(stream)
+    }
+
+    /// A resumed session brings its client certificate along unchecked, however long ago it was checked.
+    fn verify_again(&self, connection: &ServerConnection) -> Result<(), rustls::Error> {
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        match (&self.verifier, connection.peer_certificates()) {
+            (Some(verifier), Some([own, issuers @ ..])) if resumed => {
+                verifier.verify_client_cert(own, issuers, UnixTime::now()).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn client_verifier(

@@ -138,10 +138,18 @@ async fn a_certificate_proves_as_much_as_a_key_and_no_more_than_required() {
         let trip = client.post("/v1/payments", "k1", &sale(1000)).await.unwrap();
         assert_eq!(trip.status, status, "key {key}, certificate {certificate}: {}", trip.body);
     }
+}
+
+#[tokio::test]
+async fn a_resumed_session_still_proves_who_asks() {
     let stage = open().await;
     let target = Target { api_key: None, identity_pem: identity(), ..stage.target() };
-    let trip = Client::new(&target).unwrap().post("/v1/payments", "k1", &sale(1000)).await.unwrap();
-    assert_eq!(trip.status, 201, "{}", trip.body);
+    let mut client = Client::new(&target).unwrap();
+    for connection in 0..3 {
+        let trip = client.post("/v1/payments", &format!("k{connection}"), &sale(1000)).await.unwrap();
+        assert_eq!(trip.status, 201, "{}", trip.body);
+        client.hang_up();
+    }
 }
 
 #[tokio::test]
