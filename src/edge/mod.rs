@@ -1,9 +1,9 @@
 //! The merchants' door: TLS, HTTP, envelopes, JSON to payment values and back.
 //!
-//! One request walks straight through: [`connections`] shakes hands and hands the verified client key on,
-//! [`authentication`] says who asks, [`body`] reads what was sent within its bounds, a credit of the [`switchboard`] is
-//! taken, [`wrapping`] opens the envelope, [`request`] and [`command`] turn JSON into a checked submission, and the
-//! switch's answer comes back as [`payment_json`]. Every refusal is a row of [`problem`].
+//! One request walks straight through: `connections` shakes hands and hands the verified client key on,
+//! `authentication` says who asks, `body` reads what was sent within its bounds, a credit of the `switchboard` is
+//! taken, `wrapping` opens the envelope, [`request`] and `command` turn JSON into a checked submission, and the
+//! switch's answer comes back as `payment_json`. Every refusal is a row of `problem`.
 //!
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
 //! request is recognised by the store, not here.

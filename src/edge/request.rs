@@ -310,6 +310,18 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_give_a_value_or_a_problem() {
+        for place in 0..GOOD.len() {
+            fuzz(&GOOD.as_bytes()[..place]);
+            for byte in [0, b'"', b'{', b'}', b'[', b'-', b'9', 0x80, 0xff] {
+                let mut changed = GOOD.as_bytes().to_vec();
+                changed[place] = byte;
+                fuzz(&changed);
+            }
+        }
+    }
+
+    #[test]
     fn huge_amounts_stay_huge() {
         for (text, minor) in
             [("99999999999999999999999", i128::MAX), ("-1e40", i128::MIN), ("18446744073709551615", u64::MAX.into())]

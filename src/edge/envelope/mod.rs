@@ -1,6 +1,6 @@
 //! Sealed payloads: a merchant seals to one of the gateway's RSA keys, and its answer is sealed to its own.
 //!
-//! [`jwe`] knows the form, [`keyring`] the keys, [`opener`] gives the private-key operations threads of their own, so
+//! [`jwe`] knows the form, `keyring` the keys, `opener` gives the private-key operations threads of their own, so
 //! that a flood of envelopes cannot starve the rest. Every failure to open is the same failure, reached by the same way:
 //! a key that does not unwrap is replaced by a random one and the content fails instead (RFC 7516 section 11.5).
 
