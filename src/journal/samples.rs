@@ -3,12 +3,12 @@
 use super::{Journal, JournalError, Recovered, Settings};
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
-    OperationKind, Pan, PaymentId, ResultCode, Rrn, Stan, Wall,
+    MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
 use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
-    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, MessageValues, Obligation, ObligationKind, Origin,
-    Original, Outcome, PosEntry, Record, Requested, ReversalReason,
+    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
+    Requested,
 };
 use crate::vault::{KeyId, Keys};
 use std::path::{Path, PathBuf};

@@ -48,6 +48,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The same settings with the store's path taken from `folder` where it is relative.
+    pub fn relative_to(mut self, folder: &Path) -> Settings {
+        self.store = StorePath(folder.join(self.store.journal()));
+        self
+    }
+}
+
 /// Path of the journal file, written `sqlite:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -1,8 +1,8 @@
 //! What the switch is told, and what it answers: the whole of its contact with the world.
 
 use crate::payment::{Acceptor, Amount, Card, CardId, MerchantId, Name, Now, OperationKind, PaymentId, ResultCode};
-use crate::payment::{Monotonic, Rrn, Stan};
-use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, PosEntry, Record};
+use crate::payment::{Monotonic, PosEntry, Rrn, Stan};
+use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
 
 /// Who waits for an answer at an edge; unique within a run.

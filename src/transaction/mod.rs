@@ -17,10 +17,7 @@ mod record;
 mod rules;
 
 pub use cbor::{FORMAT, RecordError, decode, encode};
-pub use obligation::{Discharge, Obligation, ObligationKind, ReversalReason};
-pub use payment::{Operation, OperationState, Payment, PaymentStatus};
-pub use record::{
-    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, MessageValues, Origin, Original, Outcome, PosEntry,
-    Record, Requested,
-};
+pub use obligation::{Discharge, Obligation, ObligationKind};
+pub use payment::{FoldError, Operation, OperationState, Owed, Payment, PaymentStatus};
+pub use record::{Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested};
 pub use rules::{Illegal, Plan};

@@ -1,6 +1,6 @@
 //! What we owe a bank: a message it must acknowledge, recorded before it is sent, and never dropped in silence.
 
-use super::record::MessageValues;
+use crate::payment::MessageValues;
 use minicbor::{Decode, Encode};
 
 /// A message that is owed until the bank acknowledges it, or an operator takes it over.
@@ -30,36 +30,6 @@ pub enum ObligationKind {
     /// Tells what was done (0220).
     #[n(1)]
     Advice,
-}
-
-/// Why something is reversed; a dialect writes it in its own code (1987: data element 39).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(index_only)]
-pub enum ReversalReason {
-    /// No answer came in time, or the line broke.
-    #[n(0)]
-    Timeout,
-    /// The merchant or cardholder cancelled.
-    #[n(1)]
-    Cancelled,
-    /// The answer did not fit the request.
-    #[n(2)]
-    InvalidResponse,
-    /// Approved for less than was asked, and that was not wanted.
-    #[n(3)]
-    PartialRefused,
-}
-
-impl ReversalReason {
-    /// Name in dialect files.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReversalReason::Timeout => "timeout",
-            ReversalReason::Cancelled => "cancelled",
-            ReversalReason::InvalidResponse => "invalid_response",
-            ReversalReason::PartialRefused => "partial_refused",
-        }
-    }
 }
 
 /// How an obligation ended.

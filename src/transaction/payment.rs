@@ -1,8 +1,10 @@
 //! The fold: a payment as its records tell it.
 
 use super::obligation::{Discharge, Obligation, ObligationKind};
-use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, MessageValues, Origin, Outcome, Record, Requested};
-use crate::payment::{Amount, ApprovalCode, BusinessDate, OperationKind, PaymentId, ResultClass, ResultCode, Wall};
+use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested};
+use crate::payment::{
+    Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode, Wall,
+};
 
 /// A payment, folded from its records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,131 @@
+//! A merchant's side of the door: one TLS connection, used again while it lasts, and requests that are timed.
+//!
+//! It shares no code with [`crate::edge`], the envelope least of all, so that the two test each other. It retries
+//! nothing: whoever asks again does so under the same idempotency key, and knows why.
+
+mod connection;
+
+use bytes::Bytes;
+use connection::Connector;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Method, Request, StatusCode};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How to reach a door, and as whom.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// `https://HOST:PORT`, nothing behind it.
+    pub url: String,
+    /// PEM: whom to trust.
+    pub ca_pem: Vec<u8>,
+    /// PEM: certificate chain and private key to present.
+    pub identity_pem: Option<(Vec<u8>, Vec<u8>)>,
+    /// Sent as bearer token.
+    pub api_key: Option<String>,
+}
+
+/// A merchant's client with one connection.
+pub struct Client {
+    connector: Connector,
+    api_key: Option<String>,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// An answer, and how long it took.
+#[derive(Clone, Debug)]
+pub struct Trip {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The JSON of the body, taken out of its envelope; `Null` for an empty one.
+    pub body: Value,
+    /// What went over the wire as the request's body.
+    pub sent: Bytes,
+    /// What came over the wire as the answer's body.
+    pub received: Bytes,
+    /// From the first byte sent to the last one received, without connecting.
+    pub took: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The target is not usable: its URL, certificates or keys.
+    #[error("the target's {0} is not usable")]
+    Target(&'static str),
+    /// The connection cannot be made.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] std::io::Error),
+    /// The connection ended before the whole answer was there.
+    #[error("the connection failed: {0}")]
+    Connection(#[from] hyper::Error),
+    /// The answer is not what this client understands.
+    #[error("the answer is not readable: {0}")]
+    Answer(&'static str),
+}
+
+impl Trip {
+    /// Whether the answer was given before.
+    pub fn is_replay(&self) -> bool {
+        self.headers.contains_key("idempotent-replayed")
+    }
+}
+
+impl Client {
+    /// A client that connects with its first request.
+    pub fn new(target: &Target) -> Result<Client, ClientError> {
+        Ok(Client { connector: Connector::new(target)?, api_key: target.api_key.clone(), connection: None })
+    }
+
+    /// Asks for something new, under a key.
+    pub async fn post(&mut self, path: &str, key: &str, body: &Value) -> Result<Trip, ClientError> {
+        let request = self.request(Method::POST, path).header("idempotency-key", key);
+        self.send(request.header(CONTENT_TYPE, "application/json"), Bytes::from(body.to_string())).await
+    }
+
+    /// Reads.
+    pub async fn get(&mut self, path: &str) -> Result<Trip, ClientError> {
+        self.send(self.request(Method::GET, path), Bytes::new()).await
+    }
+
+    /// A request of one's own making: host and API key are there already.
+    pub fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
+        let request = Request::builder().method(method).uri(path).header(HOST, self.connector.authority());
+        match &self.api_key {
+            Some(key) => request.header(AUTHORIZATION, format!("Bearer {key}")),
+            None => request,
+        }
+    }
+
+    /// Sends a request of one's own making.
+    pub async fn send(&mut self, request: hyper::http::request::Builder, body: Bytes) -> Result<Trip, ClientError> {
+        let sent = body;
+        let request = request.body(Full::new(sent.clone())).map_err(|_| ClientError::Target("request"))?;
+        let mut connection = self.ready_connection().await?;
+        let begun = Instant::now();
+        let answer = connection.send_request(request).await?;
+        let (head, content) = answer.into_parts();
+        let received = content.collect().await?.to_bytes();
+        let took = begun.elapsed();
+        self.connection = Some(connection);
+        let body = match received.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&received).map_err(|_| ClientError::Answer("not JSON"))?,
+        };
+        Ok(Trip { status: head.status, headers: head.headers, body, sent, received, took })
+    }
+
+    /// The connection there is, if it still takes requests, or a new one.
+    async fn ready_connection(&mut self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.ready().await.is_ok()
+        {
+            return Ok(connection);
+        }
+        self.connector.connect().await
+    }
+}

@@ -1,0 +1,525 @@
+//! The `[codec]` section: layers of TOML to a spec.
+//!
+//! First all layers are laid over each other, key by key; only then is anything read, so that a
+//! dialect which changes one default (digits packed instead of text) changes every element that did
+//! not say otherwise.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Layer;
+use super::format::{self, Extent, Format};
+use super::section::{Entry, entries, parse};
+use crate::iso8583::charset::Charset;
+use crate::iso8583::class::Class;
+use crate::iso8583::composite::Division;
+use crate::iso8583::element::{
+    Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit,
+};
+use crate::iso8583::emv::emv_tags;
+use crate::iso8583::error::SpecError;
+use crate::iso8583::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, SpecBuilder, ThirdBitmap};
+
+/// Reads the layers, base first.
+pub(super) fn read(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
+    let mut documents = Vec::new();
+    for layer in layers {
+        documents.push((layer, parse(layer).map_err(|error| vec![error])?));
+    }
+    let mut draft = Draft::default();
+    for (layer, document) in &documents {
+        for (key, entry) in entries(layer, "", document) {
+            draft.top(key, entry);
+        }
+    }
+    draft.build(layers)
+}
+
+type Keys<'a> = BTreeMap<&'a str, Entry<'a>>;
+
+/// All layers laid over each other.
+#[derive(Default)]
+struct Draft<'a> {
+    name: Option<&'a str>,
+    title: Option<&'a str>,
+    settings: Keys<'a>,
+    header: Keys<'a>,
+    elements: BTreeMap<u8, Keys<'a>>,
+    faults: Vec<SpecError>,
+}
+
+impl<'a> Draft<'a> {
+    fn top(&mut self, key: &'a str, entry: Entry<'a>) {
+        match key {
+            "name" => self.name = self.keep(entry.text("the dialect's name")),
+            "title" => self.title = self.keep(entry.text("what the dialect is, in a line")),
+            "extends" | "about" | "mapping" | "session" | "keys" => {}
+            "codec" => {
+                for (key, entry) in self.keep(entry.table("a table")).unwrap_or_default() {
+                    self.setting(key, entry);
+                }
+            }
+            _ => self
+                .faults
+                .push(entry.fault("name, title, about, extends, or a section: codec, mapping, session, keys")),
+        }
+    }
+
+    fn setting(&mut self, key: &'a str, entry: Entry<'a>) {
+        match key {
+            "elements" => {
+                for (key, entry) in self.keep(entry.table("a table")).unwrap_or_default() {
+                    self.element(key, entry);
+                }
+            }
+            "header" => {
+                let keys = self.keep(entry.table("a table")).unwrap_or_default();
+                self.header.extend(keys);
+            }
+            _ => {
+                self.settings.insert(key, entry);
+            }
+        }
+    }
+
+    fn element(&mut self, key: &'a str, entry: Entry<'a>) {
+        let Some(number) = key.parse().ok().filter(|n| (2..=192).contains(n)) else {
+            self.faults.push(entry.fault("an element number from 2 to 192"));
+            return;
+        };
+        if matches!(entry.text(""), Ok("undefined")) {
+            self.elements.remove(&number);
+            return;
+        }
+        let expected = "a table such as { format = \"n6\" }, or \"undefined\"";
+        let keys = self.keep(entry.table(expected)).unwrap_or_default();
+        let element = self.elements.entry(number).or_default();
+        // A division is one thing: a new one takes the place of the old one whole.
+        if keys.iter().any(|(key, _)| DIVISIONS.contains(key)) {
+            element.retain(|key, _| !DIVISIONS.contains(key));
+        }
+        element.extend(keys);
+    }
+
+    fn keep<T>(&mut self, read: Result<T, SpecError>) -> Option<T> {
+        read.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    fn build(mut self, layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
+        let Some(name) = self.name else {
+            let origin = layers.last().map_or("", |layer| &layer.origin).to_owned();
+            self.faults.push(SpecError {
+                origin,
+                line: 1,
+                key: "name".to_owned(),
+                expected: "the dialect's name".to_owned(),
+            });
+            return Err(self.faults);
+        };
+        let mut builder = SpecBuilder::new(name).title(self.title.unwrap_or_default());
+        let mut defaults = Defaults::default();
+        for (key, entry) in std::mem::take(&mut self.settings) {
+            match defaults.set(key, &entry) {
+                Ok(true) => {}
+                Ok(false) => match framed(builder.clone(), key, &entry) {
+                    Ok(changed) => builder = changed,
+                    Err(fault) => self.faults.push(fault),
+                },
+                Err(fault) => self.faults.push(fault),
+            }
+        }
+        builder = builder.mti(match defaults.mti {
+            Some(mti) => mti,
+            None => MtiEncoding::Text(defaults.charset),
+        });
+        builder = builder.bitmap(match defaults.bitmap {
+            Encoding::Raw => BitmapEncoding::Raw,
+            _ => BitmapEncoding::Hex(defaults.charset),
+        });
+        if let Some((presence, header)) = self.build_header(&defaults) {
+            builder = builder.header(presence, header);
+        }
+        for (number, keys) in std::mem::take(&mut self.elements) {
+            let read = describe(&keys, &defaults, &format!("codec.elements.{number}"));
+            match read {
+                Ok(element) => builder = builder.element(number, element),
+                Err(faults) => self.faults.extend(faults),
+            }
+        }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        builder.build()
+    }
+
+    fn build_header(&mut self, defaults: &Defaults) -> Option<(HeaderPresence, Element)> {
+        let mut keys = std::mem::take(&mut self.header);
+        let presence = keys.remove("presence")?;
+        let first_byte = keys.remove("first_byte");
+        let choices = [("none", 0), ("required", 1), ("optional", 2)];
+        let presence = match self.keep(presence.choice(&choices))? {
+            0 => return None,
+            1 => HeaderPresence::Required,
+            _ => match first_byte {
+                Some(entry) => {
+                    let byte = self.keep(entry.number("a byte"))?;
+                    HeaderPresence::WhenFirstByte(self.keep(u8::try_from(byte).map_err(|_| entry.fault("a byte")))?)
+                }
+                None => {
+                    self.faults.push(presence.fault("a first_byte beside an optional header"));
+                    return None;
+                }
+            },
+        };
+        match describe(&keys, defaults, "codec.header") {
+            Ok(header) => Some((presence, header)),
+            Err(faults) => {
+                self.faults.extend(faults);
+                None
+            }
+        }
+    }
+}
+
+/// What elements are unless they say otherwise.
+#[derive(Clone)]
+struct Defaults {
+    charset: Charset,
+    digits: Encoding,
+    track: Encoding,
+    binary: Encoding,
+    bitmap: Encoding,
+    mti: Option<MtiEncoding>,
+    length: LengthStyle,
+    odd_fixed: Odd,
+    odd_variable: Odd,
+}
+
+#[derive(Clone, Copy)]
+enum LengthStyle {
+    Text,
+    Bcd,
+    Binary,
+    Ber,
+}
+
+const CHARSETS: &[(&str, Charset)] = &[
+    ("ascii", Charset::Ascii),
+    ("ebcdic-037", Charset::Ebcdic037),
+    ("ebcdic-500", Charset::Ebcdic500),
+    ("ebcdic-1047", Charset::Ebcdic1047),
+    ("utf-8", Charset::Utf8),
+];
+const TEXT_OR_BCD: &[(&str, Encoding)] = &[("text", Encoding::Text), ("bcd", Encoding::Bcd)];
+const RAW_OR_HEX: &[(&str, Encoding)] = &[("raw", Encoding::Raw), ("hex", Encoding::Hex)];
+const ENCODINGS: &[(&str, Encoding)] =
+    &[("text", Encoding::Text), ("bcd", Encoding::Bcd), ("raw", Encoding::Raw), ("hex", Encoding::Hex)];
+const LENGTHS: &[(&str, LengthStyle)] = &[
+    ("text", LengthStyle::Text),
+    ("bcd", LengthStyle::Bcd),
+    ("binary", LengthStyle::Binary),
+    ("ber", LengthStyle::Ber),
+];
+const UNITS: &[(&str, Unit)] =
+    &[("digits", Unit::Characters), ("characters", Unit::Characters), ("bytes", Unit::Bytes)];
+const SENSITIVITIES: &[(&str, Sensitivity)] =
+    &[("open", Sensitivity::Open), ("pan", Sensitivity::Pan), ("hidden", Sensitivity::Hidden)];
+const DIVISIONS: [&str; 4] = ["parts", "repeat", "tlv", "open_end"];
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            charset: Charset::Ascii,
+            digits: Encoding::Text,
+            track: Encoding::Text,
+            binary: Encoding::Hex,
+            bitmap: Encoding::Hex,
+            mti: None,
+            length: LengthStyle::Text,
+            odd_fixed: Odd::of(Length::Fixed(0)),
+            odd_variable: Odd::of(Length::Rest { min: 0, max: 0 }),
+        }
+    }
+}
+
+impl Defaults {
+    /// Takes a setting; `false` where it is not one of these.
+    fn set(&mut self, key: &str, entry: &Entry<'_>) -> Result<bool, SpecError> {
+        match key {
+            "charset" => self.charset = entry.choice(CHARSETS)?,
+            "digits" => self.digits = entry.choice(TEXT_OR_BCD)?,
+            "track" => self.track = entry.choice(TEXT_OR_BCD)?,
+            "binary" => self.binary = entry.choice(RAW_OR_HEX)?,
+            "bitmap" => self.bitmap = entry.choice(RAW_OR_HEX)?,
+            "length" => self.length = entry.choice(LENGTHS)?,
+            "odd_fixed" => self.odd_fixed = odd(entry)?,
+            "odd_variable" => self.odd_variable = odd(entry)?,
+            "mti" => {
+                self.mti = match entry.text("\"bcd\", or a character set") {
+                    Ok("bcd") => Some(MtiEncoding::Bcd),
+                    _ => Some(MtiEncoding::Text(entry.choice(CHARSETS)?)),
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// What the parts of packed digits or hexadecimal text are: text and bytes, unfolded.
+    fn unfolded(&self) -> Self {
+        Self {
+            charset: Charset::Ascii,
+            digits: Encoding::Text,
+            track: Encoding::Text,
+            binary: Encoding::Raw,
+            ..self.clone()
+        }
+    }
+}
+
+/// The settings that are no default of elements.
+fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuilder, SpecError> {
+    match key {
+        "trailing" => Ok(builder.allow_trailing(entry.choice(&[("refuse", false), ("ignore", true)])?)),
+        "max_bytes" => Ok(builder.max_bytes(entry.number("a number of bytes")? as usize)),
+        "blocks" => Ok(builder.blocks(entry.choice(&[
+            ("auto", Blocks::Auto),
+            ("one", Blocks::Always(1)),
+            ("two", Blocks::Always(2)),
+            ("three", Blocks::Always(3)),
+        ])?)),
+        "third_bitmap" => Ok(builder.third_bitmap(entry.choice(&[
+            ("none", ThirdBitmap::None),
+            ("front", ThirdBitmap::Front),
+            ("element-65", ThirdBitmap::Element65 { spare: 0 }),
+            ("element-65-double", ThirdBitmap::Element65 { spare: 8 }),
+        ])?)),
+        _ => Err(entry.fault(
+            "charset, digits, track, binary, bitmap, mti, length, odd_fixed, odd_variable, \
+             trailing, max_bytes, blocks, third_bitmap, header or elements",
+        )),
+    }
+}
+
+/// Makes an element of its keys.
+fn describe(keys: &Keys<'_>, defaults: &Defaults, path: &str) -> Result<Element, Vec<SpecError>> {
+    let mut reading = Reading { defaults, faults: Vec::new() };
+    match reading.element(keys, path) {
+        Some(element) if reading.faults.is_empty() => Ok(element),
+        _ => Err(reading.faults),
+    }
+}
+
+/// Reads one element, collecting all that is wrong with it.
+struct Reading<'d> {
+    defaults: &'d Defaults,
+    faults: Vec<SpecError>,
+}
+
+impl Reading<'_> {
+    fn element(&mut self, keys: &Keys<'_>, path: &str) -> Option<Element> {
+        let Some(format) = keys.get("format") else {
+            if let Some((_, entry)) = keys.first_key_value() {
+                let mut fault = entry.fault(format::EXPECTED);
+                fault.key = format!("{path}.format");
+                self.faults.push(fault);
+            }
+            return None;
+        };
+        let parsed = format
+            .text(format::EXPECTED)
+            .and_then(|text| format::parse(text).ok_or_else(|| format.fault(format::EXPECTED)));
+        let format = self.keep(parsed)?;
+        let mut element = self.basic(format);
+        for (key, entry) in keys {
+            if let Err(fault) = self.change(&mut element, key, entry) {
+                self.faults.push(fault);
+            }
+        }
+        if let Some(division) = self.division(&element, keys) {
+            element = element.divided(division);
+        }
+        Some(element)
+    }
+
+    fn keep<T>(&mut self, read: Result<T, SpecError>) -> Option<T> {
+        read.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    /// What the format and the dialect's defaults make of it.
+    fn basic(&self, format: Format) -> Element {
+        let class = format.class;
+        let (length, odd) = match format.extent {
+            Extent::Fixed(length) => (Length::Fixed(length), self.defaults.odd_fixed),
+            Extent::Variable(width, max) => {
+                let prefix = self.prefix(self.defaults.length, width, max);
+                (Length::Variable { prefix, min: 0, max }, self.defaults.odd_variable)
+            }
+            Extent::Rest(max) => (Length::Rest { min: 0, max }, self.defaults.odd_variable),
+        };
+        let fixed_binary = class == Class::Binary && matches!(length, Length::Fixed(_));
+        let unit = if fixed_binary { Unit::Bytes } else { Unit::Characters };
+        Element::new(class, length)
+            .encoded(match class {
+                Class::Binary => self.defaults.binary,
+                Class::Numeric | Class::Signed => self.defaults.digits,
+                Class::Track => self.defaults.track,
+                _ => Encoding::Text,
+            })
+            .in_charset(self.defaults.charset)
+            .counted_in(unit)
+            .odd(odd)
+    }
+
+    /// A prefix of `width` digits; where it is binary, of as many bytes as the longest length needs.
+    fn prefix(&self, style: LengthStyle, width: u8, max: u32) -> Prefix {
+        let encoding = match style {
+            LengthStyle::Text => PrefixEncoding::Text(self.defaults.charset),
+            LengthStyle::Bcd => PrefixEncoding::Bcd,
+            LengthStyle::Ber => PrefixEncoding::Ber,
+            LengthStyle::Binary => {
+                let width = if max > 255 { 2 } else { 1 };
+                return Prefix { encoding: PrefixEncoding::Binary, width };
+            }
+        };
+        Prefix { encoding, width }
+    }
+
+    fn change(&self, element: &mut Element, key: &str, entry: &Entry<'_>) -> Result<(), SpecError> {
+        match key {
+            "name" => element.name = entry.text("a short name")?.to_owned().into(),
+            "title" => element.title = entry.text("a title")?.to_owned().into(),
+            "encoding" => element.encoding = entry.choice(ENCODINGS)?,
+            "charset" => {
+                element.charset = entry.choice(CHARSETS)?;
+            }
+            "count" => element.unit = entry.choice(UNITS)?,
+            "sensitive" => element.sensitivity = entry.choice(SENSITIVITIES)?,
+            "pad" => element.padding = padding(entry, element.padding)?,
+            "trim" => element.padding.trim = entry.flag()?,
+            "odd" => element.odd = odd(entry)?,
+            "length" => {
+                let style = entry.choice(LENGTHS)?;
+                if let Length::Variable { prefix, max, .. } = &mut element.length {
+                    let digits = u8::try_from(prefix.digits()).unwrap_or(u8::MAX);
+                    *prefix = self.prefix(style, digits, *max);
+                }
+            }
+            "length_width" => {
+                let expected = "a number of digits, or of bytes where the length is binary";
+                let width = entry.number(expected)?;
+                if let Length::Variable { prefix, .. } = &mut element.length {
+                    prefix.width = u8::try_from(width).map_err(|_| entry.fault(expected))?;
+                }
+            }
+            "min" => {
+                let shortest = entry.number("the shortest length")?;
+                match &mut element.length {
+                    Length::Variable { min, .. } | Length::Rest { min, .. } => *min = shortest,
+                    Length::Fixed(_) => return Err(entry.fault("no shortest fixed length")),
+                }
+            }
+            "format" | "parts" | "repeat" | "tlv" | "open_end" => {}
+            _ => {
+                return Err(entry.fault(
+                    "name, title, format, encoding, charset, length, length_width, count, min, \
+                     pad, trim, odd, sensitive, parts, repeat, tlv or open_end",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn division(&mut self, element: &Element, keys: &Keys<'_>) -> Option<Division<Element>> {
+        let folded = matches!(element.encoding, Encoding::Bcd | Encoding::Hex);
+        let mut defaults = match folded {
+            true => self.defaults.unfolded(),
+            false => self.defaults.clone(),
+        };
+        defaults.charset = if folded { Charset::Ascii } else { element.charset };
+        let mut inner = Reading { defaults: &defaults, faults: Vec::new() };
+        let division = inner.divide(keys);
+        self.faults.append(&mut inner.faults);
+        division
+    }
+
+    fn divide(&mut self, keys: &Keys<'_>) -> Option<Division<Element>> {
+        let expected = "an array of parts";
+        if let Some(entry) = keys.get("parts") {
+            let open_end = match keys.get("open_end") {
+                Some(entry) => self.keep(entry.flag())?,
+                None => false,
+            };
+            let entries = self.keep(entry.array(expected))?;
+            let parts = self.parts(entries);
+            return Some(Division::Positional { parts, open_end });
+        }
+        if let Some(entry) = keys.get("repeat") {
+            let entries = self.keep(entry.array(expected))?;
+            let parts = self.parts(entries);
+            let length = parts.iter().map(|part| match part.length {
+                Length::Fixed(length) => length,
+                _ => 0,
+            });
+            let record = Element::fixed(Class::Any, length.sum())
+                .in_charset(self.defaults.charset)
+                .named("record", "Record")
+                .divided(Division::Positional { parts, open_end: false });
+            return Some(Division::Repeated { record });
+        }
+        let entry = keys.get("tlv")?;
+        self.keep(entry.choice(&[("emv", ())]))?;
+        let (known, unknown) = emv_tags();
+        let unknown = Some(unknown);
+        Some(Division::BerTlv { known, unknown })
+    }
+
+    fn parts(&mut self, entries: Vec<Entry<'_>>) -> Vec<Element> {
+        let mut parts = Vec::new();
+        for entry in entries {
+            let Some(keys) = self.keep(entry.table("a part such as { format = \"n6\" }")) else {
+                continue;
+            };
+            let keys: Keys<'_> = keys.into_iter().collect();
+            parts.extend(self.element(&keys, &entry.key));
+        }
+        parts
+    }
+}
+
+/// "lead 0", "trail F": where the filler nibble stands and what it is.
+fn odd(entry: &Entry<'_>) -> Result<Odd, SpecError> {
+    let expected = "a side and a nibble, such as \"lead 0\" or \"trail F\"";
+    let text = entry.text(expected)?;
+    let (side, filler) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
+    let side = match side {
+        "lead" => Side::Left,
+        "trail" => Side::Right,
+        _ => return Err(entry.fault(expected)),
+    };
+    match u8::from_str_radix(filler, 16) {
+        Ok(filler @ 0..=15) => Ok(Odd { side, filler }),
+        _ => Err(entry.fault(expected)),
+    }
+}
+
+/// "left 0", "right space", "none": where the filling stands and what it is.
+fn padding(entry: &Entry<'_>, default: Padding) -> Result<Padding, SpecError> {
+    let expected = "\"none\", or a side and a character, such as \"left 0\" or \"right space\"";
+    let text = entry.text(expected)?;
+    if text == "none" {
+        return Ok(Padding { side: None, ..default });
+    }
+    let (side, fill) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
+    let side = match side {
+        "left" => Side::Left,
+        "right" => Side::Right,
+        _ => return Err(entry.fault(expected)),
+    };
+    let fill = match fill.as_bytes() {
+        b"space" => b' ',
+        [fill] if fill.is_ascii_graphic() => *fill,
+        _ => return Err(entry.fault(expected)),
+    };
+    Ok(Padding { side: Some(side), fill, trim: default.trim })
+}

@@ -1,0 +1,155 @@
+//! Dialects as data: the `[codec]` section of a dialect file, and the dialects that are built in.
+//!
+//! A dialect file is TOML, may extend a built-in dialect, and has four sections with a reader each;
+//! this one reads `[codec]` and passes over `[mapping]`, `[session]` and `[keys]`. A later layer
+//! changes key by key what an earlier one says. Every mistake is told with file, line, key and what
+//! was expected. Nothing here opens a file: the caller hands in the text.
+
+mod codec;
+mod format;
+mod section;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::error::SpecError;
+use super::spec::Spec;
+
+/// The built-in dialects: name and file.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("iso8583-1987-ascii", include_str!("../../../specs/iso8583-1987-ascii.toml")),
+    ("iso8583-1987-bcd", include_str!("../../../specs/iso8583-1987-bcd.toml")),
+];
+
+const NAMES: [&str; BUILT_IN.len()] = {
+    let mut names = [""; BUILT_IN.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = BUILT_IN[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// Deeper chains of `extends` than this are refused; it also ends a circle.
+const MAX_LAYERS: usize = 8;
+
+/// One file of a dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// The file's name, for messages.
+    pub origin: Cow<'static, str>,
+    /// Its text.
+    pub text: Cow<'static, str>,
+}
+
+/// The names of the built-in dialects.
+pub fn names() -> &'static [&'static str] {
+    &NAMES
+}
+
+/// A built-in dialect; `None` where there is none of that name.
+pub fn builtin(name: &str) -> Option<Result<Arc<Spec>, Vec<SpecError>>> {
+    let layers = match builtin_layers(name)? {
+        Ok(layers) => layers,
+        Err(errors) => return Some(Err(errors)),
+    };
+    Some(codec::read(&layers))
+}
+
+/// The dialect of a file that the caller has read; `origin` names it in messages.
+pub fn read(origin: &str, text: &str) -> Result<Arc<Spec>, Vec<SpecError>> {
+    codec::read(&layers(origin, text)?)
+}
+
+/// The spec that layers come to, base first.
+pub fn spec_of(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
+    codec::read(layers)
+}
+
+/// The files a built-in dialect is made of, base first; `None` where there is none of that name.
+pub fn builtin_layers(name: &str) -> Option<Result<Vec<Layer>, Vec<SpecError>>> {
+    Some(stack(builtin_layer(name)?))
+}
+
+/// The files a dialect is made of, base first: what `text` extends, and then `text` itself.
+pub fn layers(origin: &str, text: &str) -> Result<Vec<Layer>, Vec<SpecError>> {
+    stack(Layer { origin: Cow::Owned(origin.to_owned()), text: Cow::Owned(text.to_owned()) })
+}
+
+fn builtin_layer(name: &str) -> Option<Layer> {
+    let (name, text) = BUILT_IN.iter().find(|(other, _)| *other == name)?;
+    Some(Layer { origin: Cow::Owned(format!("specs/{name}.toml")), text: Cow::Borrowed(text) })
+}
+
+fn stack(top: Layer) -> Result<Vec<Layer>, Vec<SpecError>> {
+    let mut layers = vec![top];
+    while let Some(last) = layers.last()
+        && let Some((base, error)) = section::extends(last)?
+    {
+        match builtin_layer(&base) {
+            Some(layer) if layers.len() < MAX_LAYERS => layers.push(layer),
+            _ => return Err(vec![error]),
+        }
+    }
+    layers.reverse();
+    Ok(layers)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn every_built_in_dialect_reads() {
+        for name in names() {
+            let spec = builtin(name).unwrap();
+            let spec =
+                spec.unwrap_or_else(|errors| panic!("{}", errors.iter().map(|e| format!("{e}\n")).collect::<String>()));
+            assert_eq!(spec.name(), *name);
+            assert!(!spec.title().is_empty(), "{name} has a title");
+            for number in spec.elements() {
+                let element = spec.element(number).unwrap();
+                assert!(!element.name().is_empty(), "{name} {number} has a name");
+                assert!(!element.title().is_empty(), "{name} {number} has a title");
+                assert_eq!(spec.number_of(element.name()), Some(number), "{name} {number}");
+            }
+        }
+    }
+
+    fn mistakes(text: &str) -> Vec<String> {
+        let errors = read("mine.toml", text).unwrap_err();
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_file_line_and_key() {
+        let text = "name = \"mine\"\nextends = \"iso8583-1987-ascii\"\n[codec]\ncharset = \"koi8\"\n\
+                    colour = 1\n[codec.elements]\n48 = { format = \"LL q..99\" }\n";
+        let told = mistakes(text);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:4: codec.charset: expected")));
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:5: codec.colour: expected")));
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:7: codec.elements.48.format: expected")));
+    }
+
+    #[test]
+    fn an_unknown_base_and_broken_toml_are_told_too() {
+        let told = mistakes("name = \"mine\"\nextends = \"nothing\"\n");
+        assert!(told[0].starts_with("mine.toml:2: extends: expected"), "{told:?}");
+        let told = mistakes("name = \"mine\"\n[codec\n");
+        assert!(told[0].starts_with("mine.toml:2: "), "{told:?}");
+    }
+
+    #[test]
+    fn the_sections_of_the_other_readers_are_passed_over() {
+        let text = "name = \"mine\"\nextends = \"iso8583-1987-bcd\"\n[mapping]\nx = 1\n[session]\n\
+                    [keys]\n";
+        assert_eq!(read("mine.toml", text).unwrap().name(), "mine");
+        let layers = layers("mine.toml", text).unwrap();
+        let origins: Vec<_> = layers.iter().map(|l| l.origin.as_ref()).collect();
+        let base = ["specs/iso8583-1987-ascii.toml", "specs/iso8583-1987-bcd.toml"];
+        assert_eq!(origins, [base[0], base[1], "mine.toml"]);
+    }
+}
