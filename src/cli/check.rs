@@ -41,15 +41,18 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
-    let origin = path.display().to_string();
-    match () {
-        () if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
-        () if has("[[card") || has("[[range") || has("[[rule") => {
-            simulator::Scenario::parse(&origin, &text).map(|_| "scenario").map_err(simulator_mistakes)
-        }
-        () if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
-        () => simulator::Config::load(path).map(|_| "bank configuration").map_err(simulator_mistakes),
+    match simulator::FileKind::of(&text) {
+        _ if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
+        _ if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
+        Some(kind) => check_for_bank(kind, path, &text),
+        None => Err(vec![Mistake::about_file(path, "a configuration, a dialect, or a file of the bank simulator")]),
     }
+}
+
+fn check_for_bank(kind: simulator::FileKind, path: &Path, text: &str) -> Result<&'static str, Vec<Mistake>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let checked = simulator::check(kind, &path.display().to_string(), text, folder);
+    checked.map(|()| kind.name()).map_err(simulator_mistakes)
 }
 
 /// All readers of a dialect look at it; a dialect without a mapping of payments is one for looking at messages.
