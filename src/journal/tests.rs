@@ -405,8 +405,9 @@ fn commits_wait_for_views_that_are_too_far_behind() {
     while done < 50 {
         done += opened.commits.recv_timeout(SOON).unwrap().len();
     }
-    assert!(opened.commits.recv_timeout(Duration::from_millis(200)).is_err(), "50 wait for the views, no more come");
-    assert_eq!(opened.journal.health().view_lag_records, 50);
+    assert!(opened.commits.recv_timeout(Duration::from_millis(200)).is_err(), "commits wait for the views");
+    let lag = opened.journal.health().view_lag_records;
+    assert!((50..60).contains(&lag), "the bound, and at most one commit above it: {lag}");
     views.execute_batch("ROLLBACK").unwrap();
     while done < 200 {
         done += opened.commits.recv_timeout(SOON).unwrap().iter().filter(|(_, result)| result.is_ok()).count();
