@@ -318,6 +318,22 @@ async fn links_are_bounded_and_polls_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_bank_asks_for_echoes_too() {
+    let scratch = Scratch::new("echo");
+    let echo_every = Some(Duration::from_millis(50));
+    let bank = start(Settings { echo_every, ..settings(scratch.ledger()) }).await;
+    let mut peer = Peer::signed_on(bank.addr()).await;
+    let question = peer.receive().await;
+    assert_eq!((question.mti().to_string().as_str(), question.text(70).unwrap().as_ref()), ("0800", "301"));
+    let (time, stan) = (question.text(7).unwrap().into_owned(), question.text(11).unwrap().into_owned());
+    peer.send("0810", &[(7, &time), (11, &stan), (39, "00"), (70, "301")]).await;
+    while bank.counters().echoes_answered == 0 {
+        assert!(peer.receive().await.has(70), "the next question");
+    }
+    bank.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_ledger_has_one_bank() {
     let scratch = Scratch::new("taken");
     let bank = start(settings(scratch.ledger())).await;
