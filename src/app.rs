@@ -167,5 +167,6 @@ fn seed() -> u64 {
 pub fn install_metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
     let handle = operations::install();
     telemetry::describe();
+    edge::measure::describe();
     handle
 }

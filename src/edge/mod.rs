@@ -13,6 +13,8 @@ mod authentication;
 mod body;
 mod command;
 mod connections;
+pub mod envelope;
+mod keys;
 mod manners;
 pub mod measure;
 mod payment_json;
@@ -36,6 +38,8 @@ pub use tls::SetupError;
 use crate::merchants::Register;
 use axum::Router;
 use axum::routing::{get, post};
+use bytes::Bytes;
+use envelope::Opener;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -60,6 +64,8 @@ struct Door {
     archive: Arc<dyn Archive>,
     store_reads: Arc<Semaphore>,
     fingerprint_key: FingerprintKey,
+    opener: Opener,
+    jwks: Bytes,
     limits: Arc<Limits>,
 }
 
@@ -67,12 +73,17 @@ struct Door {
 pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result<Handle, SetupError> {
     let tls = TlsAcceptor::from(tls::server_config(settings)?);
     let limits = Arc::new(settings.limits.clone());
+    let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
+    let jwks = Bytes::from(keyring.jwks().to_string());
+    let opener = Opener::start(keyring, limits.envelope_threads, parts.switchboard.capacity())?;
     let door = Arc::new(Door {
         register: parts.register,
         switchboard: parts.switchboard,
         archive: parts.archive,
         store_reads: Arc::new(Semaphore::new(limits.store_reads)),
         fingerprint_key: parts.fingerprint_key,
+        opener,
+        jwks,
         limits: Arc::clone(&limits),
     });
     Ok(connections::accept(listener, tls, router(door), limits)?)
@@ -85,6 +96,7 @@ fn router(door: Arc<Door>) -> Router {
         .route("/v1/payments/{id}/captures", post(payments::capture))
         .route("/v1/payments/{id}/voids", post(payments::void))
         .route("/v1/payments/{id}/refunds", post(payments::refund))
+        .route("/v1/keys", get(keys::read))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::RouteNotFound))
         .layer(axum::middleware::from_fn(manners::attend))

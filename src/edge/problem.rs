@@ -52,6 +52,7 @@ problem_codes! {
     BodyIncomplete 400 "body_incomplete" "The body ended before its end.";
     Unauthenticated 401 "unauthenticated" "No valid proof of who asks.";
     SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
+    PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
     RouteNotFound 404 "not_found" "There is no such resource.";
     PaymentNotFound 404 "payment_not_found" "There is no such payment.";
     MethodNotAllowed 405 "method_not_allowed" "The resource does not know this method.";

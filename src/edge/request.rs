@@ -297,7 +297,7 @@ mod tests {
             let (code, _) = refusal(body);
             assert!(matches!(code, Code::JsonMalformed | Code::FieldUnknown | Code::FieldMissing), "{body}: {code:?}");
         }
-        assert_eq!(refusal(&GOOD.replace('}', "}}")).0, Code::JsonMalformed);
+        assert_eq!(refusal(&format!("{GOOD}}}")).0, Code::JsonMalformed);
         let latin = read::<CreatePayment>(b"{\"reference\":\"\xe9\"}").unwrap_err();
         assert_eq!(latin.code, Code::JsonMalformed);
         let deep = format!("{{\"reference\":{}", "[".repeat(100_000));

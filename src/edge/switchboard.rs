@@ -16,6 +16,7 @@ pub struct Switchboard {
     events: mpsc::Sender<Event>,
     waiters: Waiters,
     credits: Arc<Semaphore>,
+    capacity: usize,
 }
 
 /// Where answers come back.
@@ -38,7 +39,12 @@ pub struct Credit(#[allow(dead_code)] OwnedSemaphorePermit);
 impl Switchboard {
     /// At most `credits` operations are in flight at once; the queue behind `events` should hold as many.
     pub fn new(events: mpsc::Sender<Event>, waiters: Waiters, credits: usize) -> Switchboard {
-        Switchboard { events, waiters, credits: Arc::new(Semaphore::new(credits)) }
+        Switchboard { events, waiters, credits: Arc::new(Semaphore::new(credits)), capacity: credits }
+    }
+
+    /// How many operations there can be at once.
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Takes a credit, or refuses at once: nobody queues for one.

@@ -91,8 +91,7 @@ impl Class {
     pub(crate) fn fits(self, bytes: &[u8], charset: Charset) -> bool {
         match (self, charset) {
             (Self::Any, _) => true,
-            (Self::Numeric, Charset::Ascii | Charset::Utf8) => all_digits(bytes, b'0'),
-            (Self::Numeric, _) => all_digits(bytes, 0xF0),
+            (Self::Numeric, _) => all_digits(bytes, charset.byte(b'0')),
             (Self::Signed, _) => self.fits_signed(bytes, charset),
             _ => {
                 let allowed = self.allowed(charset);

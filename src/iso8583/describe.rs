@@ -88,6 +88,9 @@ fn shown(value: Value<'_>, unmasked: bool) -> String {
         true => value.whole_text(),
         false => value.masked(),
     };
+    if let Some(meaning) = value.element().meaning(&text) {
+        return format!("{text} ({meaning})");
+    }
     let text = escape(&text);
     match text.is_empty() || text.starts_with(' ') || text.ends_with(' ') {
         true => format!("\"{text}\""),

@@ -56,6 +56,15 @@ pub struct Prefix {
     pub encoding: PrefixEncoding,
     /// Digits, 1 to 6; bytes where binary, 1 to 4; of no meaning for BER.
     pub width: u8,
+    /// Whether it counts its own bytes too, as the lengths of some network headers do.
+    pub counts_itself: bool,
+}
+
+impl Prefix {
+    /// A prefix that counts the content alone.
+    pub const fn new(encoding: PrefixEncoding, width: u8) -> Self {
+        Self { encoding, width, counts_itself: false }
+    }
 }
 
 /// How long the content is, in digits, characters, or bytes of binary content.
@@ -135,6 +144,7 @@ pub struct Element {
     pub(crate) padding: Padding,
     pub(crate) odd: Odd,
     pub(crate) sensitivity: Sensitivity,
+    pub(crate) values: Vec<(String, String)>,
     pub(crate) division: Option<Box<Division<Element>>>,
 }
 
@@ -156,6 +166,7 @@ impl Element {
             padding: Padding::of(class),
             odd: Odd::of(length),
             sensitivity: Sensitivity::Open,
+            values: Vec::new(),
             division: None,
         }
     }
@@ -179,7 +190,7 @@ impl Element {
             _ => 6,
         };
         let encoding = PrefixEncoding::Text(Charset::Ascii);
-        let prefix = Prefix { encoding, width };
+        let prefix = Prefix::new(encoding, width);
         Self::new(class, Length::Variable { prefix, min: 0, max })
     }
 
@@ -239,6 +250,12 @@ impl Element {
         self
     }
 
+    /// What a value means: "00" is "approved".
+    pub fn value(mut self, value: impl Into<String>, meaning: impl Into<String>) -> Self {
+        self.values.push((value.into(), meaning.into()));
+        self
+    }
+
     /// What the content is divided into.
     pub fn divided(mut self, division: Division<Element>) -> Self {
         self.division = Some(Box::new(division));
@@ -273,6 +290,12 @@ impl Element {
     /// What a masked view may show.
     pub fn sensitivity(&self) -> Sensitivity {
         self.sensitivity
+    }
+
+    /// What a value means, where the spec says so.
+    pub fn meaning(&self, value: &str) -> Option<&str> {
+        let found = self.values.iter().find(|(other, _)| other == value);
+        found.map(|(_, meaning)| meaning.as_str())
     }
 
     /// Whether the content is bytes (class b) and not text.

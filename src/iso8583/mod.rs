@@ -29,12 +29,14 @@ assert_eq!(message.number(70), Some(301));
 "
 )]
 
+mod assemble;
 mod bitmap;
 mod builder;
 mod charset;
 mod class;
 mod composite;
 mod decode;
+mod divide;
 mod element;
 mod emv;
 mod encode;
@@ -57,7 +59,7 @@ pub use bitmap::{Bitmap, Elements, LAST_ELEMENT};
 pub use builder::MessageBuilder;
 pub use charset::Charset;
 pub use class::Class;
-pub use composite::{Division, Key};
+pub use composite::{Condition, Division, Key, Presence, TagEncoding, Tagged};
 pub use element::{Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit};
 pub use emv::emv_tags;
 pub use encode::{Encoded, to_hex};

@@ -12,7 +12,7 @@ use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
 use super::error::DecodeErrorKind;
 use super::message::{Message, Span};
-use super::spec::{Described, Index};
+use super::spec::{Described, Index, Spec};
 use super::wire::{Content, hex_digit, hex_pair, unhex};
 
 /// An element's or part's value.
@@ -66,21 +66,14 @@ impl<'m> Value<'m> {
 
     /// All characters, with the filling they came with.
     pub fn whole_text(&self) -> Cow<'m, str> {
-        let content = self.content();
-        let element = self.element();
-        match element.encoding {
-            Encoding::Text => element.charset.read(content.bytes).unwrap_or_default(),
-            Encoding::Raw => Cow::Owned(hex(content.bytes)),
-            Encoding::Hex => {
-                let latin = content.bytes.iter().map(|b| element.charset.latin(*b));
-                Cow::Owned(latin.map(|b| char::from(b.to_ascii_uppercase())).collect())
-            }
-            Encoding::Bcd => {
-                let mut digits = String::with_capacity(content.units as usize);
-                element.unpack(content, |digit| digits.push(char::from(digit)));
-                Cow::Owned(digits)
-            }
-        }
+        self.element().characters(self.content())
+    }
+
+    /// The characters of an element of a message that is still being read.
+    pub(crate) fn text_of<'w>(spec: &Spec, index: Index, span: Span, wire: &'w [u8]) -> Cow<'w, str> {
+        let bytes = wire.get(span.range()).unwrap_or_default();
+        let units = span.units;
+        spec.at(index).element.characters(Content { bytes, units })
     }
 
     /// The digits as a number; `None` where there are none, or others than digits, or too many.
@@ -152,8 +145,11 @@ impl<'m> Value<'m> {
         self.parts().filter(|(other, _)| *other == key).map(|(_, value)| value).nth(nth)
     }
 
-    pub(crate) fn division(&self) -> Option<&'m Division<Index>> {
-        self.described().division.as_ref()
+    fn division(&self) -> Option<&'m Division<Index>> {
+        match self.is_divided() {
+            true => self.message.spec.at(self.span.divided_as).division.as_ref(),
+            false => None,
+        }
     }
 
     /// The characters as a masked view shows them: a card number as its first six and last four
@@ -181,6 +177,25 @@ impl<'m> Value<'m> {
 
     fn hidden(&self) -> Cow<'m, str> {
         Cow::Owned("*".repeat(self.whole_text().chars().count()))
+    }
+}
+
+impl Element {
+    /// The characters of this element's content.
+    fn characters<'c>(&self, content: Content<'c>) -> Cow<'c, str> {
+        match self.encoding {
+            Encoding::Text => self.charset.read(content.bytes).unwrap_or_default(),
+            Encoding::Raw => Cow::Owned(hex(content.bytes)),
+            Encoding::Hex => {
+                let latin = content.bytes.iter().map(|b| self.charset.latin(*b));
+                Cow::Owned(latin.map(|b| char::from(b.to_ascii_uppercase())).collect())
+            }
+            Encoding::Bcd => {
+                let mut digits = String::with_capacity(content.units as usize);
+                self.unpack(content, |digit| digits.push(char::from(digit)));
+                Cow::Owned(digits)
+            }
+        }
     }
 }
 

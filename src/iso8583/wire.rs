@@ -201,8 +201,8 @@ impl Element {
 
     fn put_text(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
         let units = match self.counts_bytes_of_text() {
-            true => text.len(),
-            false if text.is_ascii() => text.len(),
+            _ if text.is_ascii() => text.len(),
+            true => self.charset.length(text),
             false => text.chars().count(),
         };
         let filling = self.filling(units)?;
@@ -336,8 +336,21 @@ impl Element {
 }
 
 impl Prefix {
+    /// Takes the number off the front of `input`.
     #[inline]
-    fn take(self, input: &[u8]) -> Parsed<'_, usize> {
+    pub(crate) fn take(self, input: &[u8]) -> Parsed<'_, usize> {
+        let (rest, count) = self.take_number(input)?;
+        if !self.counts_itself {
+            return Ok((rest, count));
+        }
+        match count.checked_sub(input.len() - rest.len()) {
+            Some(count) => Ok((rest, count)),
+            None => Err(Fault::at(input, DecodeErrorKind::LengthOutOfRange)),
+        }
+    }
+
+    #[inline]
+    fn take_number(self, input: &[u8]) -> Parsed<'_, usize> {
         let width = usize::from(self.width);
         match self.encoding {
             PrefixEncoding::Text(charset) => {
@@ -375,6 +388,11 @@ impl Prefix {
     /// Writes `count`; `false` where it is wider than the prefix.
     pub(crate) fn put(self, count: usize, out: &mut BytesMut) -> bool {
         let width = usize::from(self.width);
+        let count = match (self.counts_itself, self.encoding) {
+            (false, _) => count,
+            (true, PrefixEncoding::Bcd) => count + width.div_ceil(2),
+            (true, _) => count + width,
+        };
         match self.encoding {
             PrefixEncoding::Text(charset) => {
                 let Some(digits) = decimal(count, width) else {

@@ -14,7 +14,7 @@ use crate::payment::{CardId, MerchantId, PaymentId};
 use crate::switch::{Entry, NotRecorded, Ticket};
 use crate::transaction::{Body, IdempotencyKey, Record};
 use crate::vault::Keys;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Payments whose last version is remembered, in each of two generations.
@@ -151,11 +151,14 @@ impl Admission {
     }
 
     fn check_keys(&self, merchant: &MerchantId, records: &[Record], staged: &Staged) -> Result<(), NotRecorded> {
+        let mut own = BTreeSet::new();
         for record in records {
-            if let Body::Requested(requested) = &record.body
-                && let Some(payment) = self.key_user(merchant, &requested.key, staged)?
-            {
+            let Body::Requested(requested) = &record.body else { continue };
+            if let Some(payment) = self.key_user(merchant, &requested.key, staged)? {
                 return Err(NotRecorded::KeyUsed(payment));
+            }
+            if !own.insert(&requested.key) {
+                return Err(NotRecorded::KeyUsed(record.payment));
             }
         }
         Ok(())
@@ -215,12 +218,14 @@ impl Staged {
     }
 }
 
-/// The last version after these records, if they are of this payment and follow each other without a gap.
+/// The last version after these records, if they are of this payment, follow each other without a gap, and the first
+/// version alone begins a payment. What passes here can be taken by the views.
 fn check_versions(payment: PaymentId, known: u32, records: &[Record]) -> Result<u32, NotRecorded> {
     let mut version = known;
     for record in records {
         version = version.checked_add(1).ok_or(NotRecorded::VersionTaken)?;
-        if record.payment != payment || record.version != version {
+        let begins = origin_merchant(record).is_some();
+        if record.payment != payment || record.version != version || begins != (version == 1) {
             return Err(NotRecorded::VersionTaken);
         }
     }

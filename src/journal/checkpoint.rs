@@ -24,17 +24,18 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// After each commit.
-    pub(super) fn committed(&mut self, bytes: usize, log: &Log) {
+    pub(super) fn committed(&mut self, bytes: usize) {
         self.written += bytes + 2 * PAGE;
-        if self.done.swap(false, Ordering::AcqRel) {
-            self.complete(log);
-        }
         if self.written >= self.threshold {
             let _asked_already = self.wake.try_send(());
         }
     }
 
-    fn complete(&mut self, log: &Log) {
+    /// When nobody waits for the writer: moves the last pages, if the thread beside it has moved the others.
+    pub(super) fn complete(&mut self, log: &Log) {
+        if !self.done.swap(false, Ordering::AcqRel) {
+            return;
+        }
         match log.checkpoint() {
             Ok(checkpoint) if checkpoint.done == checkpoint.pages => self.written = 0,
             Ok(_) => {}

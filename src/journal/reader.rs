@@ -84,6 +84,12 @@ impl Reader {
         Ok(payments)
     }
 
+    /// Obligations that ended as a matter for a person (refused or given up), oldest payment first, at most
+    /// [`FOUND_AT_MOST`]. This list follows the journal by the lag of the views.
+    pub fn exceptions(&self) -> Result<Vec<(PaymentId, u16)>, JournalError> {
+        self.with_books(|books| books.views.exceptions(FOUND_AT_MOST))
+    }
+
     /// A payment with its card.
     pub(super) fn stored(&self, payment: PaymentId) -> Result<Option<Box<Stored>>, JournalError> {
         self.with_books(|books| {

@@ -133,39 +133,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::samples::*;
     use super::*;
-    use crate::payment::{
-        BusinessDate, MessageValues, OperationKind, Original, PosEntry, ResultCode, ReversalReason, Stan, Wall,
-    };
-    use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested};
+    use crate::payment::{BusinessDate, OperationKind, ResultCode};
+    use crate::transaction::{Body, Delivery, Discharge, Outcome, Requested};
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
-
-    /// A reversal with all its values.
-    fn reversal(number: u16, operation: u16) -> Obligation {
-        let message = MessageValues {
-            mti: 420,
-            approval_code: crate::payment::ApprovalCode::parse("A1B2C3").ok(),
-            original: Some(Original { mti: 200, stan: Stan::new(1).unwrap(), transmitted_at: Wall(1) }),
-            reason: Some(ReversalReason::Timeout),
-            entry: PosEntry::MailOrder,
-            link: None,
-            ..message(999_999)
-        };
-        Obligation { number, kind: ObligationKind::Reversal, operation, message }
-    }
-
-    fn outcome(result: ResultCode) -> Outcome {
-        let (response_code, approved, approval_code) = (None, None, None);
-        Outcome {
-            operation: 1,
-            result,
-            response_code,
-            approved,
-            approval_code,
-            business_date: None,
-            obligations: vec![],
-        }
-    }
 
     fn discharged(version: u32, discharge: Discharge) -> Content {
         Content::Record(record(5, version, Body::Discharged { obligation: 1, discharge }))
@@ -181,7 +152,6 @@ mod tests {
     /// One of each kind; their names and sequence numbers stand in the fixture.
     fn expected() -> Vec<(&'static str, Content)> {
         let code = |text: &str| Some(text.to_owned());
-        let unknown = Outcome { obligations: vec![reversal(1, 1)], ..outcome(ResultCode::Timeout) };
         let declined = Outcome {
             response_code: code("51"),
             business_date: BusinessDate::parse("2027-01-01"),
@@ -193,7 +163,7 @@ mod tests {
             ("requested_later", void()),
             ("settled_approved", Content::Record(approved(5, 2, 1))),
             ("settled_declined", Content::Record(record(5, 2, Body::Settled(declined)))),
-            ("settled_unknown", Content::Record(record(5, 2, Body::Settled(unknown)))),
+            ("settled_unknown", Content::Record(unknown(5, 2))),
             ("discharged_acknowledged", discharged(3, Discharge::Acknowledged(code("00")))),
             ("discharged_original_unknown", discharged(3, Discharge::OriginalUnknown(code("25")))),
             ("discharged_refused", discharged(3, Discharge::Refused(code("05")))),

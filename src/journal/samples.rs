@@ -3,11 +3,12 @@
 use super::{Journal, JournalError, Recovered, Settings};
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
-    MessageValues, OperationKind, Pan, PaymentId, PosEntry, ResultCode, Rrn, Stan, Wall,
+    MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
 use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
-    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested,
+    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
+    Requested,
 };
 use crate::vault::{KeyId, Keys};
 use std::path::{Path, PathBuf};
@@ -196,6 +197,32 @@ pub(super) fn approved(payment: u128, version: u32, operation: u16) -> Record {
         business_date: None,
         obligations: Vec::new(),
     };
+    record(payment, version, Body::Settled(outcome))
+}
+
+/// A reversal with all its values.
+pub(super) fn reversal(number: u16, operation: u16) -> Obligation {
+    let message = MessageValues {
+        mti: 420,
+        approval_code: ApprovalCode::parse("A1B2C3").ok(),
+        original: Some(Original { mti: 200, stan: Stan::new(1).unwrap(), transmitted_at: Wall(1) }),
+        reason: Some(ReversalReason::Timeout),
+        entry: PosEntry::MailOrder,
+        link: None,
+        ..message(999_999)
+    };
+    Obligation { number, kind: ObligationKind::Reversal, operation, message }
+}
+
+/// An outcome of the first operation without any detail.
+pub(super) fn outcome(result: ResultCode) -> Outcome {
+    let (response_code, approved, approval_code) = (None, None, None);
+    Outcome { operation: 1, result, response_code, approved, approval_code, business_date: None, obligations: vec![] }
+}
+
+/// No answer, and so a reversal is owed.
+pub(super) fn unknown(payment: u128, version: u32) -> Record {
+    let outcome = Outcome { obligations: vec![reversal(1, 1)], ..outcome(ResultCode::Timeout) };
     record(payment, version, Body::Settled(outcome))
 }
 

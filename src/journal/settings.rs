@@ -34,7 +34,7 @@ impl Default for Settings {
             wal_mib: 64,
             max_journal_mib: 0,
             max_batch_records: const { NonZeroUsize::new(1024).unwrap() },
-            max_view_lag_records: const { NonZeroUsize::new(200_000).unwrap() },
+            max_view_lag_records: const { NonZeroUsize::new(100_000).unwrap() },
             key_filter_mib: 16,
             card_retention_days: 180,
         }

@@ -3,6 +3,7 @@
 use super::samples::*;
 use super::*;
 use crate::switch::{Entry, NotRecorded, Ticket};
+use crate::transaction::{Body, Discharge, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -166,6 +167,10 @@ fn a_version_counts_once_and_none_is_left_out() {
     let both = Entry::Payment { records: vec![approved(5, 2, 1), refund(5, 3, "k3")], card: None };
     assert_eq!(opened.append(both), Ok(()));
     assert_eq!(opened.append(entry(approved(5, 2, 1))), taken);
+    let begun_twice = Record { version: 4, ..sale(5, "acme", "k4") };
+    assert_eq!(opened.append(entry(begun_twice)), taken);
+    let one_key_twice = Entry::Payment { records: vec![refund(5, 4, "k5"), refund(5, 5, "k5")], card: None };
+    assert_eq!(opened.append(one_key_twice), Err(NotRecorded::KeyUsed(PaymentId(5))));
     opened.journal.close();
     let opened = open(&scratch.settings());
     assert_eq!(opened.append(entry(approved(5, 3, 2))), taken);
@@ -195,6 +200,28 @@ fn what_is_in_motion_comes_back_and_what_rests_does_not() {
     assert_eq!(recovered.open[1].card, Some(card().without_cvc()));
     assert_eq!(recovered.numbers, [numbers("400001", 3000, 4000), numbers("400002", 10, 20)]);
     journal.close();
+}
+
+#[test]
+fn what_a_person_must_settle_is_listed_until_it_is_settled() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    let discharged = |version, discharge| entry(record(5, version, Body::Discharged { obligation: 1, discharge }));
+    let listed = || {
+        opened.wait_for_views();
+        opened.journal.reader().exceptions().unwrap()
+    };
+    opened.append(sale_entry(5, "acme", "k1")).unwrap();
+    opened.append(entry(unknown(5, 2))).unwrap();
+    assert_eq!(listed(), []);
+    opened.append(discharged(3, Discharge::Parked(None))).unwrap();
+    assert_eq!(listed(), [(PaymentId(5), 1)]);
+    opened.append(entry(record(5, 4, Body::Reopened { obligation: 1 }))).unwrap();
+    assert_eq!(listed(), []);
+    opened.append(discharged(5, Discharge::Acknowledged(None))).unwrap();
+    assert_eq!(listed(), []);
+    opened.journal.close();
+    assert!(open(&scratch.settings()).recovered.open.is_empty());
 }
 
 #[test]
@@ -355,12 +382,10 @@ fn what_turns_up_in_the_file_after_all_is_taken_in() {
     let row = row::Row { sequence: 2, content: row::Content::Record(approved(1, 2, 1)) };
     other.execute("INSERT INTO records VALUES (2, ?1)", [row.encode()]).unwrap();
     other.execute_batch("COMMIT").unwrap();
-    while !opened.journal.health().writable {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
+    assert!(opened.journal.health().writable);
     let reader = opened.journal.reader();
     assert_eq!(reader.payment(PaymentId(1)).unwrap().unwrap().len(), 2);
-    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
     assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Ok(()));
     opened.wait_for_views();
     assert_eq!(reader.records(PaymentId(2)).unwrap()[0].sequence, 3);

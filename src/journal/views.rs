@@ -33,6 +33,7 @@ const TABLES: &str = "
     CREATE TABLE payment_references (
         merchant TEXT, reference TEXT, payment BLOB, PRIMARY KEY (merchant, reference, payment)
     ) WITHOUT ROWID;
+    CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
     CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE numbers (acquirer TEXT PRIMARY KEY, stans INTEGER NOT NULL, rrns INTEGER NOT NULL) WITHOUT ROWID;
 ";
@@ -63,6 +64,7 @@ impl Views {
         {
             return Ok(views);
         }
+        tracing::info!(rows = last, "the views are made anew from the journal");
         remove(store)?;
         let mut views = Views::connect(store)?;
         views.make_tables(&id)?;
@@ -181,6 +183,15 @@ impl Views {
         Ok(())
     }
 
+    /// Obligations that ended as a matter for a person, at most `limit`, oldest payment first.
+    pub(super) fn exceptions(&self, limit: usize) -> Result<Vec<(PaymentId, u16)>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT payment, obligation FROM exceptions ORDER BY payment, obligation LIMIT ?1")?;
+        let found = statement.query_map([limit as i64], |row| Ok((payment_id(row)?, row.get(1)?)))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// All payments in motion.
     pub(super) fn moving(&self) -> Result<Vec<PaymentId>, JournalError> {
         let mut statement = self.connection.prepare("SELECT payment FROM payments WHERE moving = 1")?;
@@ -229,8 +240,13 @@ impl Batch<'_> {
 
     fn record(&mut self, record: &Record, sequence: i64) -> Result<(), JournalError> {
         self.fold(record)?;
-        if let Body::Requested(requested) = &record.body {
-            self.requested(record.payment, requested, sequence)?;
+        match &record.body {
+            Body::Requested(requested) => self.requested(record.payment, requested, sequence)?,
+            Body::Discharged { obligation, discharge } => {
+                self.exception(record.payment, *obligation, discharge.is_exception())?;
+            }
+            Body::Reopened { obligation } => self.exception(record.payment, *obligation, false)?,
+            Body::Settled(_) | Body::LateReply { .. } => {}
         }
         let mut insert = self.transaction.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3)")?;
         insert.execute(params![bytes(record.payment), record.version, sequence])?;
@@ -276,6 +292,15 @@ impl Batch<'_> {
             "INSERT INTO idempotency_keys SELECT merchant, ?2, payment FROM payments WHERE payment = ?1",
         )?;
         insert.execute(params![bytes(payment), requested.key.as_str()])?;
+        Ok(())
+    }
+
+    fn exception(&self, payment: PaymentId, obligation: u16, is_one: bool) -> Result<(), JournalError> {
+        let change = match is_one {
+            true => "INSERT OR IGNORE INTO exceptions VALUES (?1, ?2)",
+            false => "DELETE FROM exceptions WHERE payment = ?1 AND obligation = ?2",
+        };
+        self.transaction.prepare_cached(change)?.execute(params![bytes(payment), obligation])?;
         Ok(())
     }
 

@@ -52,6 +52,7 @@ impl Writer {
                 let results = self.record(batch);
                 count(&results);
                 (self.committed)(results);
+                self.log.iter().for_each(|log| self.checkpoints.complete(log));
             } else if !closed {
                 self.try_again();
             }
@@ -88,13 +89,12 @@ impl Writer {
     }
 
     fn record(&mut self, batch: Vec<(Ticket, Entry)>) -> Results {
-        let room = self.wait_for_views();
+        if !self.wait_for_views() || !self.has_log() {
+            return batch.into_iter().map(|(ticket, _)| (ticket, Err(NotRecorded::Unavailable))).collect();
+        }
         let staged = self.admission.stage(batch, self.next);
         if staged.rows.is_empty() {
             return staged.results;
-        }
-        if !room || !self.has_log() {
-            return staged.lost();
         }
         match self.commit(&staged) {
             Ok(()) => self.accept(staged),
@@ -119,7 +119,7 @@ impl Writer {
         log.append(&rows, &staged.cards)?;
         metrics::histogram!(measure::COMMIT_SECONDS).record(began.elapsed());
         metrics::histogram!(measure::BATCH_RECORDS).record(rows.len() as f64);
-        self.checkpoints.committed(bytes, log);
+        self.checkpoints.committed(bytes);
         Ok(())
     }
 
@@ -176,9 +176,14 @@ impl Writer {
         Log::open_writer(&self.settings.store, self.health.max_journal_mib())
     }
 
-    /// Takes in what a commit left in the file after its connection had failed altogether.
+    /// Takes in what a commit left in the file after its connection had failed altogether. Its tickets were told
+    /// otherwise; what was to follow them was not sent, and whoever appends next to it finds it there.
     fn catch_up(&mut self, log: Log) -> Result<Log, JournalError> {
         let found = log.rows_after(self.next - 1, usize::MAX)?;
+        for row in &found {
+            let payment = row.record().map(|record| record.payment);
+            tracing::error!(sequence = row.sequence, ?payment, "a record of a failed commit is in the store after all");
+        }
         self.next += found.len() as i64;
         self.admission.found(found)?;
         Ok(log)

@@ -12,7 +12,10 @@ use std::sync::Arc;
 /// A whole trip, from the merchant's request to its answer and what followed.
 pub(super) fn trip(title: &str, trip: &Trip, steps: &[Step]) -> String {
     let mut out = heading(title);
-    let _ = writeln!(out, "  merchant ─▶ {}", masked(&String::from_utf8_lossy(&trip.sent)));
+    let _ = writeln!(out, "  merchant ─▶ {}", masked(trip.asked.clone()));
+    if trip.is_sealed() {
+        let _ = writeln!(out, "              (sealed: {} bytes of JWE)", trip.sent.len());
+    }
     draw_steps(&mut out, steps);
     let _ = writeln!(out, "  merchant ◀─ {} in {:.1} ms", trip.status, trip.took.as_secs_f64() * 1000.0);
     let _ = writeln!(out, "{}", indented(&format!("{:#}", trip.body), 14));
@@ -84,8 +87,7 @@ fn demo_spec() -> Option<Arc<Spec>> {
 }
 
 /// The merchant's JSON without what must not be seen.
-fn masked(json: &str) -> String {
-    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(json) else { return "(sealed)".to_owned() };
+fn masked(mut value: serde_json::Value) -> String {
     if let Some(card) = value.get_mut("card") {
         let number = card["number"].as_str().and_then(|digits| crate::payment::Pan::parse(digits).ok());
         card["number"] = number.map_or("***".to_owned(), |pan| pan.to_string()).into();

@@ -94,7 +94,7 @@ fingerprint_key_file = "fingerprint.key"
 name = "demo-bank"
 acquirer = "123456"
 dialect = "iso8583-1987-ascii"
-answer_timeout_ms = 1500
+answer_timeout_ms = 3000
 send_timeout_ms = 1000
 
 [hosts.retry]

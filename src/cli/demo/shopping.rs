@@ -4,7 +4,7 @@ use super::DemoError;
 use super::drawing;
 use super::files::Files;
 use crate::app::Step;
-use crate::client::{Client, Target, Trip};
+use crate::client::{Cipher, Client, Envelope, Form, Target, Trip};
 use crate::journal::Reader;
 use crate::payment::PaymentId;
 use serde_json::{Value, json};
@@ -71,11 +71,14 @@ const ERRANDS: [Errand; 4] = [
 impl Shopping {
     pub(super) fn new(files: &Files, steps: UnboundedReceiver<Step>) -> Result<Shopping, DemoError> {
         let material = &files.material;
+        let gateway_key = std::fs::read_to_string(&material.gateway_payload_key)?;
+        let own_key = std::fs::read_to_string(&material.merchant_payload_private_key_pem)?;
         let target = Target {
             url: format!("https://{}", files.edge_addr()),
             ca_pem: std::fs::read(&material.ca_certificate)?,
             identity_pem: Some((std::fs::read(&material.client_certificate)?, std::fs::read(&material.client_key)?)),
             api_key: Some(material.api_key()?),
+            envelope: Some(Envelope::new(&gateway_key, &own_key, Cipher::A256Gcm, Form::Jose)?),
         };
         let run = uuid::Uuid::now_v7().simple().to_string();
         Ok(Shopping { client: Client::new(&target)?, steps, run, count: 0 })

@@ -6,6 +6,7 @@
 //! was expected. Nothing here opens a file: the caller hands in the text.
 
 mod codec;
+mod division;
 mod format;
 mod section;
 
@@ -19,6 +20,20 @@ use super::spec::Spec;
 const BUILT_IN: &[(&str, &str)] = &[
     ("iso8583-1987-ascii", include_str!("../../../specs/iso8583-1987-ascii.toml")),
     ("iso8583-1987-bcd", include_str!("../../../specs/iso8583-1987-bcd.toml")),
+    ("iso8583-1993-ascii", include_str!("../../../specs/iso8583-1993-ascii.toml")),
+    ("iso8583-1993-bcd", include_str!("../../../specs/iso8583-1993-bcd.toml")),
+    ("iso8583-2003-ascii", include_str!("../../../specs/iso8583-2003-ascii.toml")),
+    ("iso8583-2003-bcd", include_str!("../../../specs/iso8583-2003-bcd.toml")),
+    ("unionpay-pos", include_str!("../../../specs/unionpay-pos.toml")),
+    ("unionpay-interchange", include_str!("../../../specs/unionpay-interchange.toml")),
+    ("visa-base1", include_str!("../../../specs/visa-base1.toml")),
+    ("mastercard-authorization", include_str!("../../../specs/mastercard-authorization.toml")),
+    ("mastercard-clearing", include_str!("../../../specs/mastercard-clearing.toml")),
+    ("amex-1993", include_str!("../../../specs/amex-1993.toml")),
+    ("jcb", include_str!("../../../specs/jcb.toml")),
+    ("as2805", include_str!("../../../specs/as2805.toml")),
+    ("postilion", include_str!("../../../specs/postilion.toml")),
+    ("base24", include_str!("../../../specs/base24.toml")),
 ];
 
 const NAMES: [&str; BUILT_IN.len()] = {
