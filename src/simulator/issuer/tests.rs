@@ -88,7 +88,11 @@ impl Bank {
     }
 
     fn of(profile: &str, scenario: Scenario) -> Self {
-        let spec = dialects::builtin("iso8583-1987-ascii").unwrap().unwrap();
+        Self::speaking("iso8583-1987-ascii", profile, scenario)
+    }
+
+    fn speaking(dialect: &str, profile: &str, scenario: Scenario) -> Self {
+        let spec = dialects::builtin(dialect).unwrap().unwrap();
         let profile = Profile::builtin(profile).unwrap().unwrap();
         let mut issuer = Issuer::new(spec.clone(), Arc::new(profile), Arc::new(scenario), 42);
         issuer.link_up(LINK);
@@ -636,6 +640,22 @@ fn memory_is_bounded_and_balances_survive_it() {
     assert_eq!(purse.net, -100);
     assert_eq!(bank.code(&Sent::purchase("0200", 1, CARD, 1).reversal(200)), "00", "forgotten, so unseen");
     assert_eq!(bank.money(), (-100, 0));
+}
+
+#[test]
+fn packed_messages_read_the_same() {
+    let mut bank = Bank::speaking("iso8583-1987-bcd", "iso8583-1987", Scenario::demo().unwrap());
+    let sale = Sent::purchase("0200", 1, "378282246310005", 1_299).with(48, "92041234");
+    let answer = bank.ask(&sale);
+    assert_eq!((answer.text(39).unwrap().as_ref(), answer.text(2).unwrap().as_ref()), ("00", sale.text(2)));
+    assert_eq!(bank.code(&Sent::purchase("0200", 2, "378282246310005", 1).with(48, "92041235")), "82");
+    assert_eq!(bank.code(&sale.reversal(3)), "00");
+    let authorisation = Sent::purchase("0100", 4, CARD, 10_000);
+    bank.ask(&authorisation);
+    assert_eq!(bank.code(&authorisation.capture(5, 6_000)), "00");
+    let release = authorisation.reversal(6).with(95, &format!("000000006000{:0>30}", ""));
+    assert_eq!(bank.code(&release), "00");
+    assert_eq!(bank.money(), (-6_000, 0));
 }
 
 #[test]
