@@ -318,6 +318,43 @@ async fn links_are_bounded_and_polls_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_its_ledger_the_bank_answers_nothing_and_stops() {
+    let scratch = Scratch::new("unwritable");
+    let bank = start(settings(scratch.ledger())).await;
+    let mut peer = Peer::signed_on(bank.addr()).await;
+    let holder = rusqlite::Connection::open(scratch.ledger()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    peer.send("0200", &purchase(CARD, "100000000040", "000000001299")).await;
+    assert_eq!(peer.receive_bytes().await, None, "closed without an answer");
+    tokio::time::timeout(SOON, bank.stopped()).await.unwrap();
+    assert!(bank.has_failed());
+    assert!(bank.shutdown().await.is_err());
+    drop(holder);
+    // What was not booked didn't happen: the same message is a new one to the bank that comes back.
+    let bank = start(settings(scratch.ledger())).await;
+    let mut peer = Peer::signed_on(bank.addr()).await;
+    assert_eq!(peer.code("0201", &purchase(CARD, "100000000040", "000000001299")).await, "00");
+    assert_eq!(ledger(&scratch.ledger()).len(), 1);
+    bank.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bank_asks_for_echoes_too() {
+    let scratch = Scratch::new("echo");
+    let echo_every = Some(Duration::from_millis(50));
+    let bank = start(Settings { echo_every, ..settings(scratch.ledger()) }).await;
+    let mut peer = Peer::signed_on(bank.addr()).await;
+    let question = peer.receive().await;
+    assert_eq!((question.mti().to_string().as_str(), question.text(70).unwrap().as_ref()), ("0800", "301"));
+    let (time, stan) = (question.text(7).unwrap().into_owned(), question.text(11).unwrap().into_owned());
+    peer.send("0810", &[(7, &time), (11, &stan), (39, "00"), (70, "301")]).await;
+    while bank.counters().echoes_answered == 0 {
+        assert!(peer.receive().await.has(70), "the next question");
+    }
+    bank.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_ledger_has_one_bank() {
     let scratch = Scratch::new("taken");
     let bank = start(settings(scratch.ledger())).await;

@@ -107,7 +107,8 @@ impl Line {
         let ended = loop {
             tokio::select! {
                 biased;
-                _ = &mut reading => break Ended::Broken,
+                // A task that has ended is not to be waited for again.
+                _ = &mut reading => return Ended::Broken,
                 () = polled.notified() => {
                     self.framing.put_keep_alive(&mut bytes);
                     if !self.write(&mut write, &mut bytes).await {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::iso8583::{Message, MessageBuilder, Spec};
-use crate::payment::{BusinessDate, Currency};
+use crate::payment::{BusinessDate, Currency, Wall};
 
 use super::entry::Balances;
 use super::profile::Profile;
@@ -54,7 +54,7 @@ impl Pen<'_> {
         let (elements, echo) = (&self.profile.elements, &self.profile.answers.echo);
         let mut builder = self.echo(message, echo)?;
         builder.set(elements.code, &said.code);
-        if let Some(day) = said.day {
+        if let Some(day) = said.day.filter(|_| self.profile.answers.business_date) {
             builder.set(elements.business_date, day.mmdd());
         }
         if let Some(code) = &said.approval_code {
@@ -76,6 +76,16 @@ impl Pen<'_> {
     pub(super) fn network(&self, message: &Message, code: &str) -> Option<Bytes> {
         let mut builder = self.echo(message, &self.profile.answers.network_echo)?;
         builder.set(self.profile.elements.code, code);
+        self.spec.encode_to_bytes(&builder).ok()
+    }
+
+    /// A question of the bank's own: does the peer live?
+    pub(super) fn echo_request(&self, stan: u32, now: Wall) -> Option<Bytes> {
+        let (element, code) = self.profile.echo_code()?;
+        let elements = &self.profile.elements;
+        let mut builder = MessageBuilder::new(self.profile.network_request()?);
+        builder.set(elements.transmission, now.utc().strftime("%m%d%H%M%S").to_string());
+        builder.set(elements.stan, format!("{stan:06}")).set(element, code);
         self.spec.encode_to_bytes(&builder).ok()
     }
 

@@ -73,6 +73,36 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_have_no_mistakes_and_leave_no_key_out() {
+        let (bank, every) = (
+            include_str!("../../fixtures/scenarios/bank.toml"),
+            include_str!("../../fixtures/scenarios/every-key.toml"),
+        );
+        for (text, kind) in [(bank, FileKind::Config), (every, FileKind::Scenario)] {
+            assert_eq!(FileKind::of(text), Some(kind));
+            assert_eq!(check(kind, "example.toml", text, Path::new(".")), Ok(()));
+        }
+        // An unknown key is answered with the list of those that are known.
+        let known = |kind, text: &str| {
+            let mistakes = check(kind, "example.toml", text, Path::new(".")).err().unwrap_or_default();
+            let expected = mistakes.first().map(|mistake| mistake.expected.clone()).unwrap_or_default();
+            expected.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut keys = known(FileKind::Config, "x = 1\n");
+        keys.extend(known(FileKind::Config, "[framing]\nx = 1\n"));
+        for table in ["[[card]]", "[[range]]", "[[rule]]", "[[rule]]\n[rule.when]", "[[rule]]\n[rule.then]"] {
+            keys.extend(known(FileKind::Scenario, &format!("{table}\nx = 1\n")));
+        }
+        assert!(keys.len() > 50, "{keys:?}");
+        let both = format!("{bank}{every}");
+        for key in keys {
+            let stands = |form: String| both.contains(&form);
+            let is_there = stands(format!("{key} = ")) || stands(format!("[{key}]")) || stands(format!("[{key}]]"));
+            assert!(is_there || stands(format!("[rule.{key}]")), "{key} stands in no example");
+        }
+    }
+
+    #[test]
     fn what_is_built_in_has_no_mistakes() {
         let demo = check(FileKind::Scenario, "demo.toml", super::super::DEMO, Path::new("."));
         assert_eq!(demo, Ok(()));

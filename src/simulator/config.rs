@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -40,6 +41,8 @@ pub struct Config {
     pub max_links: usize,
     /// Messages remembered.
     pub remembered_messages: usize,
+    /// How often the bank asks its peers whether they live.
+    pub echo_every: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +56,7 @@ struct ConfigFile {
     seed: Spanned<i64>,
     max_links: Spanned<i64>,
     remembered_messages: Spanned<i64>,
+    echo_every_ms: Spanned<i64>,
     framing: Option<Spanned<framing::Settings>>,
     #[serde(rename = "card")]
     cards: Vec<super::scenario::CardTable>,
@@ -74,6 +78,7 @@ impl Default for ConfigFile {
             seed: Spanned::new(0..0, 1),
             max_links: Spanned::new(0..0, Settings::MAX_LINKS as i64),
             remembered_messages: Spanned::new(0..0, Settings::REMEMBERED_MESSAGES as i64),
+            echo_every_ms: Spanned::new(0..0, 0),
             framing: None,
             cards: Vec::new(),
             ranges: Vec::new(),
@@ -111,6 +116,9 @@ impl Config {
         let seed = examined.parsed(&file.seed, "seed", "0 or more", |seed| u64::try_from(*seed).ok());
         let max_links = count(&mut examined, &file.max_links, "max_links", 10_000);
         let remembered = count(&mut examined, &file.remembered_messages, "remembered_messages", 100_000_000);
+        let echo_every = examined.parsed(&file.echo_every_ms, "echo_every_ms", "0 (never) to 3600000", |value| {
+            u64::try_from(*value).ok().filter(|value| *value <= 3_600_000).map(Duration::from_millis)
+        });
         let own = ScenarioTables { card: file.cards, range: file.ranges, rule: file.rules };
         let own = own.read(&mut examined);
         let config = (|| {
@@ -124,6 +132,7 @@ impl Config {
                 seed: seed?,
                 max_links: max_links?,
                 remembered_messages: remembered?,
+                echo_every: Some(echo_every?).filter(|every| !every.is_zero()),
             })
         })();
         match (examined.finish(()), config) {
@@ -143,6 +152,7 @@ impl Config {
             ledger: self.ledger.clone(),
             max_links: self.max_links,
             remembered_messages: self.remembered_messages,
+            echo_every: self.echo_every,
         }
     }
 }

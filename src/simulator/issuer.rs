@@ -77,6 +77,10 @@ pub struct Counters {
     pub answers: u64,
     /// Answers withheld, spoiled or replaced by a rule.
     pub withheld: u64,
+    /// Echoes that the bank asked for.
+    pub echoes_asked: u64,
+    /// Answers to them.
+    pub echoes_answered: u64,
     /// Answers that could not be written.
     pub unwritable: u64,
 }
@@ -117,6 +121,8 @@ pub struct Issuer {
     late: BTreeMap<Sequence, Late>,
     /// How many messages fitted a rule, by rule and, where it counts so, by payment.
     counted: BTreeMap<(usize, Option<PaymentKey>), u64>,
+    /// The STAN of the bank's own last message.
+    own_stan: u32,
     counters: Counters,
 }
 
@@ -137,6 +143,7 @@ impl Issuer {
             links: BTreeMap::new(),
             late: BTreeMap::new(),
             counted: BTreeMap::new(),
+            own_stan: 0,
             counters: Counters::default(),
         }
     }
@@ -176,6 +183,11 @@ impl Issuer {
             self.counters.unreadable += 1;
             return Vec::new();
         };
+        if message.mti().is_response() {
+            // Of our own questions there is only one kind.
+            self.counters.echoes_answered += u64::from(message.mti().class() == 8);
+            return Vec::new();
+        }
         match self.profile.clone().understand(&message) {
             Asked::Network(network) => self.network(link, &message, network),
             Asked::Financial(_) | Asked::Incomplete(_) if !self.is_signed_on(link) => {
@@ -187,6 +199,17 @@ impl Issuer {
             Asked::Incomplete(_) => self.refuse(link, &message, &self.profile.codes.incomplete.clone()),
             Asked::Unsupported => self.refuse(link, &message, &self.profile.codes.invalid.clone()),
         }
+    }
+
+    /// The bank asks every peer that has signed on whether it lives.
+    pub fn ask_echo(&mut self, now: Wall) -> Vec<Planned> {
+        self.own_stan = self.own_stan % 999_999 + 1;
+        let Some(question) = self.pen().echo_request(self.own_stan, now) else { return Vec::new() };
+        let working = self.links.iter().filter(|(_, session)| **session == Session::Working);
+        let ask = |link| Planned { link, after: Duration::ZERO, action: Action::Send(question.clone()) };
+        let planned: Vec<Planned> = working.map(|(link, _)| ask(*link)).collect();
+        self.counters.echoes_asked += planned.len() as u64;
+        planned
     }
 
     /// Entries booked and not taken out.

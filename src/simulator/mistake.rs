@@ -82,6 +82,32 @@ impl<'a> Examined<'a> {
         }
     }
 
+    /// Notes a mistake at a key, wherever in the text that key stands; the first line where it doesn't.
+    pub(super) fn note_key(&mut self, key: &str, expected: impl Into<String>) {
+        let line = self.line_of(key).unwrap_or(1);
+        let (origin, key) = (self.origin.to_owned(), key.to_owned());
+        self.mistakes.push(Mistake { origin, line, key, expected: without_numbers(&expected.into()) });
+    }
+
+    /// The mistakes, of which there is at least one.
+    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
+        self.mistakes
+    }
+
+    fn line_of(&self, key: &str) -> Option<usize> {
+        let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut within = "";
+        for (number, line) in self.text.lines().enumerate() {
+            let line = line.trim();
+            if let Some(header) = line.strip_prefix('[') {
+                within = header.split(']').next().unwrap_or_default();
+            } else if within == table && line.split('=').next().is_some_and(|key| key.trim() == name) {
+                return Some(number + 1);
+            }
+        }
+        None
+    }
+
     fn key_near(&self, at: usize) -> String {
         let before = self.text.get(..at).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -92,7 +118,7 @@ impl<'a> Examined<'a> {
 }
 
 /// The reader's message, turned round so that it says what was expected.
-fn expected_of(message: &str) -> String {
+pub(super) fn expected_of(message: &str) -> String {
     match (message.split_once(", expected "), message.strip_prefix("missing field ")) {
         (Some((_, expected)), _) => expected.to_owned(),
         (None, Some(field)) => format!("the key {field} too"),
@@ -139,6 +165,17 @@ mod tests {
     fn what_is_missing_is_named() {
         assert_eq!(expected_of("missing field `about`"), "the key `about` too");
         assert_eq!(expected_of("unknown field `x`, expected one of `y`, `z`"), "one of `y`, `z`");
+    }
+
+    #[test]
+    fn a_key_is_found_in_its_table() {
+        let text = "a = 1\n[t]\na = 2\n[u]\nb = 3\n";
+        let (mut examined, _) = Examined::read::<toml::Table>("a.toml", text).ok().unwrap();
+        for key in ["a", "t.a", "u.b", "u.c"] {
+            examined.note_key(key, "");
+        }
+        let lines: Vec<usize> = examined.into_mistakes().iter().map(|mistake| mistake.line).collect();
+        assert_eq!(lines, [1, 3, 5, 1]);
     }
 
     #[test]

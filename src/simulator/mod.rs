@@ -8,17 +8,26 @@
 //! in a message), [`Request`], [`Entry`] and [`Ledger`], [`Books`] (a fold over entries), [`Issuer`]
 //! (pure: message, scenario and seed to planned answers), [`Store`] (the ledger on disk), [`Server`].
 
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod answer;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod books;
 mod check;
 mod config;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod decision;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod entry;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod issuer;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod ledger;
 mod mistake;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod profile;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod request;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod scenario;
 mod server;
 mod store;

@@ -6,17 +6,23 @@
 //! Reading a message under a profile is the border: behind it stands a [`Request`] and no element.
 
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{Table, Value};
 
 use crate::iso8583::{Message, Mti};
 use crate::payment::{BusinessDate, Currency, Cvc, Expiry, Pan, Wall};
 
 use super::entry::Kind;
-use super::mistake::{Examined, Mistake};
+use super::mistake::{Examined, Mistake, expected_of};
 use super::request::{Asked, Network, OriginalKey, Request};
 
 /// The built-in profiles by name.
-const BUILT_IN: &[(&str, &str)] = &[("iso8583-1987", include_str!("../../specs/issuer/iso8583-1987.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("iso8583-1987", include_str!("../../specs/issuer/iso8583-1987.toml")),
+    ("iso8583-1987-terse", include_str!("../../specs/issuer/iso8583-1987-terse.toml")),
+];
+
+/// Deeper chains of `extends` than this are refused; it also ends a circle.
+const MOST_LAYERS: usize = 8;
 
 /// An issuer profile, checked.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,7 +53,7 @@ pub(super) struct Elements {
     track2: u8,
     processing: u8,
     pub(super) amount: u8,
-    transmission: u8,
+    pub(super) transmission: u8,
     pub(super) stan: u8,
     expiry: u8,
     pub(super) business_date: u8,
@@ -106,6 +112,8 @@ struct Duplicates {
 #[serde(deny_unknown_fields)]
 pub(super) struct Answers {
     pub(super) echo: Vec<u8>,
+    /// Whether an answer names the bank's day (DE15), or leaves the day to the acquirer.
+    pub(super) business_date: bool,
     pub(super) network_echo: Vec<u8>,
 }
 
@@ -190,19 +198,27 @@ impl Profile {
 
     /// A built-in profile; `None` when there is none of that name.
     pub fn builtin(name: &str) -> Option<Result<Profile, Vec<Mistake>>> {
-        let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
-        Some(Profile::read(name, text))
+        Some(Profile::read(&format!("specs/issuer/{name}.toml"), built_in(name)?))
     }
 
-    /// Reads a profile; `origin` is the file's name for the mistakes.
+    /// Reads a profile; `origin` is the file's name for the mistakes. With `extends` it names a
+    /// built-in one and says only what differs.
     pub fn read(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
-        let (mut examined, profile) = Examined::read::<Spanned<Profile>>(origin, text)?;
-        let (at, profile) = (profile.span(), profile.into_inner());
+        let (mut examined, table) = Examined::read::<Table>(origin, text)?;
+        let Some(whole) = extended(&mut examined, table) else { return Err(examined.into_mistakes()) };
+        let profile: Profile = match serde_path_to_error::deserialize(whole) {
+            Ok(profile) => profile,
+            Err(error) => {
+                let (key, message) = (error.path().to_string(), error.into_inner().message().to_owned());
+                examined.note_key(key.trim_start_matches('.'), expected_of(&message));
+                return Err(examined.into_mistakes());
+            }
+        };
         if profile.duplicates.elements.is_empty() {
-            examined.note(at.clone(), "duplicates.elements", "at least one element");
+            examined.note_key("duplicates.elements", "at least one element");
         }
         if profile.original.widths().any(|width| !(1..=64).contains(&width)) {
-            examined.note(at, "original", "widths of 1 to 64 digits");
+            examined.note_key("original", "widths of 1 to 64 digits");
         }
         examined.finish(profile)
     }
@@ -231,6 +247,16 @@ impl Profile {
             },
             _ => Asked::Unsupported,
         }
+    }
+
+    /// The type of a network request of this version.
+    pub(super) fn network_request(&self) -> Option<Mti> {
+        Mti::from_digits([self.version, 8, 0, 0])
+    }
+
+    /// What an echo of the bank's own says in its network element.
+    pub(super) fn echo_code(&self) -> Option<(u8, &str)> {
+        self.network.echo.first().map(|code| (self.elements.network, code.as_str()))
     }
 
     fn network(&self, message: &Message) -> Network {
@@ -367,6 +393,38 @@ impl Profile {
     }
 }
 
+fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The table laid over what it extends, and that over what it extends in turn.
+fn extended(examined: &mut Examined<'_>, table: Table) -> Option<Table> {
+    let mut whole = table;
+    for _ in 0..MOST_LAYERS {
+        let Some(base) = whole.remove("extends") else { return Some(whole) };
+        let base = base.as_str().and_then(built_in).and_then(|text| text.parse::<Table>().ok());
+        let Some(mut base) = base else {
+            examined.note_key("extends", format!("one of {}", Profile::names().collect::<Vec<_>>().join(", ")));
+            return None;
+        };
+        lay_over(&mut base, whole);
+        whole = base;
+    }
+    examined.note_key("extends", format!("at most {MOST_LAYERS} layers"));
+    None
+}
+
+fn lay_over(base: &mut Table, upper: Table) {
+    for (key, value) in upper {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
 impl OriginalWidths {
     fn widths(&self) -> impl Iterator<Item = usize> {
         [self.mti, self.stan, self.transmission, self.acquirer, self.forwarder].into_iter()
@@ -387,4 +445,56 @@ fn currency(code: &str) -> Option<Currency> {
 
 fn without_zeros(identification: &str) -> String {
     identification.trim_start_matches('0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_reads() {
+        for name in Profile::names() {
+            let profile = Profile::builtin(name).unwrap();
+            assert!(!profile.unwrap().description.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_profile_may_say_only_what_differs() {
+        let text = "extends = \"iso8583-1987\"\ndescription = \"mine\"\n[codes]\nwrong_cvc = \"N7\"\n";
+        let profile = Profile::read("mine.toml", text).unwrap();
+        assert_eq!((profile.codes.wrong_cvc.as_str(), profile.codes.approved.as_str()), ("N7", "00"));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_line_and_key() {
+        let told = |text: &str| {
+            let mistakes = Profile::read("mine.toml", text).unwrap_err();
+            (mistakes[0].line, mistakes[0].key.clone(), mistakes[0].expected.clone())
+        };
+        let base = "extends = \"iso8583-1987\"\n";
+        let (line, key, expected) = told(&format!("{base}[codes]\napproved = 5\n"));
+        assert_eq!((line, key.as_str(), expected.as_str()), (3, "codes.approved", "a string"));
+        let (line, key, _) = told(&format!("{base}[practice]\ncutover_utc = \"24:00\"\n"));
+        assert_eq!((line, key.as_str()), (3, "practice.cutover_utc"));
+        let (line, key, _) = told(&format!("{base}[duplicates]\nelements = []\n"));
+        assert_eq!((line, key.as_str()), (3, "duplicates.elements"));
+        let (line, key, expected) = told(&format!("{base}[practice]\nmood = \"good\"\n"));
+        assert_eq!((line, key.as_str()), (3, "practice.mood"));
+        assert!(expected.contains("cutover_utc"), "{expected}");
+        assert_eq!(told("extends = \"nobody\"\n").1, "extends");
+    }
+
+    #[test]
+    fn a_day_ends_at_its_cutover() {
+        let profile = |time: &str| {
+            let text = format!("extends = \"iso8583-1987\"\n[practice]\ncutover_utc = \"{time}\"\n");
+            Profile::read("mine.toml", &text).unwrap()
+        };
+        let evening = Wall(1_795_381_200_000_000); // 2026-11-22T21:00:00Z
+        assert_eq!(profile("00:00").business_date(evening).to_string(), "2026-11-22");
+        assert_eq!(profile("21:00").business_date(evening).to_string(), "2026-11-23");
+        assert_eq!(profile("21:01").business_date(evening).to_string(), "2026-11-22");
+    }
 }

@@ -59,6 +59,8 @@ pub struct Settings {
     pub max_links: usize,
     /// Messages remembered for duplicates and reversals.
     pub remembered_messages: usize,
+    /// How often the bank asks its peers whether they live; `None` never.
+    pub echo_every: Option<Duration>,
 }
 
 impl Settings {
@@ -133,6 +135,9 @@ impl Server {
         let booking = Booking::new(issuer, store, arrivals, stop.clone(), shown.clone());
         let thread = std::thread::Builder::new().name("bank".into()).spawn(move || booking.run());
         let thread = thread.map_err(ServerError::Thread)?;
+        if let Some(every) = settings.echo_every {
+            tokio::spawn(ask_echoes(every, inbox.clone(), stop.clone()));
+        }
         let accepting = tokio::spawn(accept(listener, settings, inbox, stop.clone()));
         tracing::info!(%addr, "the bank takes links");
         Ok(Handle { addr, stop, accepting: Some(accepting), booking: Some(thread), shown })
@@ -179,6 +184,19 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Reminds the booking thread of the echoes until the stop.
+async fn ask_echoes(every: Duration, inbox: mpsc::Sender<Arrival>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if inbox.send(Arrival::Echo).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -59,6 +59,9 @@ const INSERT: &str = "INSERT INTO entries VALUES \
 
 const SELECT: &str = "SELECT * FROM entries WHERE sequence > ?1 ORDER BY sequence";
 
+/// How long the writer waits for somebody who looks at the file with a tool of theirs.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Why the ledger can't be opened, read or written.
 #[derive(Debug)]
 pub enum StoreError {
@@ -154,7 +157,7 @@ pub fn read(path: &Path, after: u64, give: impl FnMut(Entry)) -> Result<(), Stor
     let sql = |error| StoreError::Sql(path.to_owned(), error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sql)?;
+    connection.busy_timeout(BUSY).map_err(sql)?;
     match format(&connection).map_err(sql)? {
         FORMAT => each(&connection, after, give).map_err(sql),
         other => Err(StoreError::Format(path.to_owned(), other)),
@@ -185,7 +188,7 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.execute_batch(SCHEMA)?;
     connection.pragma_update(None, "user_version", FORMAT)
 }

@@ -130,10 +130,10 @@ impl ScenarioTables {
         for (place, table) in self.range.into_iter().enumerate() {
             scenario.ranges.extend(range(examined, place, table));
         }
-        scenario.sort_ranges();
         for (place, table) in self.rule.into_iter().enumerate() {
             scenario.rules.push(rule(examined, place, table));
         }
+        scenario.put_in_order();
         scenario
     }
 }
@@ -224,7 +224,7 @@ fn when(examined: &mut Examined<'_>, at: &dyn Fn(&str) -> String, table: WhenTab
     let from = count(examined, &table.nth_from, at("when.nth_from"));
     let to = count(examined, &table.nth_to, at("when.nth_to"));
     When {
-        cards: each(examined, &table.card, at("when.card"), "a card number with a good check digit", pan),
+        cards: each(examined, &table.card, at("when.card"), "a card number with a good check digit", number_of),
         prefixes: each(examined, &table.prefix, at("when.prefix"), "1 to 12 digits", prefix),
         least: exact.or(minor(examined, &table.amount_from_minor, at("when.amount_from_minor"))),
         most: exact.or(minor(examined, &table.amount_to_minor, at("when.amount_to_minor"))),
@@ -316,6 +316,10 @@ fn currency(examined: &mut Examined<'_>, value: &Option<Spanned<String>>, key: S
 
 fn pan(text: &str) -> Option<Pan> {
     Pan::parse(text).ok().filter(Pan::luhn_valid)
+}
+
+fn number_of(text: &str) -> Option<String> {
+    pan(text).map(|pan| pan.reveal().to_owned())
 }
 
 fn prefix(text: &str) -> Option<String> {

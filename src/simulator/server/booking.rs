@@ -31,6 +31,8 @@ pub(super) enum Arrival {
     Message(Link, Bytes),
     /// It is gone.
     Down(Link),
+    /// It is time to ask the peers whether they live.
+    Echo,
 }
 
 /// How the booking thread reaches a link.
@@ -98,6 +100,7 @@ impl Booking {
                     self.issuer.link_down(link);
                     self.ways_out.remove(&link);
                 }
+                Arrival::Echo => planned.extend(self.issuer.ask_echo(now)),
                 Arrival::Message(link, message) => planned.extend(self.issuer.receive(link, message, now)),
             }
         }
