@@ -124,6 +124,11 @@ impl Numbers {
             }
         }
     }
+
+    /// How many trace numbers are held.
+    pub fn in_use(&self) -> usize {
+        self.in_use.len()
+    }
 }
 
 fn fold(count: u64) -> Stan {

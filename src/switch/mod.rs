@@ -86,6 +86,8 @@ pub struct HostSnapshot {
     pub owed: usize,
     /// Since when the oldest is owed.
     pub owed_since: Option<Wall>,
+    /// Trace numbers that no new message may take.
+    pub stans_in_use: usize,
     /// State of each link.
     pub links: Vec<(LinkId, &'static str)>,
 }
@@ -223,6 +225,7 @@ impl Switch {
             pending: bank.pending.len(),
             owed: bank.owed.len(),
             owed_since: bank.owed.first().map(|(since, ..)| *since),
+            stans_in_use: bank.numbers.in_use(),
             links: bank.sessions.iter().map(|(link, session)| (*link, session.state().name())).collect(),
         };
         Snapshot {
