@@ -6,7 +6,7 @@
 use super::motion::Recording;
 use super::*;
 use crate::payment::{Card, CardId, ResultCode};
-use crate::transaction::{Body, Record};
+use crate::transaction::{Body, Delivery, Record};
 use std::time::Duration;
 
 /// Whose an append is.
@@ -180,9 +180,11 @@ impl Switch {
         }
     }
 
+    /// Gives back the numbers of requests that will not be sent; those of advices are held by what is owed alone.
     fn release_numbers(&mut self, records: &[Record]) {
         for record in records {
             if let Body::Requested(requested) = &record.body
+                && requested.delivery == Delivery::Request
                 && let Some(place) = self.bank_named(&requested.message.host) {
                     self.banks[place].numbers.release(requested.message.stan);
                 }

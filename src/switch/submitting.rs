@@ -167,6 +167,8 @@ impl Switch {
         let number = next_obligation(payment);
         let operation = next_operation(payment);
         let mut message = self.new_message(place, MessageKind::Capture, plan.amount, entry, Some(&original.message))?;
+        // It is held again with the obligation, once that is durable.
+        self.banks[place].numbers.release(message.stan);
         message.rrn = original.message.rrn;
         message.approval_code = original.approval_code;
         let obligation = Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
