@@ -5,7 +5,7 @@ use super::settings::HostSettings;
 use crate::host::{CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::Message;
 use crate::link::{Function, Network, Session};
-use crate::payment::{BusinessDate, PaymentId, Wall};
+use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub(super) struct Bank {
     pub pending: PendingTable<Subject>,
     pub outbox: Outbox<(PaymentId, u16)>,
     pub numbers: Numbers,
+    /// When numbers are reserved again after the store refused a block.
+    pub reserve_at: Option<Monotonic>,
     /// What is owed, oldest first.
     pub owed: BTreeSet<(Wall, PaymentId, u16)>,
     day: Option<BusinessDate>,
@@ -52,6 +54,7 @@ impl Bank {
             pending: PendingTable::new(settled_memory),
             outbox: Outbox::new(settings.retry),
             numbers: Numbers::after(reserved),
+            reserve_at: None,
             owed: BTreeSet::new(),
             day: None,
             settings,

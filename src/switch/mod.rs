@@ -208,7 +208,7 @@ impl Switch {
         let banks = self.banks.iter().flat_map(|bank| {
             let owed = bank.outbox.next_deadline().filter(|_| bank.is_online() && self.phase == Phase::Running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
-            sessions.chain(bank.pending.next_deadline()).chain(owed)
+            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at)
         });
         banks.chain(self.retries.first().map(|(at, _)| *at)).min()
     }

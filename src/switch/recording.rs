@@ -19,6 +19,7 @@ pub(super) enum Appending {
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+const RESERVE_PAUSE: Duration = Duration::from_millis(250);
 
 impl Switch {
     /// Makes records durable after those that are on their way.
@@ -50,11 +51,19 @@ impl Switch {
 
     pub(super) fn recorded(&mut self, ticket: Ticket, result: Result<(), NotRecorded>) {
         match (self.appends.remove(&ticket), result) {
-            (Some(Appending::Numbers(place)), result) => self.banks[place].numbers.reserved(result.is_ok()),
+            (Some(Appending::Numbers(place)), result) => self.numbers_reserved(place, result.is_ok()),
             (Some(Appending::Payment(id)), Ok(())) => self.durable(id),
             (Some(Appending::Payment(id)), Err(why)) => self.not_durable(id, why),
             (None, _) => {}
         }
+    }
+
+    /// A refused block is asked for again after a pause: a store in trouble is not helped by haste.
+    fn numbers_reserved(&mut self, place: usize, durable: bool) {
+        let again_at = self.now.monotonic.after(RESERVE_PAUSE);
+        let bank = &mut self.banks[place];
+        bank.numbers.reserved(durable);
+        bank.reserve_at = (!durable).then_some(again_at);
     }
 
     fn durable(&mut self, id: PaymentId) {
@@ -160,6 +169,10 @@ impl Switch {
 
     pub(super) fn reserve_numbers(&mut self) {
         for place in 0..self.banks.len() {
+            if self.banks[place].reserve_at.is_some_and(|at| at > self.now.monotonic) {
+                continue;
+            }
+            self.banks[place].reserve_at = None;
             let Some(block) = self.banks[place].numbers.wanted() else { continue };
             let acquirer = self.banks[place].settings.acquirer.clone();
             let ticket = self.next_ticket();
