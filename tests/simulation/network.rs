@@ -50,9 +50,10 @@ impl Wires {
         self.conns.values().any(|conn| conn.stands)
     }
 
-    /// Connections over which the bank hears what is said.
-    pub fn sound(&self) -> impl Iterator<Item = ConnId> {
-        self.conns.iter().filter(|(_, conn)| conn.bank_knows && !conn.half_open).map(|(id, _)| *id)
+    /// The connection of a link, if the bank hears what is said on it.
+    pub fn sound(&self, link: LinkId) -> Option<ConnId> {
+        let conn = self.standing(link.0)?;
+        self.conns.get(&conn).filter(|line| line.bank_knows && !line.half_open).map(|_| conn)
     }
 
     fn standing(&self, link: u16) -> Option<ConnId> {

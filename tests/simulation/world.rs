@@ -107,6 +107,8 @@ pub struct World {
     wakes_now: (Micros, u32),
     pub draining: bool,
     last_drain: bool,
+    /// Connections that have to be signed off at the end.
+    signing_off: Vec<ConnId>,
     crash_at_commit: Option<Micros>,
     pub journal: Journal,
     pub store: StoreHealth,
@@ -163,6 +165,7 @@ impl World {
             wakes_now: (0, 0),
             draining: false,
             last_drain: false,
+            signing_off: Vec::new(),
             crash_at_commit: None,
             journal: Journal::with_numbers(used),
             store: StoreHealth::default(),
@@ -476,7 +479,7 @@ impl World {
             self.checker.violation(self.now, "a drain ends its connections", "one still stands");
         }
         if self.last_drain {
-            if self.wires.sound().any(|conn| self.issuer.is_signed_on(conn)) {
+            if self.signing_off.iter().any(|conn| self.issuer.is_signed_on(*conn)) {
                 self.checker.violation(self.now, "a drain signs off", "the bank still has a session");
             }
             self.over = true;
@@ -559,13 +562,16 @@ impl World {
         let Some(switch) = &self.switch else { return };
         let snapshot = switch.snapshot();
         let owed: usize = snapshot.hosts.iter().map(|host| host.owed + host.pending).sum();
-        if snapshot.payments + snapshot.in_flight + owed > 0 || self.journal.in_motion().len() > 0 {
+        let moving = snapshot.payments + snapshot.in_flight + owed + self.checker.waiting();
+        if moving > 0 || !self.journal.in_motion().is_empty() {
             return;
         }
         self.checker.at_rest(self.now, &snapshot);
         let took = self.now.saturating_sub(self.plan.active) / SECOND;
         self.tally.figure("seconds to come to rest", took);
         self.last_drain = true;
+        let online = snapshot.hosts.iter().flat_map(|host| &host.links).filter(|(_, state)| *state == "online");
+        self.signing_off = online.filter_map(|(link, _)| self.wires.sound(*link)).collect();
         self.drain();
     }
 
@@ -574,7 +580,7 @@ impl World {
             return;
         }
         let held = self.switch.as_ref().map(Switch::snapshot);
-        let what = format!("{} errands open, switch: {held:?}", self.market.open);
+        let what = format!("{} errands open, {} wait, switch: {held:?}", self.market.open, self.checker.waiting());
         self.checker.violation(self.now, "everything comes to rest after the faults", &what);
         self.over = true;
     }
