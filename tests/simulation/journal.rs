@@ -104,6 +104,14 @@ impl Journal {
         outcome
     }
 
+    /// The process ends in order: whatever was handed in is made durable.
+    pub fn finish(&mut self) -> Committed {
+        let mut finished = self.commit(true);
+        self.begin();
+        finished.extend(self.commit(true));
+        finished
+    }
+
     /// Whether a commit is under way.
     pub fn is_syncing(&self) -> bool {
         !self.syncing.is_empty()

@@ -50,10 +50,11 @@ impl Wires {
         self.conns.values().any(|conn| conn.stands)
     }
 
-    /// The connection of a link, if the bank hears what is said on it.
-    pub fn sound(&self, link: LinkId) -> Option<ConnId> {
+    /// The connection of a link, if the bank hears at once what is said on it.
+    pub fn sound(&self, link: LinkId, now: Micros) -> Option<ConnId> {
         let conn = self.standing(link.0)?;
-        self.conns.get(&conn).filter(|line| line.bank_knows && !line.half_open).map(|_| conn)
+        let hears = |line: &&Conn| line.bank_knows && !line.half_open && line.last_to_bank <= now;
+        self.conns.get(&conn).filter(hears).map(|_| conn)
     }
 
     fn standing(&self, link: u16) -> Option<ConnId> {

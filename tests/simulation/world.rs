@@ -484,6 +484,9 @@ impl World {
             }
             self.over = true;
         }
+        // The process goes once its store has finished.
+        let finished = self.journal.finish();
+        self.checker.durable(&finished);
         let down = self.streams.process.u64(0..5 * SECOND);
         self.gone(down);
     }
@@ -571,7 +574,7 @@ impl World {
         self.tally.figure("seconds to come to rest", took);
         self.last_drain = true;
         let online = snapshot.hosts.iter().flat_map(|host| &host.links).filter(|(_, state)| *state == "online");
-        self.signing_off = online.filter_map(|(link, _)| self.wires.sound(*link)).collect();
+        self.signing_off = online.filter_map(|(link, _)| self.wires.sound(*link, self.now)).collect();
         self.drain();
     }
 
