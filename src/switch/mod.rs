@@ -191,7 +191,8 @@ impl Switch {
     }
 
     fn finish_drain(&mut self) {
-        let settled = self.in_flight == 0 && self.appends.is_empty() && self.retries.is_empty();
+        let answered = self.in_flight == 0 && self.replays.is_empty();
+        let settled = answered && self.appends.is_empty() && self.retries.is_empty();
         if self.phase == Phase::Draining && settled {
             self.phase = Phase::Closing;
             self.drain_sessions();
