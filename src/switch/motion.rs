@@ -38,6 +38,8 @@ pub(super) struct Open {
     pub submission: Option<Box<Submission>>,
     /// Whether its outcome is decided and waits for the store.
     pub decided: bool,
+    /// When it must have been handed to a link; set when it is first tried.
+    pub send_by: Option<Monotonic>,
 }
 
 /// Records on their way to the store.

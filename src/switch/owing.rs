@@ -115,11 +115,12 @@ impl Switch {
             ObligationKind::Advice => message_kind(operation.kind),
         };
         let settings = &self.banks[place].settings;
+        let send_by = self.now.monotonic.after(settings.send_timeout);
         let flagged = repeat && settings.repeat == Repeat::Flagged;
         let acceptor = &payment.origin.acceptor;
         let frame = settings.translation.encode(kind, &obligation.message, acceptor, card, flagged);
         let frame = frame.map_err(|_| NotHandedOver::Unfit)?;
-        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame)
+        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame, send_by)
     }
 
     pub(super) fn owed_not_sent(&mut self, place: usize, id: PaymentId, number: u16) {

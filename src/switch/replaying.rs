@@ -37,6 +37,7 @@ impl Switch {
             cvc: None,
             submission: None,
             decided: false,
+            send_by: None,
         };
         if let Some(motion) = self.motions.get_mut(&id) {
             motion.open = Some(open);

@@ -253,6 +253,7 @@ impl Switch {
             cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
             submission: None,
             decided: false,
+            send_by: None,
         });
         let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };
         let bodies = planned.bodies(operation, &submission);
