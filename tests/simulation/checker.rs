@@ -4,7 +4,7 @@
 use crate::accounts;
 use crate::journal::{Committed, Journal};
 use crate::merchants::{Market, cvc_of};
-use crate::plan::{Micros, Plan, SECOND};
+use crate::plan::{MILLI, Micros, Plan, SECOND};
 use crate::tally::Tally;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// More appends than this within a virtual second, of one payment or of numbers, are a storm.
 const MOST_APPENDS: u32 = 40;
+/// From a record's being durable to the switch's knowing it.
+const STORE_TELLS: Micros = MILLI;
 /// Violations beyond these only repeat the first.
 const ENOUGH: usize = 8;
 
@@ -42,10 +44,11 @@ pub struct Checker {
     credit: usize,
     window: usize,
     answer_timeout: Micros,
+    send_timeout: Micros,
     pub repeat: Repeat,
     pub on_unknown: OnUnknown,
     /// Messages whose record is durable.
-    may_leave: BTreeSet<Identity>,
+    may_leave: BTreeMap<Identity, Micros>,
     /// Whose a trace number with its time is.
     numbers: BTreeMap<(String, String), (PaymentId, u16)>,
     references: BTreeMap<String, PaymentId>,
@@ -74,9 +77,10 @@ impl Checker {
             credit: plan.settings.credit,
             window: host.retry.window,
             answer_timeout: host.answer_timeout.as_micros() as Micros,
+            send_timeout: host.send_timeout.as_micros() as Micros,
             repeat: host.repeat,
             on_unknown: host.on_unknown,
-            may_leave: BTreeSet::new(),
+            may_leave: BTreeMap::new(),
             numbers: BTreeMap::new(),
             references: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -192,34 +196,34 @@ impl Checker {
         }
     }
 
-    pub fn durable(&mut self, committed: &Committed) {
+    pub fn durable(&mut self, now: Micros, committed: &Committed) {
         for (_, result) in committed {
             if let Ok(Entry::Payment { records, .. }) = result {
-                records.iter().for_each(|record| self.record_is_durable(record));
+                records.iter().for_each(|record| self.record_is_durable(now, record));
             }
         }
     }
 
-    fn record_is_durable(&mut self, record: &Record) {
+    fn record_is_durable(&mut self, now: Micros, record: &Record) {
         match &record.body {
             Body::Requested(requested) => {
                 if requested.delivery == Delivery::Request {
-                    self.may_leave.insert(identity(&requested.message));
+                    self.may_leave.insert(identity(&requested.message), now);
                 }
                 if requested.kind != OperationKind::Void {
                     self.number_is_taken(record.payment, requested.operation, &requested.message);
                 }
-                requested.obligations.iter().for_each(|owed| self.owed_is_durable(record.payment, owed));
+                requested.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
             }
             Body::Settled(outcome) => {
-                outcome.obligations.iter().for_each(|owed| self.owed_is_durable(record.payment, owed));
+                outcome.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
             }
             _ => {}
         }
     }
 
-    fn owed_is_durable(&mut self, payment: PaymentId, owed: &transaction::Obligation) {
-        self.may_leave.insert(identity(&owed.message));
+    fn owed_is_durable(&mut self, now: Micros, payment: PaymentId, owed: &transaction::Obligation) {
+        self.may_leave.insert(identity(&owed.message), now);
         let shares = owed.message.original.is_some_and(|original| original.stan == owed.message.stan);
         if owed.kind == ObligationKind::Reversal && !shares {
             self.number_is_taken(payment, 1000 + owed.number, &owed.message);
@@ -251,7 +255,7 @@ impl Checker {
         let Some(identity) = identity_of(&message) else {
             return self.violation(now, "what is sent has a number and a time", "one without");
         };
-        if !self.may_leave.contains(&identity) {
+        if !self.may_leave.contains_key(&identity) {
             self.violation(now, "recorded before sent", &format!("{identity:?} has no durable record"));
         }
         self.check_repeat(now, &message, &identity, frame);
@@ -304,6 +308,10 @@ impl Checker {
         let is_request = matches!(identity.0 / 100, 1 | 2) && identity.0 / 10 % 10 == 0;
         if self.written.insert(identity.clone(), frame.clone()).is_some() && is_request {
             self.violation(now, "a request is never sent again", &format!("{identity:?}"));
+        }
+        let latest = self.may_leave.get(&identity).copied().unwrap_or(0) + STORE_TELLS + self.send_timeout;
+        if is_request && now > latest {
+            self.violation(now, "a request leaves in its time or never", &format!("{identity:?}"));
         }
         let rrn = self.spec.decode(frame.clone()).ok().and_then(|m| m.text(37).map(|rrn| rrn.into_owned()));
         if let Some(rrn) = rrn.filter(|_| is_request) {

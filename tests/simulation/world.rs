@@ -378,7 +378,7 @@ impl World {
             return self.crash(down, Some(made_it));
         }
         let committed = self.journal.commit(!refused);
-        self.checker.durable(&committed);
+        self.checker.durable(self.now, &committed);
         self.tally.figure("commits", 1);
         for (ticket, result) in committed {
             let after = self.streams.store.u64(0..500);
@@ -432,7 +432,7 @@ impl World {
             _ => self.tally.fault("crashes of the switch"),
         }
         self.trace.note(self.now, format_args!("!! crash"));
-        self.checker.durable(&committed);
+        self.checker.durable(self.now, &committed);
         self.gone(down);
     }
 
@@ -486,7 +486,7 @@ impl World {
         }
         // The process goes once its store has finished.
         let finished = self.journal.finish();
-        self.checker.durable(&finished);
+        self.checker.durable(self.now, &finished);
         let down = self.streams.process.u64(0..5 * SECOND);
         self.gone(down);
     }
