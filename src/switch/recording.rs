@@ -189,7 +189,7 @@ impl Switch {
                 stans: highest.stans.max(block.stans),
                 rrns: highest.rrns.max(block.rrns),
             });
-            bank.numbers = crate::host::Numbers::after(highest);
+            bank.numbers.go_on_behind(highest);
         }
     }
 
