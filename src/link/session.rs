@@ -148,10 +148,12 @@ impl Session {
         }
     }
 
-    /// A network management request could not be written (no trace number was to be had): try again later.
-    pub fn unsaid(&mut self) -> Option<Step> {
+    /// A network management request could not be written (no trace number was to be had): try again later. An echo
+    /// is put off by a whole idle time, since its own is over and would be due again at once.
+    pub fn unsaid(&mut self, now: Monotonic) -> Option<Step> {
         match self.state {
             State::Online { .. } => {
+                self.last_heard = now;
                 self.state = State::Online { echo: None };
                 None
             }
@@ -368,6 +370,14 @@ mod tests {
         assert_eq!(pauses, [999, 1999, 3998, 7996, 7996, 7996]);
         session.disconnected(at(0), 0);
         assert_eq!(session.next_deadline(), Some(at(4)));
+    }
+
+    #[test]
+    fn an_echo_without_a_number_is_put_off() {
+        let mut session = online();
+        assert_eq!(session.wake(at(30)), Some(Step::Say(Function::Echo)));
+        assert_eq!(session.unsaid(at(30)), None);
+        assert_eq!(session.next_deadline(), Some(at(60)), "not at once");
     }
 
     #[test]
