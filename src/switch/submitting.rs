@@ -70,7 +70,8 @@ impl Switch {
             return self.refuse(submission.waiter, Refusal::PaymentBusy);
         }
         self.in_flight += 1;
-        let load = motion.payment.is_none() && !motion.loading;
+        // One whose first record is on its way is not loaded beside it.
+        let load = motion.payment.is_none() && !motion.loading && motion.open.is_none();
         motion.loading |= load;
         motion.queue.push_back(submission);
         if load {
