@@ -224,8 +224,12 @@ impl Switch {
     fn unsent_advices(&self, place: usize, payment: &Payment, plan: &Plan) -> Vec<u16> {
         let outbox = &self.banks[place].outbox;
         let open = payment.open_obligations().filter(|owed| owed.kind == ObligationKind::Advice);
-        let unsent = open.filter(|owed| plan.takes_back.contains(&owed.operation));
-        unsent.map(|owed| owed.number).filter(|number| !outbox.may_be_sent((payment.id, *number))).collect()
+        let taken_back = open.filter(|owed| plan.takes_back.contains(&owed.operation));
+        let may_be_sent = |number: u16| {
+            let subject = (payment.id, number);
+            outbox.may_be_sent(subject) || self.resumed.contains(&subject)
+        };
+        taken_back.map(|owed| owed.number).filter(|number| !may_be_sent(*number)).collect()
     }
 
     /// A payment that is loaded and whose card can still be read, and its bank.
