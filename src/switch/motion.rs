@@ -81,6 +81,14 @@ impl Motion {
         idle && self.payment.as_ref().is_none_or(Payment::is_at_rest)
     }
 
+    /// Whether an obligation is about to end: its discharge is on its way to the store.
+    pub fn ends(&self, number: u16) -> bool {
+        let is_end = |body: &Body| matches!(body, Body::Discharged { obligation, .. } if *obligation == number);
+        let recording = self.recording.iter().flat_map(|recording| &recording.records);
+        let waiting = self.backlog.iter().flat_map(|(bodies, _)| bodies);
+        recording.map(|record| &record.body).chain(waiting).any(is_end)
+    }
+
     /// The version that the next record will have.
     pub(super) fn next_version(&self) -> u32 {
         self.payment.as_ref().map_or(0, |payment| payment.version) + 1

@@ -129,6 +129,9 @@ impl Switch {
     }
 
     pub(super) fn owed_unanswered(&mut self, place: usize, id: PaymentId, number: u16) {
+        if self.owed_open(id, number).is_none() {
+            return;
+        }
         let (now, jitter) = (self.now.monotonic, self.jitter());
         if !self.banks[place].outbox.retry((id, number), now, jitter) {
             self.end_owed(id, number, Discharge::Parked(None));
@@ -137,7 +140,7 @@ impl Switch {
 
     /// The bank answered an advice or a reversal: any answer ends it, save a code that asks to come again.
     pub(super) fn owed_answered(&mut self, place: usize, id: PaymentId, number: u16, message: &Message) {
-        let Some((obligation, _)) = self.owed_open(id, number) else { return };
+        let Some(obligation) = self.owed_open(id, number) else { return };
         let reply = self.banks[place].settings.translation.read(message, &obligation.message);
         let code = reply.response_code.clone();
         let named = self.banks[place].settings.translation.code(message).1;
@@ -152,17 +155,18 @@ impl Switch {
         self.end_owed(id, number, discharge);
     }
 
-    fn owed_open(&self, id: PaymentId, number: u16) -> Option<(Obligation, ())> {
-        let payment = self.motions.get(&id)?.payment.as_ref()?;
-        let owed = payment.open_obligations().find(|owed| owed.number == number)?;
-        Some((owed.clone(), ()))
+    /// An obligation that is open and not about to end.
+    fn owed_open(&self, id: PaymentId, number: u16) -> Option<Obligation> {
+        let motion = self.motions.get(&id).filter(|motion| !motion.ends(number))?;
+        motion.payment.as_ref()?.open_obligations().find(|owed| owed.number == number).cloned()
     }
 
     fn end_owed(&mut self, id: PaymentId, obligation: u16, discharge: Discharge) {
+        let Some(owed) = self.owed_open(id, obligation) else { return };
         if discharge.is_exception() {
             self.observe(Observation::Exception { payment: id, obligation });
         }
-        if let Some(place) = self.owed_open(id, obligation).and_then(|(owed, ())| self.bank_named(&owed.message.host)) {
+        if let Some(place) = self.bank_named(&owed.message.host) {
             self.banks[place].outbox.hold((id, obligation));
         }
         self.append(id, vec![Body::Discharged { obligation, discharge }], Then::Rest);
