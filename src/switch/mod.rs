@@ -37,7 +37,8 @@ pub struct Switch {
     replays: BTreeMap<PaymentId, Vec<Submission>>,
     /// Replies that came late for payments at rest, until these are loaded.
     late: BTreeMap<PaymentId, Vec<replies::LateReply>>,
-    /// Obligations that an earlier run may have sent: they go out as repeats.
+    /// Obligations that may have been sent before, by an earlier run or before they were reopened: they go out as
+    /// repeats.
     resumed: BTreeSet<(PaymentId, u16)>,
     appends: BTreeMap<Ticket, recording::Appending>,
     /// Appends that the store refused, by the moment they are tried again.

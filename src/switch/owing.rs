@@ -22,7 +22,10 @@ impl Switch {
             match &record.body {
                 Body::Requested(requested) => begun.extend(requested.obligations.iter().map(|o| (record.at, o.number))),
                 Body::Settled(outcome) => begun.extend(outcome.obligations.iter().map(|o| (record.at, o.number))),
-                Body::Reopened { obligation } => begun.push((record.at, *obligation)),
+                Body::Reopened { obligation } => {
+                    self.resumed.insert((id, *obligation));
+                    begun.push((record.at, *obligation));
+                }
                 Body::Discharged { obligation, .. } => ended.push(*obligation),
                 Body::LateReply { .. } => {}
             }
@@ -32,6 +35,8 @@ impl Switch {
         let begun: Vec<_> = begun.into_iter().filter(|(_, number)| open.contains(number)).collect();
         let begun =
             begun.into_iter().filter_map(|(at, number)| Some((at, owed(&number)?.obligation.clone()))).collect();
+        // What was reopened has not ended.
+        ended.retain(|number| !open.contains(number));
         let ended: Vec<_> = ended.iter().filter_map(|number| Some(owed(number)?.obligation.clone())).collect();
         self.count_owed(id, begun, &ended);
     }
@@ -39,8 +44,12 @@ impl Switch {
     fn count_owed(&mut self, id: PaymentId, begun: Vec<(Wall, Obligation)>, ended: &[Obligation]) {
         for (at, obligation) in begun {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
-            self.banks[place].owed.insert((at, id, obligation.number));
-            self.banks[place].numbers.hold(obligation.message.stan);
+            let bank = &mut self.banks[place];
+            let is_counted = bank.owed.iter().any(|(_, payment, number)| (*payment, *number) == (id, obligation.number));
+            if !is_counted {
+                bank.owed.insert((at, id, obligation.number));
+                bank.numbers.hold(obligation.message.stan);
+            }
         }
         for obligation in ended {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
