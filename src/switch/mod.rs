@@ -41,7 +41,7 @@ pub struct Switch {
     /// repeats.
     resumed: BTreeSet<(PaymentId, u16)>,
     appends: BTreeMap<Ticket, recording::Appending>,
-    /// Appends that the store refused, by the moment they are tried again.
+    /// Payments whose append or read the store refused, by the moment it is tried again.
     retries: BTreeSet<(Monotonic, PaymentId)>,
     /// Payments whose next step is due within this event.
     ready: VecDeque<PaymentId>,

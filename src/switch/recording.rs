@@ -18,7 +18,7 @@ pub(super) enum Appending {
 }
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(2);
 const RESERVE_PAUSE: Duration = Duration::from_millis(250);
 
 impl Switch {
@@ -148,7 +148,7 @@ impl Switch {
         }
     }
 
-    /// Tries appends again that the store refused.
+    /// Tries appends again that the store refused, and reads that could not be done without.
     pub(super) fn retry_appends(&mut self) {
         while let Some(&(at, id)) = self.retries.first() {
             if at > self.now.monotonic {
@@ -156,7 +156,9 @@ impl Switch {
             }
             self.retries.remove(&(at, id));
             let ticket = self.next_ticket();
-            let Some(recording) = self.motions.get_mut(&id).and_then(|motion| motion.recording.as_mut()) else {
+            let Some(motion) = self.motions.get_mut(&id) else { continue };
+            let Some(recording) = motion.recording.as_mut() else {
+                self.effects.extend(motion.loading.then_some(Effect::Load { payment: id }));
                 continue;
             };
             recording.ticket = ticket;

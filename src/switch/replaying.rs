@@ -74,6 +74,7 @@ impl Switch {
     fn loaded_for_motion(&mut self, id: PaymentId, found: Result<Option<Box<Stored>>, ()>) {
         let Some(motion) = self.motions.get_mut(&id) else { return };
         motion.loading = false;
+        let found_nothing = found.is_ok();
         let refusal = match found {
             Ok(Some(stored)) => match Payment::fold(&stored.records) {
                 Ok(payment) => {
@@ -88,8 +89,14 @@ impl Switch {
             Err(()) => Refusal::StoreUnavailable,
         };
         let waiting = std::mem::take(&mut motion.queue);
-        self.motions.remove(&id);
-        self.late.remove(&id);
+        if found_nothing || !self.late.contains_key(&id) {
+            self.motions.remove(&id);
+            self.late.remove(&id);
+        } else {
+            // A late reply may reopen a reversal: it waits until the payment can be read.
+            motion.loading = true;
+            self.retries.insert((self.now.monotonic.after(recording::RETRY_MAX), id));
+        }
         for submission in waiting {
             self.in_flight -= 1;
             self.refuse(submission.waiter, refusal);
