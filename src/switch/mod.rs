@@ -225,8 +225,8 @@ impl Switch {
         let host = |bank: &Bank| HostSnapshot {
             name: bank.settings.name.clone(),
             pending: bank.pending.len(),
-            owed: bank.owed.len(),
-            owed_since: bank.owed.first().map(|(since, ..)| *since),
+            owed: bank.owed().0,
+            owed_since: bank.owed().1,
             stans_in_use: bank.numbers.in_use(),
             links: bank.sessions.iter().map(|(link, session)| (*link, session.state().name())).collect(),
         };

@@ -44,23 +44,12 @@ impl Switch {
     fn count_owed(&mut self, id: PaymentId, begun: Vec<(Wall, Obligation)>, ended: &[Obligation]) {
         for (at, obligation) in begun {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
-            let bank = &mut self.banks[place];
-            let is_counted = bank.owed.iter().any(|(_, payment, number)| (*payment, *number) == (id, obligation.number));
-            if !is_counted {
-                bank.owed.insert((at, id, obligation.number));
-                bank.numbers.hold(obligation.message.stan);
-            }
+            self.banks[place].owe(id, &obligation, at);
         }
         for obligation in ended {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
             self.resumed.remove(&(id, obligation.number));
-            let bank = &mut self.banks[place];
-            bank.outbox.remove((id, obligation.number));
-            let before = bank.owed.len();
-            bank.owed.retain(|(_, payment, number)| (*payment, *number) != (id, obligation.number));
-            if bank.owed.len() < before {
-                bank.numbers.release(obligation.message.stan);
-            }
+            self.banks[place].owe_no_more(id, obligation);
         }
     }
 
