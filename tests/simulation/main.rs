@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accounts;
+mod canaries;
 mod checker;
 mod journal;
 mod merchants;

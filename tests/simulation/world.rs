@@ -275,7 +275,7 @@ impl World {
 
     pub fn tell(&mut self, event: Event) {
         let clock = self.clock();
-        let event = self.tampering.event(event, &self.journal);
+        let event = self.tampering.event(event, &self.plan);
         self.checker.told(self.now, &event);
         self.trace.note(self.now, format_args!("> {}", describe_event(&event)));
         let Some(switch) = &mut self.switch else { return };
