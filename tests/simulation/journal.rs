@@ -122,6 +122,11 @@ impl Journal {
         Some(Stored { records, card: self.cards.get(&payment).cloned() })
     }
 
+    /// What a merchant finds when it looks for its key.
+    pub fn by_key(&self, merchant: &MerchantId, key: &IdempotencyKey) -> Option<PaymentId> {
+        self.keys.get(&(merchant.clone(), key.clone())).copied()
+    }
+
     /// The payments that are not at rest.
     pub fn in_motion(&self) -> Vec<Stored> {
         let moving = |records: &&Vec<Record>| !Payment::fold(records).expect("a history folds").is_at_rest();

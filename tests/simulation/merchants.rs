@@ -7,8 +7,8 @@ use crate::plan::{MILLI, Micros, Plan, SECOND};
 use crate::world::{Happening, World};
 use isthmus::payment::{Acceptor, Amount, Card, CardId, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan};
 use isthmus::payment::{PaymentId, PosEntry};
-use isthmus::switch::{Answer, Begin, Command, Event, Refusal, Submission, WaiterId};
-use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
+use isthmus::switch::{Answer, Begin, Command, Event, OnUnknown, Refusal, Submission, WaiterId};
+use isthmus::transaction::{Fingerprint, Illegal, IdempotencyKey, OperationState, Payment};
 use std::collections::BTreeMap;
 
 /// Cards of the demo scenario, with how often they are taken.
@@ -78,6 +78,8 @@ pub struct Errand {
     spoiled: Option<WaiterId>,
     pub told: Option<Told>,
     pub refused: Option<Refusal>,
+    /// The payment it began, found by its key before the answer came.
+    found: Option<PaymentId>,
     /// So many more times it asks although it knows.
     again: u32,
 }
@@ -136,8 +138,8 @@ impl World {
         let number = self.market.errands.len();
         let key = IdempotencyKey::new(&format!("{merchant}-key-{number}")).expect("a key");
         let again = if self.streams.merchants.u32(0..5) == 0 { 1 } else { 0 };
-        let (waiting, spoiled, told, refused) = (None, None, None, None);
-        self.market.errands.push(Errand { merchant, key, wish, waiting, spoiled, told, refused, again });
+        let (waiting, spoiled, told, refused, found) = (None, None, None, None, None);
+        self.market.errands.push(Errand { merchant, key, wish, waiting, spoiled, told, refused, found, again });
         self.market.open += 1;
         self.at(when.max(self.now), Happening::Turn { errand: number });
     }
@@ -160,6 +162,36 @@ impl World {
         let submission = self.submission(number, waiter, false);
         self.checker.submitted(self.now, &submission);
         self.tell_after(self.now % 200, Event::Submit(Box::new(submission)));
+        if self.streams.merchants.u32(0..8) == 0 {
+            self.ask_twice(number);
+        }
+        if matches!(self.market.errands[number].wish, Wish::Begin { .. }) && self.streams.merchants.u32(0..8) == 0 {
+            let soon = self.streams.merchants.u64(0..30 * MILLI);
+            self.after(soon, Happening::Peek { errand: number });
+        }
+    }
+
+    /// The same once more at the same time; whatever the second answer is, the checker knows what it may be.
+    fn ask_twice(&mut self, number: usize) {
+        self.tally.fault("submissions sent twice at once");
+        let twin = self.waiter(number);
+        let submission = self.submission(number, twin, false);
+        self.checker.submitted(self.now, &submission);
+        let after = self.streams.merchants.u64(0..20 * MILLI);
+        self.tell_after(after, Event::Submit(Box::new(submission)));
+    }
+
+    /// A merchant that does not wait for its answer looks its payment up, and voids it if it is there.
+    pub fn peek(&mut self, number: usize) {
+        let errand = &self.market.errands[number];
+        if errand.told.is_some() || errand.found.is_some() || self.healed {
+            return;
+        }
+        let Some(found) = self.journal.by_key(&errand.merchant, &errand.key) else { return };
+        self.tally.fault("operations on a payment without its first answer");
+        let merchant = errand.merchant.clone();
+        self.market.errands[number].found = Some(found);
+        self.errand(merchant, Wish::Void { of: number }, self.now);
     }
 
     fn waiter(&mut self, errand: usize) -> WaiterId {
@@ -172,7 +204,9 @@ impl World {
     fn submission(&mut self, number: usize, waiter: WaiterId, spoiled: bool) -> Submission {
         let errand = self.market.errands[number].clone();
         let more = u64::from(spoiled);
-        let payment_of = |of: usize| self.market.errands[of].told.as_ref().expect("it was told").payment;
+        let begun = |of: usize| &self.market.errands[of];
+        let told = |of: usize| begun(of).told.as_ref().map(|told| told.payment);
+        let payment_of = |of: usize| told(of).or(begun(of).found).expect("it was told or found");
         let command = match errand.wish {
             Wish::Begin { kind, amount, allow_partial, card } => {
                 self.market.last_id += 1;
@@ -235,13 +269,18 @@ impl World {
         self.market.errands[number].waiting = None;
         match answer {
             Answer::Told { payment, operation, .. } => self.was_told(number, &payment, operation),
-            Answer::Refused(refusal) if is_for_now(refusal) => {
+            // Where the bank's file decides, that may take days: nobody here asks so long.
+            Answer::Refused(refusal) if is_for_now(refusal) && !self.waits_for_the_file(refusal) => {
                 self.tally.figure("refused for now", 1);
                 let pause = self.streams.merchants.u64(200 * MILLI..6 * SECOND);
                 self.after(pause, Happening::Turn { errand: number });
             }
             Answer::Refused(refusal) => self.was_refused(number, refusal),
         }
+    }
+
+    fn waits_for_the_file(&self, refusal: Refusal) -> bool {
+        refusal == Refusal::Illegal(Illegal::OutcomeOpen) && self.checker.on_unknown == OnUnknown::Nothing
     }
 
     fn was_told(&mut self, number: usize, payment: &Payment, operation: u16) {
@@ -432,5 +471,5 @@ fn is_for_now(refusal: Refusal) -> bool {
             | Refusal::Draining
             | Refusal::StoreUnavailable
             | Refusal::OutcomeNotRecorded
-    ) || refusal == Refusal::Illegal(isthmus::transaction::Illegal::OutcomeOpen)
+    ) || refusal == Refusal::Illegal(Illegal::OutcomeOpen)
 }

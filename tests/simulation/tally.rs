@@ -39,6 +39,8 @@ pub const FAULTS: &[&str] = &[
     "answers that never reached a merchant",
     "wall clocks set",
     "submissions with another body under a used key",
+    "submissions sent twice at once",
+    "operations on a payment without its first answer",
     "late replies",
     "second replies",
 ];
