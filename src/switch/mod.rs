@@ -43,6 +43,8 @@ pub struct Switch {
     appends: BTreeMap<Ticket, recording::Appending>,
     /// Payments whose append or read the store refused, by the moment it is tried again.
     retries: BTreeSet<(Monotonic, PaymentId)>,
+    /// Payments whose append the store refused and has not taken since.
+    stuck: BTreeSet<PaymentId>,
     /// Payments whose next step is due within this event.
     ready: VecDeque<PaymentId>,
     random: fastrand::Rng,
@@ -106,6 +108,7 @@ impl Switch {
             resumed: BTreeSet::new(),
             appends: BTreeMap::new(),
             retries: BTreeSet::new(),
+            stuck: BTreeSet::new(),
             ready: VecDeque::new(),
             random: fastrand::Rng::with_seed(seed),
             now: Now::default(),

@@ -67,6 +67,7 @@ impl Switch {
     }
 
     fn durable(&mut self, id: PaymentId) {
+        self.stuck.remove(&id);
         let Some(motion) = self.motions.get_mut(&id) else { return };
         let Some(recording) = motion.recording.take() else { return };
         for record in &recording.records {
@@ -117,6 +118,7 @@ impl Switch {
         recording.retry_at = Some(retry_at);
         let untold = motion.open.as_mut().filter(|open| open.decided).and_then(|open| open.waiter.take());
         self.retries.insert((retry_at, id));
+        self.stuck.insert(id);
         if let Some(waiter) = untold {
             self.refuse(waiter, Refusal::OutcomeNotRecorded);
         }

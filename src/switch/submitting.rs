@@ -55,7 +55,7 @@ impl Switch {
     }
 
     fn stuck_opens(&self) -> impl Iterator<Item = &Open> {
-        self.retries.iter().filter_map(|(_, payment)| self.motions.get(payment)?.open.as_ref())
+        self.stuck.iter().filter_map(|payment| self.motions.get(payment)?.open.as_ref())
     }
 
     /// An operation on a payment that exists: it is loaded if it is at rest, and waits if another is open.
