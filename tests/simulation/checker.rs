@@ -6,6 +6,7 @@ use crate::journal::{Committed, Journal};
 use crate::merchants::{Market, cvc_of};
 use crate::plan::{MILLI, Micros, Plan, SECOND};
 use crate::tally::Tally;
+use crate::world::STORE_TELLS;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
 use isthmus::payment::{Amount, MerchantId, MessageValues, OperationKind, PaymentId, Wall};
@@ -18,8 +19,6 @@ use std::sync::Arc;
 
 /// More appends than this within a virtual second, of one payment or of numbers, are a storm.
 const MOST_APPENDS: u32 = 40;
-/// From a record's being durable to the switch's knowing it.
-const STORE_TELLS: Micros = MILLI;
 /// Violations beyond these only repeat the first.
 const ENOUGH: usize = 8;
 
@@ -309,7 +308,7 @@ impl Checker {
         if self.written.insert(identity.clone(), frame.clone()).is_some() && is_request {
             self.violation(now, "a request is never sent again", &format!("{identity:?}"));
         }
-        let latest = self.may_leave.get(&identity).copied().unwrap_or(0) + STORE_TELLS + self.send_timeout;
+        let latest = self.may_leave.get(&identity).copied().unwrap_or(0) + STORE_TELLS + MILLI + self.send_timeout;
         if is_request && now > latest {
             self.violation(now, "a request leaves in its time or never", &format!("{identity:?}"));
         }

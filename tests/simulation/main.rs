@@ -12,6 +12,7 @@ mod journal;
 mod merchants;
 mod network;
 mod plan;
+mod scripts;
 mod tally;
 mod tampering;
 mod trace;

@@ -413,7 +413,8 @@ impl World {
     }
 }
 
-fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial: bool, card: &str) -> Begin {
+/// A beginning with a card of the demo scenario.
+pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial: bool, card: &str) -> Begin {
     let acceptor = Acceptor {
         terminal: "TERM0001".to_owned(),
         identification: "SHOP00000000001".to_owned(),

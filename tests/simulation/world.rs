@@ -25,6 +25,8 @@ const BEGINNING: i64 = 1_795_390_800_000_000;
 const RUN_BEGINS_AT: Micros = 7 * SECOND;
 /// More wakes than this at one moment are a loop.
 const MOST_WAKES: u32 = 25;
+/// From a record's being durable to the switch's knowing it, at most.
+pub const STORE_TELLS: Micros = 200 * MILLI;
 /// A drain that takes longer is killed, as an operator would.
 const DRAIN_PATIENCE: Micros = 2 * MINUTE;
 
@@ -383,7 +385,7 @@ impl World {
         self.checker.durable(self.now, &committed);
         self.tally.figure("commits", 1);
         for (ticket, result) in committed {
-            let after = self.streams.store.u64(0..500);
+            let after = self.streams.store.u64(0..if self.store.slow { STORE_TELLS } else { MILLI });
             self.tell_after(after, Event::Recorded { ticket, result: result.map(drop) });
         }
         self.begin_commit();
