@@ -70,7 +70,7 @@ enum Phase {
 /// Figures for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Operations without outcome.
+    /// Operations without outcome, and repeats without answer.
     pub in_flight: usize,
     /// Payments held in memory.
     pub payments: usize,
@@ -195,8 +195,7 @@ impl Switch {
     }
 
     fn finish_drain(&mut self) {
-        let answered = self.in_flight == 0 && self.replays.is_empty();
-        let settled = answered && self.appends.is_empty() && self.retries.is_empty();
+        let settled = self.in_flight == 0 && self.appends.is_empty() && self.retries.is_empty();
         if self.phase == Phase::Draining && settled {
             self.phase = Phase::Closing;
             self.drain_sessions();

@@ -51,6 +51,7 @@ impl Switch {
 
     /// Answers a submission whose key was used before, once its payment is loaded.
     pub(super) fn replay(&mut self, id: PaymentId, submission: Submission) {
+        self.in_flight += 1;
         let waiting = self.replays.entry(id).or_default();
         waiting.push(submission);
         if waiting.len() == 1 {
@@ -63,6 +64,7 @@ impl Switch {
         for submission in self.replays.remove(&id).unwrap_or_default() {
             let answer =
                 records.map_or(Answer::Refused(Refusal::StoreUnavailable), |records| repeat(&submission, records));
+            self.in_flight -= 1;
             self.answer(submission.waiter, answer);
         }
         if self.motions.get(&id).is_some_and(|motion| motion.loading) {
