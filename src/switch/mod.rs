@@ -184,9 +184,10 @@ impl Switch {
                 return self.append(id, bodies, then);
             }
             if !motion.is_busy()
-                && let Some(next) = motion.queue.pop_front() {
-                    return self.begin_operation(next);
-                }
+                && let Some(next) = motion.queue.pop_front()
+            {
+                return self.begin_operation(next);
+            }
         }
         self.queue_owed(id);
         if self.motions.get(&id).is_some_and(Motion::is_over) {

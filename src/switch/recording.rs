@@ -202,9 +202,10 @@ impl Switch {
         for record in records {
             if let Body::Requested(requested) = &record.body
                 && requested.delivery == Delivery::Request
-                && let Some(place) = self.bank_named(&requested.message.host) {
-                    self.banks[place].numbers.release(requested.message.stan);
-                }
+                && let Some(place) = self.bank_named(&requested.message.host)
+            {
+                self.banks[place].numbers.release(requested.message.stan);
+            }
         }
     }
 }

@@ -45,6 +45,7 @@ pub fn compare(
         tally.figure("bank entries", 0);
         let told = told.remove(id).unwrap_or_default();
         ends(&payment, &told, checker.on_unknown, &mut differences);
+        within_limits(*id, &told, &mut differences);
         balance(checker, &payment, &told, &mut ledger, tally, &mut differences);
     }
     for (rrn, entries) in ledger {
@@ -79,6 +80,20 @@ fn ends(payment: &Payment, told: &BTreeMap<u16, Told>, on_unknown: OnUnknown, di
     }
 }
 
+/// Whatever was approved for whom: captures stay below what was authorised, refunds below what was captured.
+fn within_limits(payment: PaymentId, told: &BTreeMap<u16, Told>, differences: &mut Vec<Difference>) {
+    let total = |kind: OperationKind| {
+        let approved = told.values().filter(|told| told.kind == kind && told.state == OperationState::Approved);
+        approved.map(|told| told.approved).sum::<u64>()
+    };
+    let (sold, authorised) = (total(OperationKind::Sale), total(OperationKind::Authorisation));
+    let (captured, refunded) = (total(OperationKind::Capture), total(OperationKind::Refund));
+    if captured > authorised || refunded > captured + sold {
+        let what = format!("{payment}: authorised {authorised}, captured {captured}, sold {sold}, refunded {refunded}");
+        differences.push(("no more is taken or given back than there was", what));
+    }
+}
+
 fn sums(entries: &[&BankEntry]) -> Sums {
     entries.iter().fold((0, 0), |(net, held), entry| (net + entry.net, held + entry.held))
 }
@@ -108,7 +123,8 @@ fn balance(
         if explained {
             tally.figure("differences explained by exceptions", 1);
         } else {
-            let what = format!("{} {rrn}: told {expected:?}, the bank has {actual:?}, exceptions {exceptions:?}", payment.id);
+            let what =
+                format!("{} {rrn}: told {expected:?}, the bank has {actual:?}, exceptions {exceptions:?}", payment.id);
             differences.push(("the bank has what the merchant was told", what));
         }
     }
@@ -117,7 +133,8 @@ fn balance(
 /// What merchants were told, as money booked and set aside, by retrieval reference.
 fn expectations(told: &BTreeMap<u16, Told>) -> BTreeMap<String, Sums> {
     let mut expected: BTreeMap<String, Sums> = BTreeMap::new();
-    let approved = |kind: OperationKind| told.values().filter(move |t| t.kind == kind && t.state == OperationState::Approved);
+    let approved =
+        |kind: OperationKind| told.values().filter(move |t| t.kind == kind && t.state == OperationState::Approved);
     let voided = approved(OperationKind::Void).next().is_some();
     for told in told.values() {
         let minor = told.approved as i64;
@@ -153,14 +170,17 @@ fn exceptions(
         let about = payment.operation(owed.obligation.operation);
         let effect = match owed.obligation.kind {
             ObligationKind::Advice => owed.obligation.message.amount.minor() as i64,
-            ObligationKind::Reversal => about.map_or(0, |about| booked(entries, about.message.mti, &about.message.stan.to_string())),
+            ObligationKind::Reversal => {
+                about.map_or(0, |about| booked(entries, about.message.mti, &about.message.stan.to_string()))
+            }
         };
         undone.push(effect);
         match discharge {
             Discharge::Refused(code) => {
                 tally.figure("exceptions refused by the bank", 1);
                 if checker.cards.get(&payment.id).map(String::as_str) != Some(DECLINES_CAPTURES) {
-                    let what = format!("{} obligation {} was refused with {code:?}", payment.id, owed.obligation.number);
+                    let what =
+                        format!("{} obligation {} was refused with {code:?}", payment.id, owed.obligation.number);
                     differences.push(("the bank refuses only what it should", what));
                 }
             }
@@ -171,7 +191,9 @@ fn exceptions(
 }
 
 fn booked(entries: &[&BankEntry], mti: u16, stan: &str) -> i64 {
-    let is = |entry: &&&BankEntry| entry.mti.without_repeat().to_string() == format!("{mti:04}") && entry.identity.stan == stan;
+    let is = |entry: &&&BankEntry| {
+        entry.mti.without_repeat().to_string() == format!("{mti:04}") && entry.identity.stan == stan
+    };
     entries.iter().filter(is).map(|entry| entry.net).sum()
 }
 

@@ -191,7 +191,11 @@ impl Checker {
             || holds(&stored, as_element.as_bytes())
             || printed.contains(&card);
         if found {
-            self.violation(now, "no card number and no code in a record", &format!("{} v{}", record.payment, record.version));
+            self.violation(
+                now,
+                "no card number and no code in a record",
+                &format!("{} v{}", record.payment, record.version),
+            );
         }
     }
 

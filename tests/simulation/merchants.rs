@@ -8,7 +8,7 @@ use crate::world::{Happening, World};
 use isthmus::payment::{Acceptor, Amount, Card, CardId, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan};
 use isthmus::payment::{PaymentId, PosEntry};
 use isthmus::switch::{Answer, Begin, Command, Event, OnUnknown, Refusal, Submission, WaiterId};
-use isthmus::transaction::{Fingerprint, Illegal, IdempotencyKey, OperationState, Payment};
+use isthmus::transaction::{Fingerprint, IdempotencyKey, Illegal, OperationState, Payment};
 use std::collections::BTreeMap;
 
 /// Cards of the demo scenario, with how often they are taken.

@@ -193,7 +193,10 @@ impl World {
         let booked = self.issuer.take_entries();
         for entry in &booked {
             let (code, rrn, stan) = (&entry.response_code, &entry.rrn, &entry.identity.stan);
-            let line = format_args!("    bank {} {} {stan} {rrn} {code} {:+} held {:+}", entry.mti, entry.kind, entry.net, entry.held);
+            let line = format_args!(
+                "    bank {} {} {stan} {rrn} {code} {:+} held {:+}",
+                entry.mti, entry.kind, entry.net, entry.held
+            );
             self.trace.note(self.now, line);
         }
         self.bank_entries.extend(booked);

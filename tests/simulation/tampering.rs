@@ -241,7 +241,8 @@ impl Tampering {
 
     fn was_sent(&self, frame: &Bytes, plan: &Plan) -> bool {
         let stan = spec(plan).decode(frame.clone()).ok().and_then(|m| m.text(11).map(|stan| stan.into_owned()));
-        (is(frame, plan, 1, Some(0)) || is(frame, plan, 2, Some(0))) && stan.is_some_and(|stan| self.sent.contains(&stan))
+        (is(frame, plan, 1, Some(0)) || is(frame, plan, 2, Some(0)))
+            && stan.is_some_and(|stan| self.sent.contains(&stan))
     }
 
     fn remember(&mut self, breakage: Breakage, link: LinkId, frame: &Bytes, plan: &Plan) {

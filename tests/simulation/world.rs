@@ -34,29 +34,77 @@ const DRAIN_PATIENCE: Micros = 2 * MINUTE;
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// An event reaches the switch.
-    Tell { run: u32, event: Box<Event> },
+    Tell {
+        run: u32,
+        event: Box<Event>,
+    },
     /// A deadline of the switch.
-    Wake { run: u32, token: u64 },
+    Wake {
+        run: u32,
+        token: u64,
+    },
     /// A commit of the store ends.
-    Committed { run: u32 },
+    Committed {
+        run: u32,
+    },
     /// A read of the store ends.
-    Read { run: u32, payment: PaymentId },
-    Connected { run: u32, link: LinkId },
-    Write { conn: ConnId, id: SendId },
-    Expire { conn: ConnId, id: SendId },
-    AtBank { conn: ConnId, frame: Bytes },
-    FromBank { life: u32, conn: ConnId, action: Action },
-    AtSwitch { conn: ConnId, frame: Bytes },
-    SwitchLearns { conn: ConnId },
-    BankLearns { conn: ConnId },
-    StallEnds { conn: ConnId },
-    Turn { errand: usize },
-    Peek { errand: usize },
-    Patience { errand: usize, waiter: WaiterId },
-    Answered { waiter: WaiterId, answer: Box<Answer> },
+    Read {
+        run: u32,
+        payment: PaymentId,
+    },
+    Connected {
+        run: u32,
+        link: LinkId,
+    },
+    Write {
+        conn: ConnId,
+        id: SendId,
+    },
+    Expire {
+        conn: ConnId,
+        id: SendId,
+    },
+    AtBank {
+        conn: ConnId,
+        frame: Bytes,
+    },
+    FromBank {
+        life: u32,
+        conn: ConnId,
+        action: Action,
+    },
+    AtSwitch {
+        conn: ConnId,
+        frame: Bytes,
+    },
+    SwitchLearns {
+        conn: ConnId,
+    },
+    BankLearns {
+        conn: ConnId,
+    },
+    StallEnds {
+        conn: ConnId,
+    },
+    Turn {
+        errand: usize,
+    },
+    Peek {
+        errand: usize,
+    },
+    Patience {
+        errand: usize,
+        waiter: WaiterId,
+    },
+    Answered {
+        waiter: WaiterId,
+        answer: Box<Answer>,
+    },
     Befalls(Incident),
     Restart,
-    DrainPatience { run: u32 },
+    DrainPatience {
+        run: u32,
+    },
     BankBack,
     StoreWell,
     Heal,
@@ -658,7 +706,10 @@ fn describe_record(record: &isthmus::transaction::Record) -> String {
         Body::Requested(r) => {
             let owes: Vec<_> = r.obligations.iter().map(|o| (o.number, o.kind, o.operation, o.message.stan)).collect();
             let key = r.key.as_str();
-            format!("Requested op {} {:?} {} stan {} {key} owes {owes:?}", r.operation, r.kind, r.amount, r.message.stan)
+            format!(
+                "Requested op {} {:?} {} stan {} {key} owes {owes:?}",
+                r.operation, r.kind, r.amount, r.message.stan
+            )
         }
         Body::Settled(s) => {
             let owes: Vec<_> = s.obligations.iter().map(|o| (o.number, o.operation, o.message.stan)).collect();
