@@ -368,7 +368,7 @@ impl Checker {
             self.violation(now, "an answer has an outcome", &format!("{} operation {number}", payment.id));
         }
         let facts = (payment.id, number, operation.kind, operation.state, operation.amount, operation.approved);
-        let first = self.answers.entry(key.clone()).or_insert_with(|| facts.clone()).clone();
+        let first = *self.answers.entry(key.clone()).or_insert(facts);
         if first != facts {
             self.violation(now, "one key, one answer", &format!("{}: {first:?}, then {facts:?}", key.1.as_str()));
         }

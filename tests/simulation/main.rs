@@ -49,15 +49,30 @@ fn check(seed: u64, tally: &mut Tally) -> Option<String> {
     (again != outcome.hash).then(|| "another trace the second time".to_owned())
 }
 
+fn check_all(seeds: impl Iterator<Item = u64>) -> (Tally, Vec<(u64, String)>) {
+    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
+    for seed in seeds {
+        wrong.extend(check(seed, &mut tally).map(|what| (seed, what)));
+    }
+    (tally, wrong)
+}
+
 #[test]
 fn seeds() {
     let count = from_environment("ISTHMUS_SEEDS").unwrap_or(SEEDS);
     let first = from_environment("ISTHMUS_FIRST_SEED").unwrap_or(0);
-    let mut tally = Tally::default();
-    let mut wrong = Vec::new();
-    for seed in first..first + count {
-        wrong.extend(check(seed, &mut tally).map(|what| (seed, what)));
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let share = |thread: u64| check_all((first + thread..first + count).step_by(threads as usize));
+    let shares: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
+    for (sum, failed) in shares {
+        tally.add(&sum);
+        wrong.extend(failed);
     }
+    wrong.sort();
     tally.print();
     for (seed, what) in wrong.iter().take(FEW) {
         println!("seed {seed}: {what}");

@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    pub fn from_bank(&mut self, conn: ConnId, action: Action) {
+    pub fn bank_acts(&mut self, conn: ConnId, action: Action) {
         let Some(line) = self.wires.conns.get(&conn).filter(|line| line.bank_knows) else { return };
         match action {
             Action::Close => self.cut(conn),
