@@ -57,6 +57,11 @@ impl Wires {
         self.conns.get(&conn).filter(hears).map(|_| conn)
     }
 
+    /// Another link that stands.
+    fn another(&self, link: LinkId) -> Option<LinkId> {
+        self.links.keys().copied().find(|other| *other != link && self.standing(other.0).is_some())
+    }
+
     fn standing(&self, link: u16) -> Option<ConnId> {
         let conn = self.links.get(&LinkId(link))?.conn?;
         self.conns.get(&conn).filter(|conn| conn.stands).map(|_| conn)
@@ -243,7 +248,13 @@ impl World {
 
     pub fn at_switch(&mut self, conn: ConnId, frame: Bytes) {
         let Some(line) = self.wires.conns.get(&conn).filter(|line| line.stands) else { return };
-        let link = line.link;
+        let mut link = line.link;
+        if self.chance(self.chances.other_link)
+            && let Some(other) = self.wires.another(link)
+        {
+            self.tally.fault("replies on another link");
+            link = other;
+        }
         self.tell(Event::Arrived { link, frame });
     }
 

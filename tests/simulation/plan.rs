@@ -32,6 +32,8 @@ pub struct Plan {
     pub numbers_used: u64,
     pub merchants: usize,
     pub payments: usize,
+    /// What the bank says to the reversal of something it never saw.
+    pub unseen_code: &'static str,
     /// How long faults happen.
     pub active: Micros,
     pub chances: Chances,
@@ -55,6 +57,10 @@ pub struct Chances {
     pub refused_sign_on: u32,
     /// The store refuses a commit.
     pub refused_commit: u32,
+    /// The switch is killed at a commit.
+    pub crash_at_commit: u32,
+    /// A reply comes on another link than its request went.
+    pub other_link: u32,
     /// The store can't read a payment.
     pub refused_read: u32,
     /// An answer never reaches its merchant.
@@ -113,6 +119,7 @@ impl Plan {
             settings: settings(&mut random, dialect, links),
             dialect,
             numbers_used: if random.u32(0..4) == 0 { 999_999 - random.u64(0..60) } else { random.u64(0..5_000_000) },
+            unseen_code: if random.bool() { "00" } else { "25" },
             merchants: random.usize(1..=4),
             payments: random.usize(4..=36),
             active,
@@ -125,7 +132,7 @@ impl Plan {
 fn one_chance(random: &mut Rng) -> Chances {
     let mut only = Chances::default();
     let all = chances(random);
-    match random.u32(0..9) {
+    match random.u32(0..11) {
         0 => only.loss = all.loss,
         1 => only.duplicate = all.duplicate,
         2 => only.reorder = all.reorder,
@@ -134,6 +141,8 @@ fn one_chance(random: &mut Rng) -> Chances {
         5 => only.refused_sign_on = all.refused_sign_on,
         6 => only.refused_commit = all.refused_commit,
         7 => only.refused_read = all.refused_read,
+        8 => only.crash_at_commit = all.crash_at_commit,
+        9 => only.other_link = all.other_link,
         _ => only.lost_answer = all.lost_answer,
     }
     only
@@ -149,6 +158,8 @@ fn chances(random: &mut Rng) -> Chances {
         refused_connect: up_to(400),
         refused_sign_on: up_to(300),
         refused_commit: up_to(200),
+        crash_at_commit: up_to(25),
+        other_link: up_to(200),
         refused_read: up_to(300),
         lost_answer: up_to(200),
     }

@@ -26,6 +26,7 @@ pub const FAULTS: &[&str] = &[
     "frames expired before the write",
     "requests lost after the write",
     "replies lost",
+    "replies on another link",
     "frames duplicated",
     "frames reordered",
     "frames later than anybody waits",

@@ -14,13 +14,22 @@ use crate::trace::{Trace, describe_effect, describe_event};
 use bytes::Bytes;
 use fastrand::Rng;
 use isthmus::payment::{Monotonic, Name, Now, PaymentId, Wall};
-use isthmus::simulator::{Action, Entry as BankEntry, Issuer, Profile, Scenario};
+use isthmus::simulator::{Action, DEMO, Entry as BankEntry, Issuer, Profile, Scenario};
 use isthmus::switch::{Answer, Effect, Event, LinkId, NumberBlock, SendId, Switch, WaiterId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// 2026-11-22, 23:40 UTC: a day ends within most runs.
 const BEGINNING: i64 = 1_795_390_800_000_000;
+/// How the bank reads and answers.
+const PROFILE: &str = include_str!("../../specs/issuer/iso8583-1987.toml");
+/// A card of the demo scenario whose bank asks twice to come again later.
+const RELUCTANT: &str = r#"
+[[rule]]
+about = "the first two advices and reversals of each payment are to come again later"
+when = { card = ["5555555555554444"], mti = ["0220", "0400", "0420"], nth_to = 2, counted = "payment" }
+then = { code = "96" }
+"#;
 /// What a run's monotonic clock shows when it begins.
 const RUN_BEGINS_AT: Micros = 7 * SECOND;
 /// More wakes than this at one moment are a loop.
@@ -190,8 +199,9 @@ pub fn run_plan(plan: Plan, tampering: Tampering, keep_trace: bool) -> Outcome {
 }
 
 fn bank(seed: u64, plan: &Plan) -> Issuer {
-    let profile = Profile::builtin("iso8583-1987").expect("built in").expect("it reads");
-    let scenario = Scenario::demo().expect("it reads");
+    let profile = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{}\"", plan.unseen_code));
+    let profile = Profile::parse("profile", &profile).expect("it reads");
+    let scenario = Scenario::parse("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
     let spec = Arc::clone(plan.settings.hosts[0].translation.spec());
     Issuer::new(spec, Arc::new(profile), Arc::new(scenario), seed)
 }
@@ -424,6 +434,9 @@ impl World {
         let refused = self.store.refuses || random.u32(0..1000) < self.chances.refused_commit;
         if refused {
             self.tally.fault("commits refused");
+        }
+        if self.streams.process.u32(0..1000) < self.chances.crash_at_commit {
+            self.crash_at_commit = Some(self.streams.process.u64(0..3 * SECOND));
         }
         if let Some(down) = self.crash_at_commit.take() {
             let made_it = !refused && self.streams.process.bool();
