@@ -165,7 +165,7 @@ impl World {
         if self.streams.merchants.u32(0..8) == 0 {
             self.ask_twice(number);
         }
-        if matches!(self.market.errands[number].wish, Wish::Begin { .. }) && self.streams.merchants.u32(0..8) == 0 {
+        if matches!(self.market.errands[number].wish, Wish::Begin { .. }) && self.streams.merchants.u32(0..16) == 0 {
             let soon = self.streams.merchants.u64(0..30 * MILLI);
             self.after(soon, Happening::Peek { errand: number });
         }

@@ -273,6 +273,25 @@ fn a_second_acknowledgement_changes_nothing() {
 }
 
 #[test]
+fn a_late_reply_is_recorded_once() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let sale = desk.frames.last().unwrap().clone();
+    desk.pass(5);
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    for _ in 0..3 {
+        desk.reply_to(&sale, "00");
+        desk.load();
+        desk.commit();
+    }
+    assert_eq!(desk.folded(7).version, 4, "requested, settled, discharged, and one late reply");
+    assert_eq!(desk.told().first().state, OperationState::Reversing, "as it was told");
+}
+
+#[test]
 fn an_outcome_that_cannot_be_recorded_is_told_as_such_until_it_is() {
     let mut desk = Desk::online();
     desk.sale(1, 7);

@@ -535,7 +535,9 @@ impl World {
     }
 
     fn drained(&mut self) {
-        self.tally.fault("drains and restarts");
+        if !self.last_drain {
+            self.tally.fault("drains and restarts");
+        }
         let waiting = self.checker.waiting();
         if waiting > 0 {
             self.checker.violation(self.now, "a drain answers everybody", &format!("{waiting} were not"));
