@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
-use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat};
+use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
 use isthmus::switch::{ReversalStan, Submission, Switch, Ticket, WaiterId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ struct Desk {
     now: u64,
     appends: Vec<(Ticket, Entry)>,
     frames: Vec<Bytes>,
+    last_send: SendId,
     answers: Vec<(WaiterId, Answer)>,
     loads: Vec<PaymentId>,
     drained: bool,
@@ -32,10 +33,11 @@ impl Desk {
     /// One link, online; nothing has happened.
     fn online() -> Desk {
         let mut settings = Plan::of(0).settings;
-        settings.credit = 100;
+        settings.credit = 2;
         let host = &mut settings.hosts[0];
         host.links = vec![LinkId(0)];
         host.answer_timeout = Duration::from_secs(5);
+        host.send_timeout = Duration::from_secs(2);
         host.retry.pause_min = Duration::from_secs(1);
         host.retry.pause_max = Duration::from_secs(1);
         host.retry.max_attempts = 100;
@@ -49,6 +51,7 @@ impl Desk {
             now: 1_000_000,
             appends: Vec::new(),
             frames: Vec::new(),
+            last_send: SendId(0),
             answers: Vec::new(),
             loads: Vec::new(),
             drained: false,
@@ -65,7 +68,10 @@ impl Desk {
         for effect in self.switch.handle(now, event) {
             match effect {
                 Effect::Append { ticket, entry } => self.appends.push((ticket, entry)),
-                Effect::Send { frame, .. } => self.frames.push(frame),
+                Effect::Send { id, frame, .. } => {
+                    self.last_send = id;
+                    self.frames.push(frame);
+                }
                 Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
                 Effect::Load { payment } => self.loads.push(payment),
                 Effect::Drained => self.drained = true,
@@ -270,6 +276,42 @@ fn a_second_acknowledgement_changes_nothing() {
     let payment = desk.folded(7);
     assert_eq!(payment.first().state, OperationState::Reversed);
     assert_eq!(payment.version, 3, "requested, settled, discharged once");
+}
+
+#[test]
+fn a_request_that_could_not_leave_in_time_is_known_as_not_sent() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let unsent = |desk: &Desk| Event::Unsent { link: LinkId(0), sends: vec![desk.last_send] };
+    desk.pass(1);
+    desk.handle(unsent(&desk));
+    assert_eq!(desk.frames.len(), 3, "there is time for another try");
+    desk.pass(1);
+    desk.handle(unsent(&desk));
+    desk.commit();
+    assert_eq!(desk.frames.len(), 3, "and now there is none");
+    assert_eq!(desk.told().first().state, OperationState::Failed);
+    assert_eq!(desk.switch.snapshot().payments, 0, "nothing is owed");
+}
+
+#[test]
+fn repeats_that_wait_for_the_store_take_credit() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    for (waiter, payment) in [(2, 8), (3, 9)] {
+        let again = begin(PaymentId(payment), OperationKind::Sale, 1000, false, CARD);
+        desk.submit(waiter, "sale-7", Command::Begin(Box::new(again)));
+        desk.commit();
+    }
+    assert_eq!(desk.switch.snapshot().in_flight, 2);
+    desk.sale(4, 10);
+    assert!(matches!(desk.answers.last().unwrap().1, Answer::Refused(Refusal::Overloaded)));
+    desk.load();
+    assert_eq!((desk.answers.len(), desk.switch.snapshot().in_flight), (4, 0));
 }
 
 #[test]
