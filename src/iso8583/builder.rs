@@ -42,12 +42,7 @@ pub(crate) enum Node {
 impl MessageBuilder {
     /// A message of this type with no element.
     pub fn new(mti: Mti) -> Self {
-        Self {
-            mti,
-            header: None,
-            present: Bitmap::new(),
-            nodes: Vec::new(),
-        }
+        Self { mti, header: None, present: Bitmap::new(), nodes: Vec::new() }
     }
 
     /// The message type.
@@ -213,12 +208,7 @@ fn find(parts: &[(Box<str>, Node)], key: &str) -> Option<usize> {
         Some((name, nth)) => (name, nth.parse::<usize>().ok()?.checked_sub(1)?),
         None => (key, 0),
     };
-    parts
-        .iter()
-        .enumerate()
-        .filter(|(_, (other, _))| &**other == name)
-        .map(|(place, _)| place)
-        .nth(nth)
+    parts.iter().enumerate().filter(|(_, (other, _))| &**other == name).map(|(place, _)| place).nth(nth)
 }
 
 impl fmt::Debug for MessageBuilder {

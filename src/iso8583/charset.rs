@@ -23,18 +23,36 @@ pub enum Charset {
     Ebcdic1047,
     /// UTF-8.
     Utf8,
+    /// GBK: ASCII, and Chinese characters of two bytes.
+    #[cfg(feature = "dialects")]
+    Gbk,
 }
 
 impl Charset {
     /// Whether each character is exactly one byte.
     pub const fn is_single_byte(self) -> bool {
-        !matches!(self, Self::Utf8)
+        matches!(self, Self::Ascii | Self::Ebcdic037 | Self::Ebcdic500 | Self::Ebcdic1047)
+    }
+
+    /// Its name in dialect files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Ebcdic037 => "ebcdic-037",
+            Self::Ebcdic500 => "ebcdic-500",
+            Self::Ebcdic1047 => "ebcdic-1047",
+            Self::Utf8 => "utf-8",
+            #[cfg(feature = "dialects")]
+            Self::Gbk => "gbk",
+        }
     }
 
     /// The byte of an ASCII character in this set.
     pub(crate) const fn byte(self, ascii: u8) -> u8 {
         match self {
             Self::Ascii | Self::Utf8 => ascii,
+            #[cfg(feature = "dialects")]
+            Self::Gbk => ascii,
             Self::Ebcdic037 => FROM_LATIN_037[ascii as usize],
             Self::Ebcdic500 => FROM_LATIN_500[ascii as usize],
             Self::Ebcdic1047 => FROM_LATIN_1047[ascii as usize],
@@ -45,6 +63,8 @@ impl Charset {
     pub(crate) const fn latin(self, byte: u8) -> u8 {
         match self {
             Self::Ascii | Self::Utf8 => byte,
+            #[cfg(feature = "dialects")]
+            Self::Gbk => byte,
             Self::Ebcdic037 => CP037[byte as usize],
             Self::Ebcdic500 => CP500[byte as usize],
             Self::Ebcdic1047 => CP1047[byte as usize],
@@ -56,7 +76,19 @@ impl Charset {
         match self {
             Self::Ascii if bytes.is_ascii() => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            #[cfg(feature = "dialects")]
+            Self::Gbk => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes),
             _ => Some(bytes.iter().map(|b| char::from(self.latin(*b))).collect()),
+        }
+    }
+
+    /// How many bytes `text` takes in this set.
+    pub(crate) fn length(self, text: &str) -> usize {
+        match self {
+            Self::Utf8 => text.len(),
+            #[cfg(feature = "dialects")]
+            Self::Gbk => encoding_rs::GBK.encode(text).0.len(),
+            _ => text.chars().count(),
         }
     }
 
@@ -65,6 +97,12 @@ impl Charset {
     pub(crate) fn write(self, text: &str, out: &mut BytesMut) -> bool {
         match self {
             Self::Utf8 => out.extend_from_slice(text.as_bytes()),
+            #[cfg(feature = "dialects")]
+            Self::Gbk => {
+                let (bytes, _, lost) = encoding_rs::GBK.encode(text);
+                out.extend_from_slice(&bytes);
+                return !lost;
+            }
             Self::Ascii if text.is_ascii() => out.extend_from_slice(text.as_bytes()),
             _ => {
                 for character in text.chars() {
@@ -161,12 +199,7 @@ mod tests {
     #[test]
     fn every_byte_of_a_single_byte_set_survives() {
         let all: Vec<u8> = (0..=255).collect();
-        for set in [
-            Charset::Ascii,
-            Charset::Ebcdic037,
-            Charset::Ebcdic500,
-            Charset::Ebcdic1047,
-        ] {
+        for set in [Charset::Ascii, Charset::Ebcdic037, Charset::Ebcdic500, Charset::Ebcdic1047] {
             let text = set.read(&all).unwrap();
             let mut back = BytesMut::new();
             assert!(set.write(&text, &mut back));

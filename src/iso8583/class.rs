@@ -91,14 +91,11 @@ impl Class {
     pub(crate) fn fits(self, bytes: &[u8], charset: Charset) -> bool {
         match (self, charset) {
             (Self::Any, _) => true,
-            (Self::Numeric, Charset::Ascii | Charset::Utf8) => all_digits(bytes, b'0'),
-            (Self::Numeric, _) => all_digits(bytes, 0xF0),
+            (Self::Numeric, _) => all_digits(bytes, charset.byte(b'0')),
             (Self::Signed, _) => self.fits_signed(bytes, charset),
             _ => {
                 let allowed = self.allowed(charset);
-                bytes
-                    .iter()
-                    .all(|b| KINDS[charset.latin(*b) as usize] & allowed != 0)
+                bytes.iter().all(|b| KINDS[charset.latin(*b) as usize] & allowed != 0)
             }
         }
     }
@@ -114,9 +111,7 @@ impl Class {
     fn fits_signed(self, bytes: &[u8], charset: Charset) -> bool {
         match bytes.split_first() {
             None => false,
-            Some((sign, digits)) => {
-                is_sign(charset.latin(*sign)) && Self::Numeric.fits(digits, charset)
-            }
+            Some((sign, digits)) => is_sign(charset.latin(*sign)) && Self::Numeric.fits(digits, charset),
         }
     }
 }
@@ -135,9 +130,7 @@ impl fmt::Display for Class {
 #[inline]
 fn all_digits(bytes: &[u8], zero: u8) -> bool {
     // Without an early exit, so that it becomes wide instructions.
-    bytes
-        .iter()
-        .fold(true, |fits, b| fits & (b.wrapping_sub(zero) <= 9))
+    bytes.iter().fold(true, |fits, b| fits & (b.wrapping_sub(zero) <= 9))
 }
 
 const fn beyond_ascii(charset: Charset) -> u8 {
@@ -187,10 +180,7 @@ mod tests {
             (Class::Binary, "00fFA9", "0G"),
         ];
         for (class, good, bad) in cases {
-            assert!(
-                class.fits(good.as_bytes(), Charset::Ascii),
-                "{class} {good}"
-            );
+            assert!(class.fits(good.as_bytes(), Charset::Ascii), "{class} {good}");
             assert!(!class.fits(bad.as_bytes(), Charset::Ascii), "{class} {bad}");
             assert_eq!(Class::from_notation(class.notation()), Some(class));
         }

@@ -12,15 +12,13 @@ use nom::Parser;
 use nom::bytes::complete::take;
 
 use super::bitmap::{Bitmap, Elements};
-use super::charset::Charset;
-use super::composite::{Division, Key};
-use super::element::Encoding;
+use super::composite::Key;
+use super::divide::Divider;
 use super::error::{DecodeError, DecodeErrorKind, Fault, Parsed};
-use super::message::{Message, Part, Span};
+use super::message::{Message, Span};
 use super::mti::Mti;
 use super::spec::{BitmapEncoding, Blocks, HeaderPresence, Index, MtiEncoding, Spec, ThirdBitmap};
-use super::value::unfold;
-use super::wire::{Content, hex_digit, take_ber_length};
+use super::wire::{Content, hex_digit};
 
 impl Spec {
     /// Reads one whole message, without its frame.
@@ -35,13 +33,8 @@ impl Spec {
 
     /// Reads into a message whose room is used again: no allocation once it has been filled with
     /// messages of this size. After an error `message` holds what was read before the fault.
-    pub fn decode_into(
-        self: &Arc<Self>,
-        bytes: Bytes,
-        message: &mut Message,
-    ) -> Result<(), DecodeError> {
-        self.read_into(bytes, message, true)
-            .map_err(|broken| broken.into_error(self))
+    pub fn decode_into(self: &Arc<Self>, bytes: Bytes, message: &mut Message) -> Result<(), DecodeError> {
+        self.read_into(bytes, message, true).map_err(|broken| broken.into_error(self))
     }
 
     fn decode_owned(self: &Arc<Self>, bytes: Bytes, divide: bool) -> Result<Message, DecodeError> {
@@ -57,23 +50,12 @@ impl Spec {
         }
     }
 
-    fn read_into(
-        self: &Arc<Self>,
-        bytes: Bytes,
-        message: &mut Message,
-        divide: bool,
-    ) -> Result<(), Broken> {
+    fn read_into(self: &Arc<Self>, bytes: Bytes, message: &mut Message, divide: bool) -> Result<(), Broken> {
         message.clear();
         if !Arc::ptr_eq(&message.spec, self) {
             message.spec = Arc::clone(self);
         }
-        let read = Reader {
-            spec: self,
-            wire: &bytes,
-            message,
-            divide,
-        }
-        .read();
+        let read = Reader { spec: self, wire: &bytes, message, divide }.read();
         message.bytes = bytes;
         read
     }
@@ -102,14 +84,7 @@ pub(crate) enum Place {
 
 impl Broken {
     pub(crate) fn new(kind: DecodeErrorKind, offset: usize, place: Place) -> Self {
-        Self {
-            kind,
-            offset,
-            place,
-            keys: Vec::new(),
-            index: None,
-            typed: !matches!(place, Place::Mti | Place::Header),
-        }
+        Self { kind, offset, place, keys: Vec::new(), index: None, typed: !matches!(place, Place::Mti | Place::Header) }
     }
 
     #[cold]
@@ -180,16 +155,11 @@ impl<'a> Reader<'a> {
         let rest = self.header(self.wire)?;
         let (rest, mti) = take_mti(self.spec, rest).map_err(|e| self.broken(e, Place::Mti))?;
         self.message.mti = mti;
-        let (rest, bitmap) =
-            take_bitmap(self.spec, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
+        let (rest, bitmap) = take_bitmap(self.spec, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
         let rest = self.elements(rest, bitmap.iter())?;
         if !rest.is_empty() && !self.spec.trailing {
             let offset = self.wire.len() - rest.len();
-            return Err(Broken::new(
-                DecodeErrorKind::TrailingBytes,
-                offset,
-                Place::Message,
-            ));
+            return Err(Broken::new(DecodeErrorKind::TrailingBytes, offset, Place::Message));
         }
         Ok(())
     }
@@ -210,19 +180,14 @@ impl<'a> Reader<'a> {
             if number == 65
                 && let ThirdBitmap::Element65 { spare } = self.spec.third
             {
-                let (after, block) = take_third(self.spec, spare, rest)
-                    .map_err(|e| self.broken(e, Place::Bitmap))?;
+                let (after, block) = take_third(self.spec, spare, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
                 numbers.add_third(block);
                 rest = after;
                 continue;
             }
             let Some(index) = self.spec.index(number) else {
                 let offset = self.wire.len() - rest.len();
-                return Err(Broken::new(
-                    DecodeErrorKind::UndefinedElement,
-                    offset,
-                    place,
-                ));
+                return Err(Broken::new(DecodeErrorKind::UndefinedElement, offset, place));
             };
             let (after, span) = self.one(rest, index, place)?;
             self.message.spans.push(span);
@@ -234,12 +199,7 @@ impl<'a> Reader<'a> {
 
     /// Takes one element and divides it.
     #[inline]
-    fn one(
-        &mut self,
-        input: &'a [u8],
-        index: Index,
-        place: Place,
-    ) -> Result<(&'a [u8], Span), Broken> {
+    fn one(&mut self, input: &'a [u8], index: Index, place: Place) -> Result<(&'a [u8], Span), Broken> {
         let described = self.spec.at(index);
         let (rest, content) = match described.element.take(input) {
             Ok(taken) => taken,
@@ -257,29 +217,17 @@ impl<'a> Reader<'a> {
         Ok((rest, span))
     }
 
-    fn divide_element(
-        &mut self,
-        index: Index,
-        span: &mut Span,
-        place: Place,
-    ) -> Result<(), Broken> {
-        let mut divider = Divider {
-            spec: self.spec,
-            wire: self.wire,
-            parts: &mut self.message.parts,
-            unfolded: &mut self.message.unfolded,
-        };
+    fn divide_element(&mut self, index: Index, span: &mut Span, place: Place) -> Result<(), Broken> {
+        let mut divider = Divider { spec: self.spec, wire: self.wire, message: &mut *self.message };
         let origin = span.start as usize;
-        divider
-            .divide(index, span, false, origin)
-            .map_err(|lost| Broken {
-                kind: lost.kind,
-                offset: lost.offset,
-                place,
-                keys: lost.keys,
-                index: lost.index,
-                typed: !matches!(place, Place::Header),
-            })
+        divider.divide(index, span, false, origin).map_err(|lost| Broken {
+            kind: lost.kind,
+            offset: lost.offset,
+            place,
+            keys: lost.keys,
+            index: lost.index,
+            typed: !matches!(place, Place::Header),
+        })
     }
 
     #[cold]
@@ -289,15 +237,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn span_at(start: usize, content: Content<'_>) -> Span {
+pub(crate) fn span_at(start: usize, content: Content<'_>) -> Span {
     // Neither can exceed 32 bits: a spec reads at most half of that.
-    Span {
-        start: start as u32,
-        len: content.bytes.len() as u32,
-        units: content.units,
-        first_part: 0,
-        parts: 0,
-    }
+    Span { start: start as u32, len: content.bytes.len() as u32, units: content.units, ..Span::default() }
 }
 
 impl Spec {
@@ -305,9 +247,7 @@ impl Spec {
     pub(crate) fn header_of(&self, input: &[u8]) -> Option<Index> {
         match self.header? {
             (HeaderPresence::Required, index) => Some(index),
-            (HeaderPresence::WhenFirstByte(byte), index) => {
-                (input.first() == Some(&byte)).then_some(index)
-            }
+            (HeaderPresence::WhenFirstByte(byte), index) => (input.first() == Some(&byte)).then_some(index),
         }
     }
 }
@@ -378,330 +318,31 @@ pub(crate) fn take_third<'a>(spec: &Spec, spare: u8, input: &'a [u8]) -> Parsed<
 }
 
 fn take_block(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, u64> {
-    match encoding {
+    take_bits(encoding, 64, input)
+}
+
+/// A bitmap of up to 64 bits, a multiple of 8, its first bit the highest of the result.
+pub(crate) fn take_bits(encoding: BitmapEncoding, bits: u8, input: &[u8]) -> Parsed<'_, u64> {
+    let unused = 64_u32.saturating_sub(u32::from(bits));
+    let (rest, block) = match encoding {
         BitmapEncoding::Raw => {
-            let (rest, bytes) = take(8usize).parse(input)?;
-            Ok((
-                rest,
-                bytes.iter().fold(0, |block, b| block << 8 | u64::from(*b)),
-            ))
+            let (rest, bytes) = take(usize::from(bits / 8)).parse(input)?;
+            let block = bytes.iter().fold(0, |block, b| block << 8 | u64::from(*b));
+            (rest, block)
         }
         BitmapEncoding::Hex(charset) => {
-            let (rest, text) = take(16usize).parse(input)?;
+            let (rest, text) = take(usize::from(bits / 4)).parse(input)?;
             let mut block = 0;
             for character in text {
-                let character = match charset {
-                    Charset::Ascii => *character,
-                    _ => charset.latin(*character),
-                };
-                match hex_digit(character) {
+                match hex_digit(charset.latin(*character)) {
                     Some(digit) => block = block << 4 | u64::from(digit),
                     None => return Err(Fault::at(input, DecodeErrorKind::Bitmap)),
                 }
             }
-            Ok((rest, block))
+            (rest, block)
         }
-    }
-}
-
-/// A fault inside a divided element.
-struct Lost {
-    kind: DecodeErrorKind,
-    offset: usize,
-    keys: Vec<(Option<Key>, usize)>,
-    index: Option<Index>,
-}
-
-/// Divides elements into the tables of a message.
-struct Divider<'a> {
-    spec: &'a Spec,
-    wire: &'a [u8],
-    parts: &'a mut Vec<Part>,
-    unfolded: &'a mut Vec<u8>,
-}
-
-impl Divider<'_> {
-    /// Divides the content at `span`. `origin` is where it lies on the wire, for errors.
-    fn divide(
-        &mut self,
-        index: Index,
-        span: &mut Span,
-        from_unfolded: bool,
-        origin: usize,
-    ) -> Result<(), Lost> {
-        let spec = self.spec;
-        let described = spec.at(index);
-        let Some(division) = &described.division else {
-            return Ok(());
-        };
-        let scale = Scale::of(described.element.encoding);
-        let region = self.region(index, *span, from_unfolded);
-        let unfolded = std::mem::take(self.unfolded);
-        let store = if region.unfolded {
-            &unfolded[..]
-        } else {
-            self.wire
-        };
-        let first = self.parts.len();
-        let level = Level {
-            spec,
-            region,
-            parts: &mut *self.parts,
-        };
-        let result = level.read(
-            division,
-            store.get(region.start..region.end).unwrap_or_default(),
-        );
-        *self.unfolded = unfolded;
-        let count = self.parts.len() - first;
-        if let Err(mut lost) = result {
-            lost.offset = origin + scale.wire(lost.offset);
-            lost.index = lost.index.or(Some(index));
-            return Err(lost);
-        }
-        span.first_part = first as u32;
-        span.parts = count as u32;
-        for place in first..first + count {
-            self.divide_part(place, region, origin, scale, place - first)?;
-        }
-        Ok(())
-    }
-
-    fn divide_part(
-        &mut self,
-        place: usize,
-        region: Region,
-        origin: usize,
-        scale: Scale,
-        nth: usize,
-    ) -> Result<(), Lost> {
-        let mut part = self.parts[place];
-        if self.spec.at(part.index).division.is_none() {
-            return Ok(());
-        }
-        let origin = origin + scale.wire(part.span.start as usize - region.start);
-        self.divide(part.index, &mut part.span, part.unfolded, origin)
-            .map_err(|mut lost| {
-                lost.keys.push((Some(part.key), nth + 1));
-                lost
-            })?;
-        self.parts[place] = part;
-        Ok(())
-    }
-
-    /// Where the content to divide lies: in place, or unfolded into the buffer.
-    fn region(&mut self, index: Index, span: Span, from_unfolded: bool) -> Region {
-        let element = &self.spec.at(index).element;
-        let start = self.unfolded.len();
-        let units = span.units;
-        let folded = match from_unfolded {
-            false => {
-                let bytes = self.wire.get(span.range()).unwrap_or_default();
-                unfold(element, Content { bytes, units }, self.unfolded)
-            }
-            true if matches!(element.encoding, Encoding::Bcd | Encoding::Hex) => {
-                let bytes = &self.unfolded.get(span.range()).unwrap_or_default().to_vec();
-                unfold(element, Content { bytes, units }, self.unfolded)
-            }
-            true => false,
-        };
-        let range = match folded {
-            true => start..self.unfolded.len(),
-            false => span.range(),
-        };
-        Region {
-            unfolded: folded || from_unfolded,
-            start: range.start,
-            end: range.end,
-        }
-    }
-}
-
-/// A stretch of the message or of the unfolded buffer.
-#[derive(Clone, Copy)]
-struct Region {
-    unfolded: bool,
-    start: usize,
-    end: usize,
-}
-
-/// How many bytes on the wire a byte of unfolded content stands for.
-#[derive(Clone, Copy)]
-enum Scale {
-    Same,
-    Half,
-    Double,
-}
-
-impl Scale {
-    fn of(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Bcd => Self::Half,
-            Encoding::Hex => Self::Double,
-            Encoding::Text | Encoding::Raw => Self::Same,
-        }
-    }
-
-    fn wire(self, offset: usize) -> usize {
-        match self {
-            Self::Same => offset,
-            Self::Half => offset / 2,
-            Self::Double => offset * 2,
-        }
-    }
-}
-
-/// One level of parts: reads them all and divides none.
-struct Level<'a> {
-    spec: &'a Spec,
-    region: Region,
-    parts: &'a mut Vec<Part>,
-}
-
-impl Level<'_> {
-    fn read(mut self, division: &Division<Index>, data: &[u8]) -> Result<(), Lost> {
-        match division {
-            Division::Positional { parts, open_end } => self.positional(parts, *open_end, data),
-            Division::Repeated { record } => self.repeated(*record, data),
-            Division::BerTlv { .. } => self.ber(division, data),
-        }
-    }
-
-    fn positional(&mut self, parts: &[Index], open_end: bool, data: &[u8]) -> Result<(), Lost> {
-        let mut rest = data;
-        for (place, index) in parts.iter().enumerate() {
-            if rest.is_empty() && open_end {
-                break;
-            }
-            rest = self.part(Key::Number(place as u16 + 1), *index, rest, data)?;
-        }
-        match rest.is_empty() {
-            true => Ok(()),
-            false => Err(Lost::at(DecodeErrorKind::TrailingBytes, rest, data)),
-        }
-    }
-
-    fn repeated(&mut self, record: Index, data: &[u8]) -> Result<(), Lost> {
-        let mut rest = data;
-        let mut number = 0;
-        while !rest.is_empty() {
-            number += 1;
-            let before = rest.len();
-            rest = self.part(Key::Number(number), record, rest, data)?;
-            if rest.len() == before || number == u16::MAX {
-                return Err(Lost::at(DecodeErrorKind::LengthOutOfRange, rest, data));
-            }
-        }
-        Ok(())
-    }
-
-    fn ber(&mut self, division: &Division<Index>, data: &[u8]) -> Result<(), Lost> {
-        let mut rest = skip_filler(data);
-        while !rest.is_empty() {
-            let lost = |error| Lost::of(error, data);
-            let (after, tag) = take_ber_tag(rest).map_err(lost)?;
-            let key = Key::Tag(tag);
-            let Some(index) = division.part(key) else {
-                let mut lost = Lost::at(DecodeErrorKind::Tag, rest, data);
-                lost.keys.push((None, self.parts.len() + 1));
-                return Err(lost);
-            };
-            let (after, length) = take_ber_length(after).map_err(lost)?;
-            let named = |mut lost: Lost| {
-                lost.keys.push((Some(key), 0));
-                lost.index = Some(*index);
-                lost
-            };
-            let (after, value) = take(length)
-                .parse(after)
-                .map_err(|error| named(Lost::of(error, data)))?;
-            self.whole(key, *index, value, data)?;
-            rest = skip_filler(after);
-        }
-        Ok(())
-    }
-
-    /// A part that takes its length from its own description.
-    fn part<'d>(
-        &mut self,
-        key: Key,
-        index: Index,
-        input: &'d [u8],
-        data: &'d [u8],
-    ) -> Result<&'d [u8], Lost> {
-        let (rest, content) = self.spec.at(index).element.take(input).map_err(|error| {
-            let mut lost = Lost::of(error, data);
-            lost.keys.push((Some(key), 0));
-            lost.index = Some(index);
-            lost
-        })?;
-        let start = self.region.start + (data.len() - rest.len() - content.bytes.len());
-        self.parts.push(Part {
-            key,
-            index,
-            unfolded: self.region.unfolded,
-            span: span_at(start, content),
-        });
-        Ok(rest)
-    }
-
-    /// A part that is all of `value`, which lies somewhere in `data`.
-    fn whole(&mut self, key: Key, index: Index, value: &[u8], data: &[u8]) -> Result<(), Lost> {
-        let place = value.as_ptr() as usize - data.as_ptr() as usize;
-        let upto = &data[..place + value.len()];
-        let rest = self.part(key, index, &upto[place..], upto)?;
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let mut lost = Lost::at(DecodeErrorKind::TrailingBytes, rest, upto);
-        lost.keys.push((Some(key), 0));
-        lost.index = Some(index);
-        Err(lost)
-    }
-}
-
-impl Lost {
-    fn at(kind: DecodeErrorKind, rest: &[u8], data: &[u8]) -> Self {
-        Self {
-            kind,
-            offset: data.len() - rest.len(),
-            keys: Vec::new(),
-            index: None,
-        }
-    }
-
-    fn of(error: nom::Err<Fault>, data: &[u8]) -> Self {
-        let fault = Fault::of(error);
-        Self {
-            kind: fault.kind,
-            offset: data.len() - fault.left.min(data.len()),
-            keys: Vec::new(),
-            index: None,
-        }
-    }
-}
-
-/// A BER tag of at most four bytes, as the number its bytes make.
-fn take_ber_tag(input: &[u8]) -> Parsed<'_, u32> {
-    let (mut rest, first) = take(1usize).parse(input)?;
-    let mut tag = u32::from(first[0]);
-    if first[0] & 0x1F != 0x1F {
-        return Ok((rest, tag));
-    }
-    for _ in 0..3 {
-        let next;
-        (rest, next) = take(1usize).parse(rest)?;
-        tag = tag << 8 | u32::from(next[0]);
-        if next[0] & 0x80 == 0 {
-            return Ok((rest, tag));
-        }
-    }
-    Err(Fault::at(input, DecodeErrorKind::Tag))
-}
-
-fn skip_filler(data: &[u8]) -> &[u8] {
-    let first = data.iter().position(|b| *b != 0).unwrap_or(data.len());
-    &data[first..]
+    };
+    Ok((rest, block.checked_shl(unused).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -709,16 +350,14 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::iso8583::class::Class;
+    use crate::iso8583::composite::Division;
     use crate::iso8583::element::Element;
     use crate::iso8583::emv::emv_tags;
     use crate::iso8583::spec::SpecBuilder;
 
     fn small() -> Arc<Spec> {
         let (known, unknown) = emv_tags();
-        let tlv = Division::BerTlv {
-            known,
-            unknown: Some(unknown),
-        };
+        let tlv = Division::BerTlv { known, unknown: Some(unknown) };
         SpecBuilder::new("small")
             .element(2, Element::variable(Class::Numeric, 19))
             .element(11, Element::fixed(Class::Numeric, 6))
@@ -749,9 +388,7 @@ mod tests {
     #[test]
     fn a_failure_names_field_and_offset_and_keeps_what_came_before() {
         let spec = small();
-        let error = spec
-            .decode(Bytes::from_static(b"02004020000000000000064242420001x3"))
-            .unwrap_err();
+        let error = spec.decode(Bytes::from_static(b"02004020000000000000064242420001x3")).unwrap_err();
         assert_eq!((error.code(), error.path().as_str()), ("content", "11"));
         assert_eq!((error.offset(), error.expected()), (28, "n6"));
         let partial = error.into_partial().unwrap();
@@ -769,19 +406,12 @@ mod tests {
             wire.extend(tlv);
             Bytes::from(wire)
         };
-        let message = spec
-            .decode(wire(&[0x9F, 0x27, 1, 0x80, 0, 0, 0x8A, 2, 0x30, 0x35]))
-            .unwrap();
+        let message = spec.decode(wire(&[0x9F, 0x27, 1, 0x80, 0, 0, 0x8A, 2, 0x30, 0x35])).unwrap();
         assert_eq!(message.get("55.8A").unwrap().text(), "05");
         assert_eq!(&*message.get("55.9F27").unwrap().binary().unwrap(), [0x80]);
         assert!(message.get("55.9F26").is_none() && message.get("55.x").is_none());
-        let error = spec
-            .decode(wire(&[0x9F, 0x27, 1, 0x80, 0x82, 4, 0]))
-            .unwrap_err();
-        assert_eq!(
-            (error.code(), error.path().as_str()),
-            ("truncated", "55.82")
-        );
+        let error = spec.decode(wire(&[0x9F, 0x27, 1, 0x80, 0x82, 4, 0])).unwrap_err();
+        assert_eq!((error.code(), error.path().as_str()), ("truncated", "55.82"));
         assert_eq!(error.offset(), 29);
     }
 

@@ -56,6 +56,15 @@ pub struct Prefix {
     pub encoding: PrefixEncoding,
     /// Digits, 1 to 6; bytes where binary, 1 to 4; of no meaning for BER.
     pub width: u8,
+    /// Whether it counts its own bytes too, as the lengths of some network headers do.
+    pub counts_itself: bool,
+}
+
+impl Prefix {
+    /// A prefix that counts the content alone.
+    pub const fn new(encoding: PrefixEncoding, width: u8) -> Self {
+        Self { encoding, width, counts_itself: false }
+    }
 }
 
 /// How long the content is, in digits, characters, or bytes of binary content.
@@ -135,6 +144,7 @@ pub struct Element {
     pub(crate) padding: Padding,
     pub(crate) odd: Odd,
     pub(crate) sensitivity: Sensitivity,
+    pub(crate) values: Vec<(String, String)>,
     pub(crate) division: Option<Box<Division<Element>>>,
 }
 
@@ -156,6 +166,7 @@ impl Element {
             padding: Padding::of(class),
             odd: Odd::of(length),
             sensitivity: Sensitivity::Open,
+            values: Vec::new(),
             division: None,
         }
     }
@@ -179,34 +190,17 @@ impl Element {
             _ => 6,
         };
         let encoding = PrefixEncoding::Text(Charset::Ascii);
-        let prefix = Prefix { encoding, width };
-        Self::new(
-            class,
-            Length::Variable {
-                prefix,
-                min: 0,
-                max,
-            },
-        )
+        let prefix = Prefix::new(encoding, width);
+        Self::new(class, Length::Variable { prefix, min: 0, max })
     }
 
     /// Everything that is left of what this part stands in.
     pub fn rest(class: Class) -> Self {
-        Self::new(
-            class,
-            Length::Rest {
-                min: 0,
-                max: u32::MAX,
-            },
-        )
+        Self::new(class, Length::Rest { min: 0, max: u32::MAX })
     }
 
     /// A short name for programs ("stan") and a title for people.
-    pub fn named(
-        mut self,
-        name: impl Into<Cow<'static, str>>,
-        title: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self.title = title.into();
         self
@@ -256,6 +250,12 @@ impl Element {
         self
     }
 
+    /// What a value means: "00" is "approved".
+    pub fn value(mut self, value: impl Into<String>, meaning: impl Into<String>) -> Self {
+        self.values.push((value.into(), meaning.into()));
+        self
+    }
+
     /// What the content is divided into.
     pub fn divided(mut self, division: Division<Element>) -> Self {
         self.division = Some(Box::new(division));
@@ -292,6 +292,12 @@ impl Element {
         self.sensitivity
     }
 
+    /// What a value means, where the spec says so.
+    pub fn meaning(&self, value: &str) -> Option<&str> {
+        let found = self.values.iter().find(|(other, _)| other == value);
+        found.map(|(_, meaning)| meaning.as_str())
+    }
+
     /// Whether the content is bytes (class b) and not text.
     pub fn is_binary(&self) -> bool {
         self.class == Class::Binary
@@ -310,6 +316,33 @@ impl Element {
             Length::Rest { max: u32::MAX, .. } => format!("{class}.."),
             Length::Rest { max, .. } => format!("{class}..{max}"),
         }
+    }
+}
+
+impl Element {
+    /// How it is written, in words: "bcd, odd lead 0", "text ascii, length bcd".
+    pub fn written(&self) -> String {
+        let charset = self.charset.name();
+        let mut words = match self.encoding {
+            Encoding::Text => format!("text {charset}"),
+            Encoding::Bcd => {
+                let side = if self.odd.side == Side::Left { "lead" } else { "trail" };
+                format!("bcd, odd {side} {:X}", self.odd.filler)
+            }
+            Encoding::Raw => "raw".to_owned(),
+            Encoding::Hex => format!("hex {charset}"),
+        };
+        if let Length::Variable { prefix, .. } = self.length {
+            let written = match prefix.encoding {
+                PrefixEncoding::Text(charset) => charset.name(),
+                PrefixEncoding::Bcd => "bcd",
+                PrefixEncoding::Binary => "binary",
+                PrefixEncoding::Ber => "ber",
+            };
+            let unit = if self.unit == Unit::Bytes { " of bytes" } else { "" };
+            words.push_str(&format!(", length {written}{unit}"));
+        }
+        words
     }
 }
 

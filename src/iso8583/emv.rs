@@ -18,10 +18,7 @@ use Kind::{Bytes, Hidden, Pan, Text};
 
 /// The known tags in ascending order, and what an unknown tag is: bytes that a masked view hides.
 pub fn emv_tags() -> (Vec<(u32, Element)>, Element) {
-    let known = TAGS
-        .iter()
-        .map(|(tag, kind, name, title)| (*tag, describe(*kind).named(*name, *title)))
-        .collect();
+    let known = TAGS.iter().map(|(tag, kind, name, title)| (*tag, describe(*kind).named(*name, *title))).collect();
     let unknown = describe(Hidden).named("unknown", "Unknown tag");
     (known, unknown)
 }
@@ -126,11 +123,7 @@ mod tests {
     fn tags_ascend_and_card_data_is_hidden() {
         let (known, unknown) = emv_tags();
         assert!(known.is_sorted_by(|a, b| a.0 < b.0));
-        let hidden = |tag| {
-            known
-                .iter()
-                .any(|(t, e)| *t == tag && e.sensitivity() == Sensitivity::Hidden)
-        };
+        let hidden = |tag| known.iter().any(|(t, e)| *t == tag && e.sensitivity() == Sensitivity::Hidden);
         assert!(hidden(0x57) && hidden(0x5A) && hidden(0x5F20));
         assert_eq!(unknown.sensitivity(), Sensitivity::Hidden);
     }

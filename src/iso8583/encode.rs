@@ -8,14 +8,13 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::assemble::Assembler;
 use super::bitmap::Bitmap;
-use super::builder::{MessageBuilder, Node};
-use super::composite::{Division, Key};
-use super::element::Encoding;
+use super::builder::MessageBuilder;
 use super::error::{EncodeError, EncodeErrorKind};
 use super::mti::Mti;
-use super::spec::{BitmapEncoding, Blocks, HeaderPresence, Index, MtiEncoding, Spec, ThirdBitmap};
-use super::wire::{Given, HEX_DIGITS, hex_pair, put_ber_length};
+use super::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, ThirdBitmap};
+use super::wire::hex_pair;
 
 /// Where the elements of an encoded message lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +52,7 @@ impl Encoded {
 
 impl Spec {
     /// Appends the message to `out`.
-    pub fn encode(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-    ) -> Result<Encoded, EncodeError> {
+    pub fn encode(&self, message: &MessageBuilder, out: &mut BytesMut) -> Result<Encoded, EncodeError> {
         let base = out.len();
         let written = self.write(message, out, base);
         if written.is_err() {
@@ -73,13 +68,9 @@ impl Spec {
         Ok(out.freeze())
     }
 
-    fn write(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-        base: usize,
-    ) -> Result<Encoded, EncodeError> {
-        self.write_header(message, out)?;
+    fn write(&self, message: &MessageBuilder, out: &mut BytesMut, base: usize) -> Result<Encoded, EncodeError> {
+        let assembler = Assembler { spec: self, message };
+        self.write_header(&assembler, out)?;
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
         self.write_bitmap(&bitmap, out)?;
@@ -92,13 +83,10 @@ impl Spec {
                 third_due = false;
             }
             let at = |error: EncodeError| error.within(number);
-            let index = self.index(number).ok_or_else(|| {
-                at(EncodeError::new(
-                    EncodeErrorKind::Undefined,
-                    "an element that the spec defines",
-                ))
-            })?;
-            let start = self.write_node(index, node, out).map_err(at)?;
+            let index = self
+                .index(number)
+                .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
+            let start = assembler.write(index, node, out).map_err(at)?;
             spans.push(((start - base) as u32, (out.len() - base) as u32));
         }
         let len = out.len() - base;
@@ -109,22 +97,15 @@ impl Spec {
         Ok(Encoded { bitmap, spans, len })
     }
 
-    fn write_header(
-        &self,
-        message: &MessageBuilder,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        let fault = |expected: &'static str| {
-            Err(EncodeError::new(EncodeErrorKind::Header, expected).within("header"))
-        };
-        match (&self.header, message.header_node()) {
+    fn write_header(&self, assembler: &Assembler<'_>, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let fault = |expected: &'static str| Err(EncodeError::new(EncodeErrorKind::Header, expected).within("header"));
+        match (&self.header, assembler.message.header_node()) {
             (None, None) | (Some((HeaderPresence::WhenFirstByte(_), _)), None) => Ok(()),
             (None, Some(_)) => fault("no header"),
             (Some((HeaderPresence::Required, _)), None) => fault("a header"),
             (Some((presence, index)), Some(node)) => {
                 let start = out.len();
-                self.write_node(*index, node, out)
-                    .map_err(|error| error.within("header"))?;
+                assembler.write(*index, node, out).map_err(|error| error.within("header"))?;
                 match presence {
                     HeaderPresence::WhenFirstByte(byte) if out.get(start) != Some(byte) => {
                         fault("a header that begins with its first byte")
@@ -169,10 +150,7 @@ impl Spec {
         if self.blocks == Blocks::Auto && written > 1 {
             first |= MORE;
         }
-        for block in [first, second, third]
-            .into_iter()
-            .take(usize::from(written))
-        {
+        for block in [first, second, third].into_iter().take(usize::from(written)) {
             self.write_block(block, out);
         }
         Ok(())
@@ -188,188 +166,25 @@ impl Spec {
     }
 
     fn write_block(&self, block: u64, out: &mut BytesMut) {
-        match self.bitmap {
-            BitmapEncoding::Raw => out.put_u64(block),
+        write_bits(self.bitmap, 64, block, out);
+    }
+}
+
+/// Writes the first `bits` bits of `block`, a multiple of 8.
+pub(crate) fn write_bits(encoding: BitmapEncoding, bits: u8, block: u64, out: &mut BytesMut) {
+    for byte in &block.to_be_bytes()[..usize::from(bits / 8).min(8)] {
+        match encoding {
+            BitmapEncoding::Raw => out.put_u8(*byte),
             BitmapEncoding::Hex(charset) => {
-                let digit = |place: u64| HEX_DIGITS[(block >> (60 - 4 * place) & 0x0F) as usize];
-                let text: [u8; 16] = std::array::from_fn(|place| charset.byte(digit(place as u64)));
-                out.put_slice(&text);
+                out.put_slice(&hex_pair(*byte).map(|digit| charset.byte(digit)));
             }
         }
     }
-
-    /// Writes a value; returns where its content begins.
-    fn write_node(
-        &self,
-        index: Index,
-        node: &Node,
-        out: &mut BytesMut,
-    ) -> Result<usize, EncodeError> {
-        let described = self.at(index);
-        let element = &described.element;
-        match node {
-            Node::Text(text) => element.put(Given::Text(text), out),
-            Node::Bytes(bytes) if element.is_binary() => element.put(Given::Bytes(bytes), out),
-            Node::Bytes(_) => Err(element.refused(EncodeErrorKind::Content)),
-            Node::Parts(parts) => {
-                let Some(division) = &described.division else {
-                    return Err(EncodeError::new(
-                        EncodeErrorKind::Shape,
-                        "one undivided value",
-                    ));
-                };
-                let mut content = BytesMut::new();
-                self.write_parts(division, parts, &mut content)?;
-                self.write_divided(index, &content, out)
-            }
-        }
-    }
-
-    /// Writes joined parts as the content of the element they belong to.
-    fn write_divided(
-        &self,
-        index: Index,
-        content: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<usize, EncodeError> {
-        let element = &self.at(index).element;
-        if element.is_binary() {
-            return element.put(Given::Bytes(content), out);
-        }
-        let text = match element.encoding {
-            // Parts of packed digits were written as ASCII characters.
-            Encoding::Bcd => super::charset::Charset::Ascii.read(content),
-            _ => element.charset.read(content),
-        };
-        match text {
-            Some(text) => element.put(Given::Text(&text), out),
-            None => Err(element.refused(EncodeErrorKind::Content)),
-        }
-    }
-
-    fn write_parts(
-        &self,
-        division: &Division<Index>,
-        parts: &[(Box<str>, Node)],
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        match division {
-            Division::Positional {
-                parts: places,
-                open_end,
-            } => self.write_places(places, *open_end, parts, out),
-            Division::Repeated { record } => self.write_records(*record, parts, out),
-            Division::BerTlv { .. } => parts.iter().try_for_each(|(name, node)| {
-                self.write_tag(division, name, node, out)
-                    .map_err(|error| error.within(name))
-            }),
-        }
-    }
-
-    fn write_places(
-        &self,
-        places: &[Index],
-        open_end: bool,
-        parts: &[(Box<str>, Node)],
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        let mut written = 0;
-        for (place, index) in places.iter().enumerate() {
-            let name = (place + 1).to_string();
-            let node = parts.iter().find(|(key, _)| **key == *name);
-            let Some((_, node)) = node else {
-                match open_end {
-                    true => break,
-                    false => {
-                        let missing = self.at(*index).element.refused(EncodeErrorKind::Shape);
-                        return Err(missing.within(name));
-                    }
-                }
-            };
-            self.write_node(*index, node, out)
-                .map_err(|error| error.within(&name))?;
-            written += 1;
-        }
-        no_others(parts, written)
-    }
-
-    fn write_records(
-        &self,
-        record: Index,
-        parts: &[(Box<str>, Node)],
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        for place in 1..=parts.len() {
-            let name = place.to_string();
-            let Some((_, node)) = parts.iter().find(|(key, _)| **key == *name) else {
-                return no_others(parts, place - 1);
-            };
-            self.write_node(record, node, out)
-                .map_err(|error| error.within(&name))?;
-        }
-        Ok(())
-    }
-
-    fn write_tag(
-        &self,
-        division: &Division<Index>,
-        name: &str,
-        node: &Node,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        let unwritable = || EncodeError::new(EncodeErrorKind::Tag, "a BER tag that the spec knows");
-        let Some(key @ Key::Tag(tag)) = division.key(name) else {
-            return Err(unwritable());
-        };
-        let index = division.part(key).ok_or_else(unwritable)?;
-        let mut value = BytesMut::new();
-        self.write_node(*index, node, &mut value)?;
-        let skip = tag.leading_zeros() as usize / 8;
-        let bytes = &tag.to_be_bytes()[skip.min(3)..];
-        if !is_ber_tag(bytes) {
-            return Err(unwritable());
-        }
-        out.put_slice(bytes);
-        put_ber_length(value.len(), out);
-        out.put_slice(&value);
-        Ok(())
-    }
-}
-
-/// Whether the bytes read back as one tag.
-fn is_ber_tag(bytes: &[u8]) -> bool {
-    match bytes {
-        [0] | [] => false,
-        [one] => one & 0x1F != 0x1F,
-        [first, middle @ .., last] => {
-            first & 0x1F == 0x1F && last & 0x80 == 0 && middle.iter().all(|b| b & 0x80 != 0)
-        }
-    }
-}
-
-/// An error where more parts were given than were written.
-fn no_others(parts: &[(Box<str>, Node)], written: usize) -> Result<(), EncodeError> {
-    if parts.len() == written {
-        return Ok(());
-    }
-    let name = parts
-        .iter()
-        .map(|(key, _)| &**key)
-        .find(|key| {
-            key.parse::<usize>()
-                .map_or(true, |place| place > written || place == 0)
-        })
-        .unwrap_or("");
-    let expected = "parts numbered from 1 without a gap, each once";
-    Err(EncodeError::new(EncodeErrorKind::Shape, expected).within(name))
 }
 
 /// Upper-case hexadecimal of encoded bytes, for people and files.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| hex_pair(*b).map(char::from))
-        .collect()
+    bytes.iter().flat_map(|b| hex_pair(*b).map(char::from)).collect()
 }
 
 #[cfg(test)]
@@ -402,10 +217,7 @@ mod tests {
         message.set(11, "123").set(41, "T1").set(70, "301");
         let bytes = spec.encode_to_bytes(&message).unwrap();
         let text = std::str::from_utf8(&bytes).unwrap();
-        assert_eq!(
-            text,
-            "080080200000008000000400000000000000000123T1      301"
-        );
+        assert_eq!(text, "080080200000008000000400000000000000000123T1      301");
         message.set(11, "1234567");
         let error = spec.encode_to_bytes(&message).unwrap_err();
         assert_eq!((error.code(), error.path().as_str()), ("length", "11"));
@@ -428,10 +240,7 @@ mod tests {
         message.set(3, "000000");
         let before = out.clone();
         let error = spec.encode(&message, &mut out).unwrap_err();
-        assert_eq!(
-            (error.code(), error.path().as_str()),
-            ("undefined_element", "3")
-        );
+        assert_eq!((error.code(), error.path().as_str()), ("undefined_element", "3"));
         assert_eq!(out, before);
     }
 }

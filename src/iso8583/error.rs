@@ -129,11 +129,7 @@ impl fmt::Display for DecodeError {
             write!(f, "{}, ", self.path)?;
         }
         let words = self.kind.words();
-        write!(
-            f,
-            "byte {}: {words}, expected {}",
-            self.offset, self.expected
-        )
+        write!(f, "byte {}: {words}, expected {}", self.offset, self.expected)
     }
 }
 
@@ -190,11 +186,7 @@ pub struct EncodeError {
 
 impl EncodeError {
     pub(crate) fn new(kind: EncodeErrorKind, expected: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            path: String::new(),
-            expected: expected.into(),
-        }
+        Self { kind, path: String::new(), expected: expected.into() }
     }
 
     /// The same error one level further out: "9F26" inside element 55 becomes "55.9F26".
@@ -276,30 +268,21 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn at(input: &[u8], kind: DecodeErrorKind) -> nom::Err<Self> {
-        nom::Err::Error(Self {
-            kind,
-            left: input.len(),
-        })
+        nom::Err::Error(Self { kind, left: input.len() })
     }
 
     pub(crate) fn of(error: nom::Err<Self>) -> Self {
         match error {
             nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
             // Only complete parsers are used, so this is not reached; it would mean the same.
-            nom::Err::Incomplete(_) => Self {
-                kind: DecodeErrorKind::Truncated,
-                left: 0,
-            },
+            nom::Err::Incomplete(_) => Self { kind: DecodeErrorKind::Truncated, left: 0 },
         }
     }
 }
 
 impl<'a> nom::error::ParseError<&'a [u8]> for Fault {
     fn from_error_kind(input: &'a [u8], _: nom::error::ErrorKind) -> Self {
-        Self {
-            kind: DecodeErrorKind::Truncated,
-            left: input.len(),
-        }
+        Self { kind: DecodeErrorKind::Truncated, left: input.len() }
     }
 
     fn append(_: &'a [u8], _: nom::error::ErrorKind, other: Self) -> Self {

@@ -28,6 +28,8 @@ pub(crate) struct Span {
     /// Its parts, in the table of parts.
     pub(crate) first_part: u32,
     pub(crate) parts: u32,
+    /// Whose division they are: the element's own, or the one that was chosen.
+    pub(crate) divided_as: Index,
 }
 
 impl Span {

@@ -29,12 +29,14 @@ assert_eq!(message.number(70), Some(301));
 "
 )]
 
+mod assemble;
 mod bitmap;
 mod builder;
 mod charset;
 mod class;
 mod composite;
 mod decode;
+mod divide;
 mod element;
 mod emv;
 mod encode;
@@ -47,6 +49,8 @@ mod value;
 mod wire;
 
 #[cfg(feature = "dialects")]
+pub mod describe;
+#[cfg(feature = "dialects")]
 pub mod dialects;
 #[cfg(feature = "dialects")]
 pub mod view;
@@ -55,10 +59,8 @@ pub use bitmap::{Bitmap, Elements, LAST_ELEMENT};
 pub use builder::MessageBuilder;
 pub use charset::Charset;
 pub use class::Class;
-pub use composite::{Division, Key};
-pub use element::{
-    Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit,
-};
+pub use composite::{Condition, Division, Key, Presence, TagEncoding, Tagged};
+pub use element::{Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit};
 pub use emv::emv_tags;
 pub use encode::{Encoded, to_hex};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, SpecError};
@@ -66,9 +68,8 @@ pub use message::Message;
 pub use mti::{Mti, NotAnMti};
 pub use scan::Scan;
 pub use spec::{
-    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder,
-    ThirdBitmap,
+    BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder, SpecRow, ThirdBitmap,
 };
 pub use value::Value;
 #[cfg(feature = "dialects")]
-pub use view::{View, builder_from, view};
+pub use view::{MessageJson, View, builder_from, view};

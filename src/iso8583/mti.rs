@@ -18,12 +18,7 @@ impl Mti {
         if number > 9999 {
             return None;
         }
-        Some(Self([
-            (number / 1000) as u8,
-            (number / 100 % 10) as u8,
-            (number / 10 % 10) as u8,
-            (number % 10) as u8,
-        ]))
+        Some(Self([(number / 1000) as u8, (number / 100 % 10) as u8, (number / 10 % 10) as u8, (number % 10) as u8]))
     }
 
     /// From four digit values (not characters). `None` where one is above 9.
@@ -109,7 +104,51 @@ impl Mti {
             _ => self,
         }
     }
+
+    /// The four digits in words: "1987, financial, request, acquirer".
+    pub fn words(self) -> String {
+        let [version, class, function, origin] = self.0;
+        let pick = |words: &[&'static str], digit: u8| -> &'static str {
+            words.get(usize::from(digit)).copied().unwrap_or("reserved")
+        };
+        let words = [
+            match version {
+                8 => "national",
+                9 => "private",
+                _ => pick(&["1987", "1993", "2003"], version),
+            },
+            pick(&CLASSES, class),
+            pick(&FUNCTIONS, function),
+            pick(&ORIGINS, origin),
+        ];
+        words.join(", ")
+    }
 }
+
+const CLASSES: [&str; 9] = [
+    "reserved",
+    "authorisation",
+    "financial",
+    "file action",
+    "reversal",
+    "reconciliation",
+    "administrative",
+    "fee collection",
+    "network management",
+];
+
+const FUNCTIONS: [&str; 8] = [
+    "request",
+    "request response",
+    "advice",
+    "advice response",
+    "notification",
+    "notification acknowledgement",
+    "instruction",
+    "instruction acknowledgement",
+];
+
+const ORIGINS: [&str; 6] = ["acquirer", "acquirer repeat", "issuer", "issuer repeat", "other", "other repeat"];
 
 impl fmt::Display for Mti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,5 +218,7 @@ mod tests {
         assert_eq!(mti("0800").to_string(), "0800");
         assert_eq!(Mti::new(800), Some(mti("0800")));
         assert_eq!(Mti::new(10_000), None);
+        assert_eq!(mti("0421").words(), "1987, reversal, advice, acquirer repeat");
+        assert_eq!(mti("3099").words(), "reserved, reserved, reserved, reserved");
     }
 }

@@ -56,12 +56,7 @@ impl Scan {
         message.header = header;
         message.mti = mti;
         message.bytes = bytes;
-        Ok(Self {
-            message,
-            named,
-            at,
-            next: 2,
-        })
+        Ok(Self { message, named, at, next: 2 })
     }
 
     /// The message type.
@@ -83,18 +78,14 @@ impl Scan {
     /// Walks as far as an element and gives its value, undivided; `None` where it is absent.
     pub fn element(&mut self, number: u8) -> Result<Option<Value<'_>>, DecodeError> {
         let spec = Arc::clone(&self.message.spec);
-        self.walk_to(&spec, number)
-            .map_err(|broken| broken.into_error(&spec))?;
+        self.walk_to(&spec, number).map_err(|broken| broken.into_error(&spec))?;
         let Some(value) = self.message.value(number) else {
             return Ok(None);
         };
         match value.check() {
             Ok(()) => Ok(Some(value)),
             Err(kind) => {
-                let offset = self
-                    .message
-                    .span(number)
-                    .map_or(self.at, |range| range.start);
+                let offset = self.message.span(number).map_or(self.at, |range| range.start);
                 let mut broken = Broken::new(kind, offset, Place::Element(number));
                 broken.index = spec.index(number);
                 Err(broken.into_error(&spec))
@@ -138,11 +129,7 @@ impl Scan {
             return Ok(());
         }
         let Some(index) = spec.index(number) else {
-            return Err(Broken::new(
-                DecodeErrorKind::UndefinedElement,
-                self.at,
-                place,
-            ));
+            return Err(Broken::new(DecodeErrorKind::UndefinedElement, self.at, place));
         };
         let (rest, content) = spec.at(index).element.skip(rest).map_err(|error| {
             let (kind, offset) = offset(error);
@@ -159,10 +146,5 @@ impl Scan {
 }
 
 fn span(bytes: &[u8], rest: &[u8], len: usize, units: u32) -> Span {
-    Span {
-        start: (bytes.len() - rest.len() - len) as u32,
-        len: len as u32,
-        units,
-        ..Span::default()
-    }
+    Span { start: (bytes.len() - rest.len() - len) as u32, len: len as u32, units, ..Span::default() }
 }

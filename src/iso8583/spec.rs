@@ -118,8 +118,7 @@ impl Spec {
 
     /// The number of the element with this short name.
     pub fn number_of(&self, name: &str) -> Option<u8> {
-        self.elements()
-            .find(|number| self.element(*number).is_some_and(|e| e.name() == name))
+        self.elements().find(|number| self.element(*number).is_some_and(|e| e.name() == name))
     }
 
     #[inline]
@@ -133,6 +132,43 @@ impl Spec {
     #[inline]
     pub(crate) fn at(&self, index: Index) -> &Described {
         &self.table[usize::from(index)]
+    }
+}
+
+/// One line of a spec printed as a table: an element, or a part of one.
+#[derive(Clone, Debug)]
+pub struct SpecRow<'s> {
+    /// The path: "90", "90.1", "header".
+    pub path: String,
+    /// How deep it is nested: 0 for an element.
+    pub depth: usize,
+    /// The description.
+    pub element: &'s Element,
+}
+
+impl Spec {
+    /// All it defines, in order: the header, then the elements with their parts below each.
+    pub fn table(&self) -> Vec<SpecRow<'_>> {
+        let mut rows = Vec::new();
+        if let Some((_, index)) = self.header {
+            self.add_rows(&mut rows, "header".to_owned(), 0, index);
+        }
+        for number in self.elements() {
+            if let Some(index) = self.index(number) {
+                self.add_rows(&mut rows, number.to_string(), 0, index);
+            }
+        }
+        rows
+    }
+
+    fn add_rows<'s>(&'s self, rows: &mut Vec<SpecRow<'s>>, path: String, depth: usize, at: Index) {
+        let described = self.at(at);
+        rows.push(SpecRow { path: path.clone(), depth, element: &described.element });
+        if let Some(division) = &described.division {
+            for (key, part) in division.named_parts() {
+                self.add_rows(rows, format!("{path}.{key}"), depth + 1, *part);
+            }
+        }
     }
 }
 
@@ -270,10 +306,7 @@ impl SpecBuilder {
                 _ => false,
             };
             if !allowed {
-                faults.push((
-                    key,
-                    "a number from 2 to 192 that is not a bitmap's".to_owned(),
-                ));
+                faults.push((key, "a number from 2 to 192 that is not a bitmap's".to_owned()));
                 continue;
             }
             check(&element, &key, false, &mut faults);
@@ -285,10 +318,7 @@ impl SpecBuilder {
             spec.header = Some((presence, index));
         }
         if spec.table.len() >= usize::from(UNDEFINED) {
-            faults.push((
-                "elements".to_owned(),
-                "fewer than 65535 parts in all".to_owned(),
-            ));
+            faults.push(("elements".to_owned(), "fewer than 65535 parts in all".to_owned()));
         }
         if faults.is_empty() {
             return Ok(Arc::new(spec));
@@ -296,12 +326,7 @@ impl SpecBuilder {
         let origin = spec.name;
         Err(faults
             .into_iter()
-            .map(|(key, expected)| SpecError {
-                origin: origin.clone(),
-                line: 0,
-                key,
-                expected,
-            })
+            .map(|(key, expected)| SpecError { origin: origin.clone(), line: 0, key, expected })
             .collect())
     }
 }
@@ -309,21 +334,12 @@ impl SpecBuilder {
 impl Spec {
     /// Files an element and its parts in the table, parts first.
     fn file(&mut self, mut element: Element) -> Index {
-        let division = element
-            .division
-            .take()
-            .map(|division| division.map(|part| self.file(part)));
+        let division = element.division.take().map(|division| division.map(|part| self.file(part)));
         let veiled = element.sensitivity != Sensitivity::Open
-            || division
-                .as_ref()
-                .is_some_and(|d| d.iter().any(|part| self.at(*part).veiled));
+            || division.as_ref().is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).veiled));
         let index = Index::try_from(self.table.len()).unwrap_or(UNDEFINED);
         if index != UNDEFINED {
-            self.table.push(Described {
-                element,
-                division,
-                veiled,
-            });
+            self.table.push(Described { element, division, veiled });
         }
         // Too many parts are reported by the caller; the spec is then never used.
         index.min(Index::try_from(self.table.len().saturating_sub(1)).unwrap_or(0))
@@ -339,9 +355,7 @@ fn check(element: &Element, key: &str, is_part: bool, faults: &mut Faults) {
     match element.encoding {
         Encoding::Raw | Encoding::Hex if !binary => fault("raw and hex only for class b"),
         Encoding::Text | Encoding::Bcd if binary => fault("raw or hex for class b"),
-        Encoding::Bcd
-            if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed) =>
-        {
+        Encoding::Bcd if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed) => {
             fault("bcd only for classes n, z and x+n");
         }
         _ => {}
@@ -371,7 +385,7 @@ fn check(element: &Element, key: &str, is_part: bool, faults: &mut Faults) {
     {
         fault("records of a length of their own");
     }
-    for part in division.iter() {
+    for (_, part) in division.named_parts() {
         check(part, key, true, faults);
     }
 }

@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
 use super::error::DecodeErrorKind;
 use super::message::{Message, Span};
-use super::spec::{Described, Index};
+use super::spec::{Described, Index, Spec};
 use super::wire::{Content, hex_digit, hex_pair, unhex};
 
 /// An element's or part's value.
@@ -27,13 +28,7 @@ pub struct Value<'m> {
 
 impl<'m> Value<'m> {
     pub(crate) fn new(message: &'m Message, index: Index, span: Span, unfolded: bool) -> Self {
-        Self {
-            message,
-            index,
-            span,
-            unfolded,
-            within_hidden: false,
-        }
+        Self { message, index, span, unfolded, within_hidden: false }
     }
 
     /// What the spec says about it.
@@ -55,10 +50,7 @@ impl<'m> Value<'m> {
     }
 
     fn content(&self) -> Content<'m> {
-        Content {
-            bytes: self.wire(),
-            units: self.span.units,
-        }
+        Content { bytes: self.wire(), units: self.span.units }
     }
 
     /// The characters, filling taken off where the spec says so; binary content as upper-case
@@ -74,21 +66,14 @@ impl<'m> Value<'m> {
 
     /// All characters, with the filling they came with.
     pub fn whole_text(&self) -> Cow<'m, str> {
-        let content = self.content();
-        let element = self.element();
-        match element.encoding {
-            Encoding::Text => element.charset.read(content.bytes).unwrap_or_default(),
-            Encoding::Raw => Cow::Owned(hex(content.bytes)),
-            Encoding::Hex => {
-                let latin = content.bytes.iter().map(|b| element.charset.latin(*b));
-                Cow::Owned(latin.map(|b| char::from(b.to_ascii_uppercase())).collect())
-            }
-            Encoding::Bcd => {
-                let mut digits = String::with_capacity(content.units as usize);
-                element.unpack(content, |digit| digits.push(char::from(digit)));
-                Cow::Owned(digits)
-            }
-        }
+        self.element().characters(self.content())
+    }
+
+    /// The characters of an element of a message that is still being read.
+    pub(crate) fn text_of<'w>(spec: &Spec, index: Index, span: Span, wire: &'w [u8]) -> Cow<'w, str> {
+        let bytes = wire.get(span.range()).unwrap_or_default();
+        let units = span.units;
+        spec.at(index).element.characters(Content { bytes, units })
     }
 
     /// The digits as a number; `None` where there are none, or others than digits, or too many.
@@ -107,10 +92,9 @@ impl<'m> Value<'m> {
         let element = self.element();
         match element.encoding {
             Encoding::Bcd => element.unpack(self.content(), push),
-            Encoding::Text if element.charset.is_single_byte() => self
-                .wire()
-                .iter()
-                .for_each(|b| push(element.charset.latin(*b))),
+            Encoding::Text if element.charset.is_single_byte() => {
+                self.wire().iter().for_each(|b| push(element.charset.latin(*b)))
+            }
             _ => self.whole_text().bytes().for_each(&mut push),
         }
         number.filter(|_| sound)
@@ -122,11 +106,7 @@ impl<'m> Value<'m> {
         match element.encoding {
             Encoding::Raw => Some(Cow::Borrowed(self.wire())),
             Encoding::Hex => {
-                let text: Vec<u8> = self
-                    .wire()
-                    .iter()
-                    .map(|b| element.charset.latin(*b))
-                    .collect();
+                let text: Vec<u8> = self.wire().iter().map(|b| element.charset.latin(*b)).collect();
                 unhex(&text).map(Cow::Owned)
             }
             Encoding::Text | Encoding::Bcd => None,
@@ -147,10 +127,7 @@ impl<'m> Value<'m> {
     pub fn parts(&self) -> impl Iterator<Item = (Key, Value<'m>)> + use<'m> {
         let message = self.message;
         let within_hidden = self.within_hidden || self.element().sensitivity != Sensitivity::Open;
-        let parts = message
-            .parts
-            .get(self.span.part_range())
-            .unwrap_or_default();
+        let parts = message.parts.get(self.span.part_range()).unwrap_or_default();
         parts.iter().map(move |part| {
             let mut value = Value::new(message, part.index, part.span, part.unfolded);
             value.within_hidden = within_hidden;
@@ -165,14 +142,14 @@ impl<'m> Value<'m> {
             None => (key, 0),
         };
         let key = self.division()?.key(name)?;
-        self.parts()
-            .filter(|(other, _)| *other == key)
-            .map(|(_, value)| value)
-            .nth(nth)
+        self.parts().filter(|(other, _)| *other == key).map(|(_, value)| value).nth(nth)
     }
 
-    pub(crate) fn division(&self) -> Option<&'m Division<Index>> {
-        self.described().division.as_ref()
+    fn division(&self) -> Option<&'m Division<Index>> {
+        match self.is_divided() {
+            true => self.message.spec.at(self.span.divided_as).division.as_ref(),
+            false => None,
+        }
     }
 
     /// The characters as a masked view shows them: a card number as its first six and last four
@@ -187,8 +164,38 @@ impl<'m> Value<'m> {
         }
     }
 
+    /// Whether a masked view would change it.
+    pub(crate) fn is_veiled(&self) -> bool {
+        self.within_hidden || self.described().veiled
+    }
+
+    /// Where its content lies in the message; `None` where it was unfolded out of packed digits or
+    /// hexadecimal text.
+    pub fn range(&self) -> Option<Range<usize>> {
+        (!self.unfolded).then(|| self.span.range())
+    }
+
     fn hidden(&self) -> Cow<'m, str> {
         Cow::Owned("*".repeat(self.whole_text().chars().count()))
+    }
+}
+
+impl Element {
+    /// The characters of this element's content.
+    fn characters<'c>(&self, content: Content<'c>) -> Cow<'c, str> {
+        match self.encoding {
+            Encoding::Text => self.charset.read(content.bytes).unwrap_or_default(),
+            Encoding::Raw => Cow::Owned(hex(content.bytes)),
+            Encoding::Hex => {
+                let latin = content.bytes.iter().map(|b| self.charset.latin(*b));
+                Cow::Owned(latin.map(|b| char::from(b.to_ascii_uppercase())).collect())
+            }
+            Encoding::Bcd => {
+                let mut digits = String::with_capacity(content.units as usize);
+                self.unpack(content, |digit| digits.push(char::from(digit)));
+                Cow::Owned(digits)
+            }
+        }
     }
 }
 
@@ -204,10 +211,7 @@ impl fmt::Debug for Value<'_> {
 fn mask_pan(pan: &str) -> String {
     let digits = pan.chars().count();
     let shown = |place: usize| digits >= 13 && (place < 6 || place + 4 >= digits);
-    pan.chars()
-        .enumerate()
-        .map(|(place, digit)| if shown(place) { digit } else { '*' })
-        .collect()
+    pan.chars().enumerate().map(|(place, digit)| if shown(place) { digit } else { '*' }).collect()
 }
 
 fn trim(text: Cow<'_, str>, side: Side, fill: char) -> Cow<'_, str> {

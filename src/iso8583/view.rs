@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::builder::{MessageBuilder, Node};
+use super::error::{EncodeError, EncodeErrorKind};
 use super::message::Message;
 use super::mti::Mti;
 use super::spec::Spec;
@@ -46,13 +47,7 @@ impl Serialize for View<'_> {
         map.serialize_entry("mti", &self.message.mti().to_string())?;
         if let Some(header) = self.message.header_value() {
             let shown = self.shown;
-            map.serialize_entry(
-                "header",
-                &Field {
-                    value: header,
-                    shown,
-                },
-            )?;
+            map.serialize_entry("header", &Field { value: header, shown })?;
         }
         map.serialize_entry("fields", &Fields(*self))?;
         map.end()
@@ -159,55 +154,13 @@ fn escaped_byte(text: &str) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Reads that object into a builder, to be encoded under `spec`.
+/// That object as it was read, before a spec has been asked about it.
 ///
 /// The members `mti` and `fields` are required, `header` where the dialect wants one; `spec` is not
 /// looked at. Unknown members are refused.
-pub fn builder_from<'de, D: Deserializer<'de>>(
-    spec: &Spec,
-    deserializer: D,
-) -> Result<MessageBuilder, D::Error> {
-    let document = Document::deserialize(deserializer)?;
-    let mti: Mti = document.mti.parse().map_err(D::Error::custom)?;
-    let mut builder = MessageBuilder::new(mti);
-    if let Some(header) = document.header {
-        builder.put_header(header.0);
-    }
-    let Tree(Node::Parts(fields)) = document.fields else {
-        return Err(D::Error::custom("fields: expected an object"));
-    };
-    for (key, node) in fields {
-        let number = key
-            .parse()
-            .ok()
-            .filter(|number| spec.element(*number).is_some());
-        let Some(number) = number else {
-            return Err(D::Error::custom(UnknownElement(&key, spec)));
-        };
-        if builder.has(number) {
-            return Err(D::Error::custom(format!("fields.{number}: given twice")));
-        }
-        builder.put(number, node);
-    }
-    Ok(builder)
-}
-
-struct UnknownElement<'a>(&'a str, &'a Spec);
-
-impl fmt::Display for UnknownElement<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spec = self.1.name();
-        write!(
-            f,
-            "fields.{}: expected the number of an element of {spec}",
-            self.0
-        )
-    }
-}
-
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub struct MessageJson {
     #[serde(default, rename = "spec")]
     _spec: Option<String>,
     mti: String,
@@ -216,8 +169,44 @@ struct Document {
     fields: Tree,
 }
 
+impl MessageJson {
+    /// The builder of this message, to be encoded under `spec`.
+    pub fn into_builder(self, spec: &Spec) -> Result<MessageBuilder, EncodeError> {
+        let wrong = |kind, expected: &'static str| EncodeError::new(kind, expected);
+        let mti: Mti =
+            self.mti.parse().map_err(|_| wrong(EncodeErrorKind::Content, "four decimal digits").within("mti"))?;
+        let mut builder = MessageBuilder::new(mti);
+        if let Some(header) = self.header {
+            builder.put_header(header.0);
+        }
+        let Tree(Node::Parts(fields)) = self.fields else {
+            return Err(wrong(EncodeErrorKind::Shape, "an object of elements").within("fields"));
+        };
+        for (key, node) in fields {
+            let number = key.parse().ok().filter(|number| spec.element(*number).is_some());
+            let Some(number) = number else {
+                let expected = "the number of an element that the spec defines";
+                return Err(wrong(EncodeErrorKind::Undefined, expected).within(key));
+            };
+            if builder.has(number) {
+                return Err(wrong(EncodeErrorKind::Shape, "each element once").within(number));
+            }
+            builder.put(number, node);
+        }
+        Ok(builder)
+    }
+}
+
+/// Reads that object into a builder, to be encoded under `spec`.
+pub fn builder_from<'de, D: Deserializer<'de>>(spec: &Spec, deserializer: D) -> Result<MessageBuilder, D::Error> {
+    let read = MessageJson::deserialize(deserializer)?;
+    read.into_builder(spec).map_err(D::Error::custom)
+}
+
 /// Text or an object of the same, in the order it was written.
 struct Tree(Node);
+
+const TEXT_WANTED: &str = "expected text in quotes or an object of parts, not a number";
 
 /// Objects nested deeper than this are refused.
 const MAX_DEPTH: usize = 16;
@@ -245,6 +234,19 @@ impl<'de> Deserialize<'de> for Tree {
                 Ok(Node::Text(unescape(text).into()))
             }
 
+            // Without these the error would repeat the value.
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
+                Err(E::custom(TEXT_WANTED))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
+                Err(E::custom(TEXT_WANTED))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
+                Err(E::custom(TEXT_WANTED))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
                 if self.0 >= MAX_DEPTH {
                     return Err(A::Error::custom("expected parts nested less deep"));
@@ -269,15 +271,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_readable_and_come_back() {
-        for text in [
-            "plain",
-            "a\u{1}b\u{c}",
-            "C:\\x",
-            "\\x41",
-            "\\",
-            "\\\\x0a\\x",
-            "é\u{9f}",
-        ] {
+        for text in ["plain", "a\u{1}b\u{c}", "C:\\x", "\\x41", "\\", "\\\\x0a\\x", "é\u{9f}"] {
             let escaped = escape(text);
             assert!(!escaped.chars().any(char::is_control));
             assert_eq!(unescape(&escaped), text, "{escaped}");

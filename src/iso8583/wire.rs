@@ -80,9 +80,7 @@ impl Element {
     fn measure(&self, count: usize, input: &[u8]) -> Option<(usize, u32)> {
         let units = u32::try_from(count).ok()?;
         Some(match (self.encoding, self.unit) {
-            (Encoding::Text, Unit::Characters) if !self.charset.is_single_byte() => {
-                (utf8_length(input, count), units)
-            }
+            (Encoding::Text, Unit::Characters) if !self.charset.is_single_byte() => (utf8_length(input, count), units),
             (Encoding::Text | Encoding::Raw, _) => (count, units),
             (Encoding::Bcd, Unit::Characters) if self.class == Class::Signed => match count {
                 0 => (0, 0),
@@ -113,10 +111,7 @@ impl Element {
     pub(crate) fn check(&self, content: Content<'_>) -> Result<(), DecodeErrorKind> {
         let fits = match self.encoding {
             Encoding::Raw => true,
-            Encoding::Hex => {
-                content.bytes.len().is_multiple_of(2)
-                    && Class::Binary.fits(content.bytes, self.charset)
-            }
+            Encoding::Hex => content.bytes.len().is_multiple_of(2) && Class::Binary.fits(content.bytes, self.charset),
             Encoding::Bcd => return self.check_packed(content),
             Encoding::Text if self.charset.is_single_byte() => {
                 content.bytes.is_empty()
@@ -124,9 +119,7 @@ impl Element {
                     || self.fits_padded(content.bytes)
             }
             Encoding::Text => match self.charset.read(content.bytes) {
-                Some(text) => text
-                    .chars()
-                    .all(|c| self.class.fits_character(c, self.charset)),
+                Some(text) => text.chars().all(|c| self.class.fits_character(c, self.charset)),
                 None => false,
             },
         };
@@ -147,8 +140,7 @@ impl Element {
             Side::Left => trim_start(bytes, fill),
             Side::Right => trim_end(bytes, fill),
         };
-        matches!(self.length, Length::Fixed(_))
-            && (value.is_empty() || self.class.fits(value, self.charset))
+        matches!(self.length, Length::Fixed(_)) && (value.is_empty() || self.class.fits(value, self.charset))
     }
 
     fn check_packed(&self, content: Content<'_>) -> Result<(), DecodeErrorKind> {
@@ -191,21 +183,12 @@ impl Element {
         let bytes = match value {
             Given::Bytes(bytes) => bytes,
             Given::Text(text) => {
-                scratch =
-                    unhex(text.as_bytes()).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
+                scratch = unhex(text.as_bytes()).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
                 &scratch
             }
         };
         let doubled = self.encoding == Encoding::Hex && self.unit == Unit::Characters;
-        self.put_length(
-            bytes.len(),
-            if doubled {
-                2 * bytes.len()
-            } else {
-                bytes.len()
-            },
-            out,
-        )?;
+        self.put_length(bytes.len(), if doubled { 2 * bytes.len() } else { bytes.len() }, out)?;
         let start = out.len();
         match self.encoding {
             Encoding::Hex => bytes.iter().for_each(|b| {
@@ -218,8 +201,8 @@ impl Element {
 
     fn put_text(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
         let units = match self.counts_bytes_of_text() {
-            true => text.len(),
-            false if text.is_ascii() => text.len(),
+            _ if text.is_ascii() => text.len(),
+            true => self.charset.length(text),
             false => text.chars().count(),
         };
         let filling = self.filling(units)?;
@@ -249,12 +232,7 @@ impl Element {
         }
     }
 
-    fn put_length(
-        &self,
-        units: usize,
-        counted: usize,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn put_length(&self, units: usize, counted: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
         let (min, max) = match self.length {
             Length::Fixed(length) => (length, length),
             Length::Variable { min, max, .. } | Length::Rest { min, max } => (min, max),
@@ -263,19 +241,12 @@ impl Element {
             return Err(self.refused(EncodeErrorKind::Length));
         }
         match self.length {
-            Length::Variable { prefix, .. } if !prefix.put(counted, out) => {
-                Err(self.refused(EncodeErrorKind::Length))
-            }
+            Length::Variable { prefix, .. } if !prefix.put(counted, out) => Err(self.refused(EncodeErrorKind::Length)),
             _ => Ok(()),
         }
     }
 
-    fn put_characters(
-        &self,
-        text: &str,
-        filling: usize,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn put_characters(&self, text: &str, filling: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
         let fill = self.charset.byte(self.padding.fill);
         if self.padding.side == Some(Side::Left) {
             out.put_bytes(fill, filling);
@@ -292,23 +263,12 @@ impl Element {
 
     fn accepts(&self, text: &str, written: &[u8]) -> bool {
         match self.charset.is_single_byte() {
-            true => {
-                written.is_empty()
-                    || self.class.fits(written, self.charset)
-                    || self.fits_padded(written)
-            }
-            false => text
-                .chars()
-                .all(|c| self.class.fits_character(c, self.charset)),
+            true => written.is_empty() || self.class.fits(written, self.charset) || self.fits_padded(written),
+            false => text.chars().all(|c| self.class.fits_character(c, self.charset)),
         }
     }
 
-    fn put_packed(
-        &self,
-        text: &str,
-        filling: usize,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn put_packed(&self, text: &str, filling: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
         let mut digits = text.as_bytes();
         if self.class == Class::Signed
             && let Some((sign, rest)) = digits.split_first()
@@ -328,9 +288,7 @@ impl Element {
             (0..filling).for_each(|_| nibbles.push(zero));
         }
         for digit in digits {
-            let nibble = self
-                .nibble(*digit)
-                .ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
+            let nibble = self.nibble(*digit).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
             nibbles.push(nibble);
         }
         if self.padding.side == Some(Side::Right) {
@@ -352,9 +310,7 @@ impl Element {
     }
 
     fn counts_bytes_of_text(&self) -> bool {
-        self.encoding == Encoding::Text
-            && self.unit == Unit::Bytes
-            && !self.charset.is_single_byte()
+        self.encoding == Encoding::Text && self.unit == Unit::Bytes && !self.charset.is_single_byte()
     }
 
     /// The characters of packed content.
@@ -373,19 +329,28 @@ impl Element {
             let Some(byte) = digits.get(place / 2) else {
                 break;
             };
-            let nibble = if place % 2 == 0 {
-                byte >> 4
-            } else {
-                byte & 0x0F
-            };
+            let nibble = if place % 2 == 0 { byte >> 4 } else { byte & 0x0F };
             push(HEX_DIGITS[usize::from(nibble)]);
         }
     }
 }
 
 impl Prefix {
+    /// Takes the number off the front of `input`.
     #[inline]
-    fn take(self, input: &[u8]) -> Parsed<'_, usize> {
+    pub(crate) fn take(self, input: &[u8]) -> Parsed<'_, usize> {
+        let (rest, count) = self.take_number(input)?;
+        if !self.counts_itself {
+            return Ok((rest, count));
+        }
+        match count.checked_sub(input.len() - rest.len()) {
+            Some(count) => Ok((rest, count)),
+            None => Err(Fault::at(input, DecodeErrorKind::LengthOutOfRange)),
+        }
+    }
+
+    #[inline]
+    fn take_number(self, input: &[u8]) -> Parsed<'_, usize> {
         let width = usize::from(self.width);
         match self.encoding {
             PrefixEncoding::Text(charset) => {
@@ -406,16 +371,14 @@ impl Prefix {
                 if !packed_digits(packed) {
                     return Err(Fault::at(input, DecodeErrorKind::LengthUnreadable));
                 }
-                let count = packed.iter().fold(0, |count, byte| {
-                    count * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0x0F)
-                });
+                let count = packed
+                    .iter()
+                    .fold(0, |count, byte| count * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0x0F));
                 Ok((rest, count))
             }
             PrefixEncoding::Binary => {
                 let (rest, bytes) = take(width).parse(input)?;
-                let count = bytes
-                    .iter()
-                    .fold(0, |count, b| count << 8 | usize::from(*b));
+                let count = bytes.iter().fold(0, |count, b| count << 8 | usize::from(*b));
                 Ok((rest, count))
             }
             PrefixEncoding::Ber => take_ber_length(input),
@@ -425,6 +388,11 @@ impl Prefix {
     /// Writes `count`; `false` where it is wider than the prefix.
     pub(crate) fn put(self, count: usize, out: &mut BytesMut) -> bool {
         let width = usize::from(self.width);
+        let count = match (self.counts_itself, self.encoding) {
+            (false, _) => count,
+            (true, PrefixEncoding::Bcd) => count + width.div_ceil(2),
+            (true, _) => count + width,
+        };
         match self.encoding {
             PrefixEncoding::Text(charset) => {
                 let Some(digits) = decimal(count, width) else {
@@ -484,9 +452,7 @@ pub(crate) fn take_ber_length(input: &[u8]) -> Parsed<'_, usize> {
         [short @ 0..=0x7F] => Ok((rest, usize::from(*short))),
         [long @ 0x81..=0x84] => {
             let (rest, bytes) = take(usize::from(long & 0x7F)).parse(rest)?;
-            let count = bytes
-                .iter()
-                .fold(0, |count, b| count << 8 | usize::from(*b));
+            let count = bytes.iter().fold(0, |count, b| count << 8 | usize::from(*b));
             Ok((rest, count))
         }
         _ => Err(Fault::at(input, DecodeErrorKind::LengthUnreadable)),
@@ -520,10 +486,7 @@ impl Nibbles<'_> {
 pub(crate) const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 pub(crate) fn hex_pair(byte: u8) -> [u8; 2] {
-    [
-        HEX_DIGITS[usize::from(byte >> 4)],
-        HEX_DIGITS[usize::from(byte & 0x0F)],
-    ]
+    [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 0x0F)]]
 }
 
 /// The bytes of hexadecimal characters in ASCII; `None` where they are not.
@@ -531,9 +494,7 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    text.chunks_exact(2)
-        .map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?))
-        .collect()
+    text.chunks_exact(2).map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()
 }
 
 #[inline]
@@ -560,17 +521,11 @@ fn decimal(count: usize, width: usize) -> Option<[u8; 6]> {
 
 #[inline]
 fn packed_digits(packed: &[u8]) -> bool {
-    packed.iter().fold(true, |fits, byte| {
-        fits & (byte >> 4 <= 9) & (byte & 0x0F <= 9)
-    })
+    packed.iter().fold(true, |fits, byte| fits & (byte >> 4 <= 9) & (byte & 0x0F <= 9))
 }
 
 fn utf8_length(input: &[u8], characters: usize) -> usize {
-    let mut starts = input
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| starts_character(**byte))
-        .map(|(place, _)| place);
+    let mut starts = input.iter().enumerate().filter(|(_, byte)| starts_character(**byte)).map(|(place, _)| place);
     // One more start than characters wanted ends the text; too few of them end with the input, or
     // lie beyond it where the input has too few characters.
     match starts.nth(characters) {
@@ -593,9 +548,6 @@ fn trim_start(bytes: &[u8], fill: u8) -> &[u8] {
 }
 
 fn trim_end(bytes: &[u8], fill: u8) -> &[u8] {
-    let end = bytes
-        .iter()
-        .rposition(|b| *b != fill)
-        .map_or(0, |last| last + 1);
+    let end = bytes.iter().rposition(|b| *b != fill).map_or(0, |last| last + 1);
     &bytes[..end]
 }

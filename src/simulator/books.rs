@@ -36,8 +36,10 @@ pub(super) struct Handled {
     pub(super) captured: i64,
     /// Of an authorisation, what is set aside now.
     pub(super) held: i64,
-    /// Taken back as a whole.
+    /// Taken back as a whole, by a reversal or a void.
     pub(super) reversed: bool,
+    /// Taken back by a reversal: not even the reversal of a void brings it back.
+    pub(super) withdrawn: bool,
 }
 
 /// What the bank knows.
@@ -109,6 +111,7 @@ impl Books {
         let Some(handled) = self.handled.get_mut(&original) else { return };
         let before = std::mem::replace(&mut handled.standing, entry.standing);
         handled.reversed = entry.standing == 0;
+        handled.withdrawn |= handled.reversed && entry.kind == Kind::Reversal;
         match (handled.entry.kind, handled.entry.original) {
             (Kind::Authorisation, _) => handled.held += entry.held,
             (Kind::Capture, Some(authorisation)) => {
@@ -119,8 +122,10 @@ impl Books {
             }
             (Kind::Void, Some(voided)) => {
                 let restored = handled.entry.approved;
-                let undo = Entry { standing: restored, ..entry.clone() };
-                self.take_back(voided, &undo);
+                let is_withdrawn = self.handled.get(&voided).is_none_or(|voided| voided.withdrawn);
+                if !is_withdrawn {
+                    self.take_back(voided, &Entry { standing: restored, ..entry.clone() });
+                }
             }
             _ => {}
         }
@@ -135,7 +140,7 @@ impl Books {
         }
         let held = if entry.kind == Kind::Authorisation { entry.held } else { 0 };
         let standing = entry.approved;
-        let handled = Handled { entry: entry.clone(), standing, captured: 0, held, reversed: false };
+        let handled = Handled { entry: entry.clone(), standing, captured: 0, held, reversed: false, withdrawn: false };
         self.handled.insert(sequence, handled);
     }
 

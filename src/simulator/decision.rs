@@ -3,7 +3,7 @@
 //! A pure function of the request, the scenario, the profile and the books. It books nothing; what it
 //! decides becomes an entry, and the entry changes the books.
 
-use crate::payment::BusinessDate;
+use crate::payment::{BusinessDate, Currency};
 
 use super::books::{Books, Handled};
 use super::entry::{AccountName, Balances, Kind, Sequence};
@@ -19,6 +19,8 @@ pub(super) struct Decision {
     pub(super) net: i64,
     pub(super) held: i64,
     pub(super) account: Option<AccountName>,
+    /// The original's, where there is one.
+    pub(super) currency: Option<Currency>,
     pub(super) original: Option<Sequence>,
     pub(super) standing: i64,
     pub(super) unseen: Option<OriginalKey>,
@@ -29,7 +31,7 @@ pub(super) struct Decision {
     pub(super) gives_approval: bool,
     /// The day of the original.
     pub(super) day: Option<BusinessDate>,
-    /// Nothing changes that a restart would have to know: no entry is made of it.
+    /// Refused for now: no entry is made of it, so that a repeat is decided anew.
     pub(super) leaves_no_trace: bool,
 }
 
@@ -232,12 +234,13 @@ impl Bench<'_> {
         };
         let acknowledged = Decision { gives_approval: false, ..self.granted(&codes.approved) };
         let target = request.replacement;
-        if found.reversed || (target > 0 && target >= found.standing) {
+        if found.withdrawn || (target > 0 && target >= found.standing) {
             let day = Some(found.entry.business_date);
-            return Decision { leaves_no_trace: true, day, original: Some(found.entry.sequence), ..acknowledged };
+            return Decision { day, ..acknowledged };
         }
         let was_said = [found.entry.amount, found.entry.approved, found.standing];
-        if request.amount != 0 && !was_said.contains(&request.amount) {
+        let partly = target > 0;
+        if (request.amount != 0 && !was_said.contains(&request.amount)) || (partly && found.entry.kind == Kind::Void) {
             return self.decline(&codes.original_amount);
         }
         self.undo(found, target, acknowledged)
@@ -249,26 +252,19 @@ impl Bench<'_> {
         let Some(named) = &request.original else {
             return acknowledged;
         };
-        let leaves_no_trace = self.books.was_reversed_unseen(named);
-        Decision { unseen: Some(named.clone()), leaves_no_trace, ..acknowledged }
+        Decision { unseen: Some(named.clone()), ..acknowledged }
     }
 
     /// Takes `found` back until `target` of it stands.
     fn undo(&self, found: &Handled, target: i64, acknowledged: Decision) -> Decision {
         let taken_back = found.standing - target;
-        let (net, held) = match found.entry.kind {
-            Kind::Sale => (taken_back, 0),
-            Kind::Refund => (-taken_back, 0),
-            Kind::Authorisation => (0, self.hold_after(found, target, found.captured) - found.held),
-            Kind::Capture => (taken_back, self.hold_restored(found, taken_back)),
-            Kind::Void => (-found.entry.net, -found.entry.held),
-            _ => (0, 0),
-        };
+        let (net, held) = self.change(found, target);
         Decision {
             approved: taken_back,
             net,
             held,
             account: found.entry.account.clone(),
+            currency: found.entry.currency,
             original: Some(found.entry.sequence),
             standing: target,
             day: Some(found.entry.business_date),
@@ -276,23 +272,42 @@ impl Bench<'_> {
         }
     }
 
+    /// What it does to the account when `target` of a message stands instead of what stands now.
+    fn change(&self, found: &Handled, target: i64) -> (i64, i64) {
+        let taken_back = found.standing - target;
+        match found.entry.kind {
+            Kind::Sale => (taken_back, 0),
+            Kind::Refund => (-taken_back, 0),
+            Kind::Authorisation => (0, self.hold_after(found, target, found.captured) - found.held),
+            Kind::Capture => (taken_back, self.hold_change(found, taken_back)),
+            // A void stands as long as what it took back doesn't.
+            Kind::Void => match self.original_of(found).filter(|voided| !voided.withdrawn) {
+                Some(voided) => self.change(voided, taken_back),
+                None => (0, 0),
+            },
+            _ => (0, 0),
+        }
+    }
+
     fn hold_after(&self, authorisation: &Handled, standing: i64, captured: i64) -> i64 {
         match standing {
             0 => 0,
-            standing => (standing - captured).max(0),
+            standing => (standing - captured).clamp(0, authorisation.entry.approved),
         }
-        .min(authorisation.entry.approved)
     }
 
-    /// What a capture's reversal sets aside again: what its authorisation, if that stands, held.
-    fn hold_restored(&self, capture: &Handled, taken_back: i64) -> i64 {
-        let authorisation = capture.entry.original.and_then(|original| self.books.handled(original));
-        match authorisation.filter(|authorisation| !authorisation.reversed) {
+    /// What taking a capture back sets aside again, where its authorisation stands.
+    fn hold_change(&self, capture: &Handled, taken_back: i64) -> i64 {
+        match self.original_of(capture).filter(|authorisation| !authorisation.reversed) {
             None => 0,
             Some(authorisation) => {
                 let captured = authorisation.captured - taken_back;
                 self.hold_after(authorisation, authorisation.standing, captured) - authorisation.held
             }
         }
+    }
+
+    fn original_of(&self, handled: &Handled) -> Option<&Handled> {
+        handled.entry.original.and_then(|original| self.books.handled(original))
     }
 }

@@ -25,7 +25,7 @@ use super::entry::{AccountName, Entry, Kind, Sequence};
 use super::ledger::{Ledger, PaymentKey};
 use super::profile::Profile;
 use super::request::{Asked, Network, Request};
-use super::scenario::{Behaviour, Counted, Reply, Scenario};
+use super::scenario::{Behaviour, Counted, Reply, Scenario, When};
 
 /// A connection by its number, which the driver gives and never gives twice.
 pub type Link = u64;
@@ -81,6 +81,17 @@ pub struct Counters {
     pub unwritable: u64,
 }
 
+/// What the bank thinks of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    /// Up, and not signed on.
+    Silent,
+    /// Signed on.
+    Working,
+    /// A scenario has cut it; it just doesn't show.
+    Stalled,
+}
+
 /// An answer that waits for a reversal of what it answers.
 #[derive(Clone, Debug)]
 struct Late {
@@ -100,8 +111,8 @@ pub struct Issuer {
     random: fastrand::Rng,
     books: Books,
     ledger: Ledger,
-    /// Links that are up, and whether each has signed on.
-    links: BTreeMap<Link, bool>,
+    /// Links that are up.
+    links: BTreeMap<Link, Session>,
     /// Answers that wait for a reversal of what they answer.
     late: BTreeMap<Sequence, Late>,
     /// How many messages fitted a rule, by rule and, where it counts so, by payment.
@@ -143,7 +154,7 @@ impl Issuer {
 
     /// A link is up; it hasn't signed on.
     pub fn link_up(&mut self, link: Link) {
-        self.links.insert(link, false);
+        self.links.insert(link, Session::Silent);
     }
 
     /// A link is gone, and its sign-on with it.
@@ -157,11 +168,15 @@ impl Issuer {
     /// before they are durable, where anybody cares.
     pub fn receive(&mut self, link: Link, message: Bytes, now: Wall) -> Vec<Planned> {
         self.counters.received += 1;
+        if self.links.get(&link) == Some(&Session::Stalled) {
+            self.counters.ignored += 1;
+            return Vec::new();
+        }
         let Ok(message) = self.spec.decode(message) else {
             self.counters.unreadable += 1;
             return Vec::new();
         };
-        match self.profile.clone().read(&message) {
+        match self.profile.clone().understand(&message) {
             Asked::Network(network) => self.network(link, &message, network),
             Asked::Financial(_) | Asked::Incomplete(_) if !self.is_signed_on(link) => {
                 self.counters.not_signed_on += 1;
@@ -196,20 +211,24 @@ impl Issuer {
 
     /// Whether a link is up and has signed on.
     pub fn is_signed_on(&self, link: Link) -> bool {
-        self.links.get(&link).copied().unwrap_or(false)
+        self.links.get(&link) == Some(&Session::Working)
     }
 
     fn network(&mut self, link: Link, message: &Message, network: Network) -> Vec<Planned> {
-        let code = match network {
-            Network::SignOn | Network::SignOff => {
-                self.links.insert(link, network == Network::SignOn);
-                &self.profile.codes.approved
-            }
-            Network::Echo => &self.profile.codes.approved,
-            Network::Other => &self.profile.codes.invalid,
+        let behaviour = self.applying(|when| when.fits_network(network), || None);
+        if !behaviour.reply.is_booked() {
+            return self.pass_over(link, &behaviour);
+        }
+        let codes = &self.profile.codes;
+        let ordinary = if network == Network::Other { &codes.invalid } else { &codes.approved };
+        let code = behaviour.code.as_ref().unwrap_or(ordinary);
+        match network {
+            Network::SignOn if *code == codes.approved => self.links.insert(link, Session::Working),
+            Network::SignOff if *code == codes.approved => self.links.insert(link, Session::Silent),
+            _ => None,
         };
         let answer = self.pen().network(message, code);
-        self.send(link, answer)
+        self.plan(link, None, &behaviour, answer, None)
     }
 
     /// Answers with a code and books nothing.
@@ -232,13 +251,10 @@ impl Issuer {
     }
 
     fn financial(&mut self, link: Link, message: &Message, request: &Request, now: Wall) -> Vec<Planned> {
-        let behaviour = self.behaviour(request);
+        let payment = || (request.identity.acquirer.clone(), request.rrn.clone());
+        let behaviour = self.applying(|when| when.fits(request), || Some(payment()));
         if !behaviour.reply.is_booked() {
-            self.counters.withheld += 1;
-            return match behaviour.reply {
-                Reply::DropUnseen => vec![Planned { link, after: behaviour.delay, action: Action::Close }],
-                _ => Vec::new(),
-            };
+            return self.pass_over(link, &behaviour);
         }
         let account = self.account(request);
         let (said, concerns) = match self.repeated(request, account.as_ref()) {
@@ -246,7 +262,16 @@ impl Issuer {
             None => self.book(request, account, &behaviour, now),
         };
         let answer = self.pen().financial(message, &said, &behaviour.wrong);
-        self.plan(link, request, &behaviour, answer, concerns)
+        self.plan(link, Some(request.kind), &behaviour, answer, concerns)
+    }
+
+    /// The message might as well not have come.
+    fn pass_over(&mut self, link: Link, behaviour: &Behaviour) -> Vec<Planned> {
+        self.counters.withheld += 1;
+        match behaviour.reply {
+            Reply::DropUnseen => vec![Planned { link, after: behaviour.delay, action: Action::Close }],
+            _ => Vec::new(),
+        }
     }
 
     /// What was said to the same message before, and the entry of it.
@@ -274,10 +299,10 @@ impl Issuer {
         let bench =
             Bench { profile: &self.profile, scenario: &self.scenario, books: &self.books, behaviour, account, today };
         let decision = bench.decide(request);
-        let (original, untraced) = (decision.original, decision.leaves_no_trace);
+        let untraced = decision.leaves_no_trace;
         let entry = self.entry(request, decision, now);
         let said = self.said(&entry);
-        let concerns = if entry.kind == Kind::Reversal { original } else { Some(entry.sequence) };
+        let concerns = if entry.kind == Kind::Reversal { entry.original } else { Some(entry.sequence) };
         if !untraced {
             self.books.apply(&entry);
             self.ledger.append(entry);
@@ -299,7 +324,7 @@ impl Issuer {
             rrn: request.rrn.clone(),
             terminal: request.terminal.clone(),
             account: decision.account,
-            currency: request.currency,
+            currency: decision.currency.or(request.currency),
             amount: request.amount,
             approved: decision.approved,
             net: decision.net,
@@ -333,16 +358,16 @@ impl Issuer {
     }
 
     /// The first rule that applies, or an ordinary bank.
-    fn behaviour(&mut self, request: &Request) -> Behaviour {
+    fn applying(&mut self, fits: impl Fn(&When) -> bool, payment: impl Fn() -> Option<PaymentKey>) -> Behaviour {
         let scenario = Arc::clone(&self.scenario);
         for (place, rule) in scenario.rules.iter().enumerate() {
-            if !rule.when.fits(request) {
+            if !fits(&rule.when) {
                 continue;
             }
             if rule.when.is_counted() {
                 let by = match rule.when.counted {
                     Counted::All => None,
-                    Counted::Payment => Some((request.identity.acquirer.clone(), request.rrn.clone())),
+                    Counted::Payment => payment(),
                 };
                 if !rule.when.counts(self.count(place, by)) {
                     continue;
@@ -385,7 +410,7 @@ impl Issuer {
     fn plan(
         &mut self,
         link: Link,
-        request: &Request,
+        kind: Option<Kind>,
         behaviour: &Behaviour,
         answer: Option<Bytes>,
         concerns: Option<Sequence>,
@@ -396,7 +421,7 @@ impl Issuer {
         };
         let after = behaviour.delay + behaviour.jitter.mul_f64(self.random.f64());
         let mut planned = self.deliver(link, behaviour, answer, concerns, after);
-        if request.kind == Kind::Reversal {
+        if kind == Some(Kind::Reversal) {
             self.release_late(&mut planned, concerns, after);
         }
         planned
@@ -426,6 +451,10 @@ impl Issuer {
             Reply::Truncated => vec![at(Action::Send(answer.slice(..answer.len() / 2)))],
             Reply::Unframed => vec![at(Action::SendUnframed(self.garbage())), at(Action::Close)],
             Reply::Drop | Reply::DropUnseen => vec![at(Action::Close)],
+            Reply::Stall => {
+                self.links.insert(link, Session::Stalled);
+                Vec::new()
+            }
             Reply::Sent | Reply::Silence | Reply::Unseen => Vec::new(),
         }
     }

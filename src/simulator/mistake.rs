@@ -46,7 +46,7 @@ impl<'a> Examined<'a> {
             Err(error) => {
                 let at = error.span().unwrap_or_default();
                 let key = examined.key_near(at.start);
-                examined.note(at, key, without_numbers(error.message()));
+                examined.note(at, key, without_numbers(&expected_of(error.message())));
                 Err(examined.mistakes)
             }
         }
@@ -91,6 +91,15 @@ impl<'a> Examined<'a> {
     }
 }
 
+/// The reader's message, turned round so that it says what was expected.
+fn expected_of(message: &str) -> String {
+    match (message.split_once(", expected "), message.strip_prefix("missing field ")) {
+        (Some((_, expected)), _) => expected.to_owned(),
+        (None, Some(field)) => format!("the key {field} too"),
+        (None, None) => format!("TOML that can be read ({message})"),
+    }
+}
+
 /// Blanks runs of digits as long as a card number.
 fn without_numbers(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -120,7 +129,16 @@ mod tests {
         let text = "good = \"1\"\n\nnumber = 4111111111111111\n";
         let mistakes = Examined::read::<BTreeMap<String, String>>("a.toml", text).err().unwrap();
         assert_eq!((mistakes[0].line, mistakes[0].key.as_str()), (3, "number"));
+        assert_eq!(mistakes[0].expected, "a string");
+        let text = "number = \"4111111111111111\n";
+        let mistakes = Examined::read::<BTreeMap<String, String>>("a.toml", text).err().unwrap();
         assert!(!mistakes[0].to_string().contains("4111"), "{}", mistakes[0]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(expected_of("missing field `about`"), "the key `about` too");
+        assert_eq!(expected_of("unknown field `x`, expected one of `y`, `z`"), "one of `y`, `z`");
     }
 
     #[test]

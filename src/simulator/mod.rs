@@ -6,10 +6,12 @@
 //!
 //! Reading order: [`Scenario`] (cards, and where the bank misbehaves), [`Profile`] (where things stand
 //! in a message), [`Request`], [`Entry`] and [`Ledger`], [`Books`] (a fold over entries), [`Issuer`]
-//! (pure: message, scenario and seed to planned answers).
+//! (pure: message, scenario and seed to planned answers), [`Store`] (the ledger on disk), [`Server`].
 
 mod answer;
 mod books;
+mod check;
+mod config;
 mod decision;
 mod entry;
 mod issuer;
@@ -18,8 +20,12 @@ mod mistake;
 mod profile;
 mod request;
 mod scenario;
+mod server;
+mod store;
 
 pub use books::{Books, Purse, REMEMBERED_MESSAGES};
+pub use check::{FileKind, check};
+pub use config::Config;
 pub use entry::{AccountName, Balances, Entry, Kind, Sequence};
 pub use issuer::{Action, Counters, Issuer, Link, Planned};
 pub use ledger::{Effect, Ledger, PaymentKey};
@@ -29,3 +35,5 @@ pub use request::{Asked, Network, OriginalKey, Request};
 pub use scenario::{
     Behaviour, CardRange, Counted, DEMO, ListedCard, Reply, Rule, Scenario, Status, Terms, When, Wrong,
 };
+pub use server::{Handle, Server, ServerError, Settings};
+pub use store::{Store, StoreError, read as read_ledger};

@@ -24,6 +24,8 @@ const BUILT_IN: &[(&str, &str)] = &[("iso8583-1987", include_str!("../../specs/i
 pub struct Profile {
     /// One line about it.
     pub description: String,
+    /// First digit of the message types it takes.
+    version: u8,
     pub(super) elements: Elements,
     cvc: Option<CvcPlace>,
     types: Types,
@@ -189,11 +191,11 @@ impl Profile {
     /// A built-in profile; `None` when there is none of that name.
     pub fn builtin(name: &str) -> Option<Result<Profile, Vec<Mistake>>> {
         let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
-        Some(Profile::parse(name, text))
+        Some(Profile::read(name, text))
     }
 
     /// Reads a profile; `origin` is the file's name for the mistakes.
-    pub fn parse(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
+    pub fn read(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
         let (mut examined, profile) = Examined::read::<Spanned<Profile>>(origin, text)?;
         let (at, profile) = (profile.span(), profile.into_inner());
         if profile.duplicates.elements.is_empty() {
@@ -216,8 +218,11 @@ impl Profile {
     }
 
     /// Takes out of a message what it asks.
-    pub fn read(&self, message: &Message) -> Asked {
+    pub fn understand(&self, message: &Message) -> Asked {
         let mti = message.mti();
+        if mti.version() != self.version {
+            return Asked::Unsupported;
+        }
         match (mti.class(), mti.function()) {
             (8, 0 | 2) => Asked::Network(self.network(message)),
             (1 | 2 | 4, 0 | 2) => match self.request(message, mti) {

@@ -62,7 +62,8 @@ impl Request {
 }
 
 /// A message of class 8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// The peer wants to work.
     SignOn,

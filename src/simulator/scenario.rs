@@ -5,10 +5,12 @@
 //! bank is an ordinary bank. A card that is neither listed nor in a range is unknown and declined.
 //!
 //! Two things surprise. A rule without `mti` applies to requests only (0100, 0200), so that a silent
-//! card still has its reversals answered. And a message type in a condition stands for its repeats
-//! too: 0420 means 0421 as well.
+//! card still has its reversals answered; one with `network` applies to network messages only. And a
+//! message type in a condition stands for its repeats too: 0420 means 0421 as well.
 
 mod file;
+
+pub(super) use file::{CardTable, RangeTable, RuleTable, ScenarioTables};
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::payment::{Currency, Cvc, Expiry, Pan};
 
 use super::entry::{AccountName, Kind};
 use super::mistake::Mistake;
-use super::request::Request;
+use super::request::{Network, Request};
 
 /// The scenario of the demo, which also is the one used where none is named.
 pub const DEMO: &str = include_str!("../../fixtures/scenarios/demo.toml");
@@ -128,6 +130,8 @@ pub struct When {
     pub terminal: Option<String>,
     /// The merchant.
     pub merchant: Option<String>,
+    /// For network messages: what they are for. A rule with this touches no money.
+    pub network: Vec<Network>,
     /// The first of the messages that fit, from 1, to which it applies.
     pub nth_from: u64,
     /// The last of them.
@@ -193,6 +197,8 @@ pub enum Reply {
     Drop,
     /// Not booked; the link is closed.
     DropUnseen,
+    /// Booked; the link stays open and nothing ever comes over it again, as when a cable was pulled.
+    Stall,
 }
 
 impl Reply {
@@ -221,12 +227,27 @@ pub enum Wrong {
 impl Scenario {
     /// The built-in scenario of the demo.
     pub fn demo() -> Result<Scenario, Vec<Mistake>> {
-        Scenario::parse("demo.toml", DEMO)
+        Scenario::read("demo.toml", DEMO)
     }
 
     /// Reads a scenario; `origin` is the file's name for the mistakes, all of which come back.
-    pub fn parse(origin: &str, text: &str) -> Result<Scenario, Vec<Mistake>> {
+    pub fn read(origin: &str, text: &str) -> Result<Scenario, Vec<Mistake>> {
         file::read(origin, text)
+    }
+
+    /// Both scenarios in one; where they differ, this one holds.
+    pub(super) fn before(mut self, other: Scenario) -> Scenario {
+        self.description = other.description;
+        self.cards.extend(other.cards);
+        self.ranges.extend(other.ranges);
+        self.sort_ranges();
+        self.rules.extend(other.rules);
+        self
+    }
+
+    /// The longer prefix first; of equal ones the earlier.
+    fn sort_ranges(&mut self) {
+        self.ranges.sort_by_key(|range| std::cmp::Reverse(range.prefix.len()));
     }
 
     /// What the bank knows about a card, and the account behind it where it is listed.
@@ -242,7 +263,8 @@ impl Scenario {
 impl When {
     /// Whether all conditions but the count hold.
     pub(super) fn fits(&self, request: &Request) -> bool {
-        self.fits_type(request.mti)
+        self.network.is_empty()
+            && self.fits_type(request.mti)
             && self.fits_card(request.pan.as_ref())
             && self.least.is_none_or(|least| request.amount >= least)
             && self.most.is_none_or(|most| request.amount <= most)
@@ -250,6 +272,11 @@ impl When {
             && (self.kinds.is_empty() || self.kinds.contains(&request.kind))
             && self.terminal.as_ref().is_none_or(|terminal| request.terminal == *terminal)
             && self.merchant.as_ref().is_none_or(|merchant| request.merchant == *merchant)
+    }
+
+    /// Whether it is a rule for this network message.
+    pub(super) fn fits_network(&self, network: Network) -> bool {
+        self.network.contains(&network)
     }
 
     /// Whether the rule applies to the `nth` message that fits, from 1.

@@ -223,6 +223,11 @@ impl Switch {
         self.phase == Phase::Drained
     }
 
+    /// Whether it takes no new work.
+    pub fn is_draining(&self) -> bool {
+        !matches!(self.phase, Phase::Resuming | Phase::Running)
+    }
+
     /// Figures for operators.
     pub fn snapshot(&self) -> Snapshot {
         let host = |bank: &Bank| HostSnapshot {

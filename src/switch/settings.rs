@@ -5,6 +5,7 @@ use crate::host::RetrySettings;
 use crate::link::SessionSettings;
 use crate::payment::Name;
 use crate::translation::Translation;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,27 +50,34 @@ pub struct HostSettings {
 }
 
 /// What a request of unknown outcome leaves behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnUnknown {
     /// A reversal, owed until acknowledged.
+    #[default]
     Reverse,
     /// Nothing: it stays pending until the bank's file decides.
+    #[serde(rename = "none")]
     Nothing,
 }
 
 /// Which trace number a reversal bears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ReversalStan {
     /// Its original's.
+    #[default]
     Same,
     /// One of its own.
     New,
 }
 
 /// How a message is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Repeat {
     /// With the repeat digit set (0421).
+    #[default]
     Flagged,
     /// Unchanged.
     Unchanged,

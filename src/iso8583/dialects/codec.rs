@@ -8,19 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Layer;
+use super::division::DIVISIONS;
 use super::format::{self, Extent, Format};
 use super::section::{Entry, entries, parse};
 use crate::iso8583::charset::Charset;
 use crate::iso8583::class::Class;
-use crate::iso8583::composite::Division;
 use crate::iso8583::element::{
     Element, Encoding, Length, Odd, Padding, Prefix, PrefixEncoding, Sensitivity, Side, Unit,
 };
-use crate::iso8583::emv::emv_tags;
 use crate::iso8583::error::SpecError;
-use crate::iso8583::spec::{
-    BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, SpecBuilder, ThirdBitmap,
-};
+use crate::iso8583::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, SpecBuilder, ThirdBitmap};
 
 /// Reads the layers, base first.
 pub(super) fn read(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
@@ -37,7 +34,7 @@ pub(super) fn read(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
     draft.build(layers)
 }
 
-type Keys<'a> = BTreeMap<&'a str, Entry<'a>>;
+pub(super) type Keys<'a> = BTreeMap<&'a str, Entry<'a>>;
 
 /// All layers laid over each other.
 #[derive(Default)]
@@ -61,11 +58,9 @@ impl<'a> Draft<'a> {
                     self.setting(key, entry);
                 }
             }
-            _ => {
-                self.faults.push(entry.fault(
-                    "name, title, about, extends, or a section: codec, mapping, session, keys",
-                ))
-            }
+            _ => self
+                .faults
+                .push(entry.fault("name, title, about, extends, or a section: codec, mapping, session, keys")),
         }
     }
 
@@ -88,8 +83,7 @@ impl<'a> Draft<'a> {
 
     fn element(&mut self, key: &'a str, entry: Entry<'a>) {
         let Some(number) = key.parse().ok().filter(|n| (2..=192).contains(n)) else {
-            self.faults
-                .push(entry.fault("an element number from 2 to 192"));
+            self.faults.push(entry.fault("an element number from 2 to 192"));
             return;
         };
         if matches!(entry.text(""), Ok("undefined")) {
@@ -168,13 +162,10 @@ impl<'a> Draft<'a> {
             _ => match first_byte {
                 Some(entry) => {
                     let byte = self.keep(entry.number("a byte"))?;
-                    HeaderPresence::WhenFirstByte(
-                        self.keep(u8::try_from(byte).map_err(|_| entry.fault("a byte")))?,
-                    )
+                    HeaderPresence::WhenFirstByte(self.keep(u8::try_from(byte).map_err(|_| entry.fault("a byte")))?)
                 }
                 None => {
-                    self.faults
-                        .push(presence.fault("a first_byte beside an optional header"));
+                    self.faults.push(presence.fault("a first_byte beside an optional header"));
                     return None;
                 }
             },
@@ -191,11 +182,15 @@ impl<'a> Draft<'a> {
 
 /// What elements are unless they say otherwise.
 #[derive(Clone)]
-struct Defaults {
-    charset: Charset,
+pub(super) struct Defaults {
+    pub(super) charset: Charset,
+    /// Of text alone, where it differs.
+    text: Option<Charset>,
     digits: Encoding,
     track: Encoding,
     binary: Encoding,
+    /// Of variable length, where it differs.
+    binary_variable: Option<Encoding>,
     bitmap: Encoding,
     mti: Option<MtiEncoding>,
     length: LengthStyle,
@@ -204,7 +199,7 @@ struct Defaults {
 }
 
 #[derive(Clone, Copy)]
-enum LengthStyle {
+pub(super) enum LengthStyle {
     Text,
     Bcd,
     Binary,
@@ -217,40 +212,32 @@ const CHARSETS: &[(&str, Charset)] = &[
     ("ebcdic-500", Charset::Ebcdic500),
     ("ebcdic-1047", Charset::Ebcdic1047),
     ("utf-8", Charset::Utf8),
+    ("gbk", Charset::Gbk),
 ];
 const TEXT_OR_BCD: &[(&str, Encoding)] = &[("text", Encoding::Text), ("bcd", Encoding::Bcd)];
-const RAW_OR_HEX: &[(&str, Encoding)] = &[("raw", Encoding::Raw), ("hex", Encoding::Hex)];
-const ENCODINGS: &[(&str, Encoding)] = &[
-    ("text", Encoding::Text),
-    ("bcd", Encoding::Bcd),
-    ("raw", Encoding::Raw),
-    ("hex", Encoding::Hex),
-];
-const LENGTHS: &[(&str, LengthStyle)] = &[
+pub(super) const RAW_OR_HEX: &[(&str, Encoding)] = &[("raw", Encoding::Raw), ("hex", Encoding::Hex)];
+const ENCODINGS: &[(&str, Encoding)] =
+    &[("text", Encoding::Text), ("bcd", Encoding::Bcd), ("raw", Encoding::Raw), ("hex", Encoding::Hex)];
+pub(super) const LENGTHS: &[(&str, LengthStyle)] = &[
     ("text", LengthStyle::Text),
     ("bcd", LengthStyle::Bcd),
     ("binary", LengthStyle::Binary),
     ("ber", LengthStyle::Ber),
 ];
-const UNITS: &[(&str, Unit)] = &[
-    ("digits", Unit::Characters),
-    ("characters", Unit::Characters),
-    ("bytes", Unit::Bytes),
-];
-const SENSITIVITIES: &[(&str, Sensitivity)] = &[
-    ("open", Sensitivity::Open),
-    ("pan", Sensitivity::Pan),
-    ("hidden", Sensitivity::Hidden),
-];
-const DIVISIONS: [&str; 4] = ["parts", "repeat", "tlv", "open_end"];
+const UNITS: &[(&str, Unit)] =
+    &[("digits", Unit::Characters), ("characters", Unit::Characters), ("bytes", Unit::Bytes)];
+const SENSITIVITIES: &[(&str, Sensitivity)] =
+    &[("open", Sensitivity::Open), ("pan", Sensitivity::Pan), ("hidden", Sensitivity::Hidden)];
 
 impl Default for Defaults {
     fn default() -> Self {
         Self {
             charset: Charset::Ascii,
+            text: None,
             digits: Encoding::Text,
             track: Encoding::Text,
             binary: Encoding::Hex,
+            binary_variable: None,
             bitmap: Encoding::Hex,
             mti: None,
             length: LengthStyle::Text,
@@ -265,9 +252,11 @@ impl Defaults {
     fn set(&mut self, key: &str, entry: &Entry<'_>) -> Result<bool, SpecError> {
         match key {
             "charset" => self.charset = entry.choice(CHARSETS)?,
+            "text_charset" => self.text = Some(entry.choice(CHARSETS)?),
             "digits" => self.digits = entry.choice(TEXT_OR_BCD)?,
             "track" => self.track = entry.choice(TEXT_OR_BCD)?,
             "binary" => self.binary = entry.choice(RAW_OR_HEX)?,
+            "binary_variable" => self.binary_variable = Some(entry.choice(RAW_OR_HEX)?),
             "bitmap" => self.bitmap = entry.choice(RAW_OR_HEX)?,
             "length" => self.length = entry.choice(LENGTHS)?,
             "odd_fixed" => self.odd_fixed = odd(entry)?,
@@ -283,14 +272,32 @@ impl Defaults {
         Ok(true)
     }
 
+    pub(super) fn bitmap(&self) -> Encoding {
+        self.bitmap
+    }
+
+    pub(super) fn length(&self) -> LengthStyle {
+        self.length
+    }
+
     /// What the parts of packed digits or hexadecimal text are: text and bytes, unfolded.
-    fn unfolded(&self) -> Self {
-        Self {
+    ///
+    /// Parts of text are text too, and parts of raw bytes are what elements are.
+    pub(super) fn within(&self, element: &Element) -> Self {
+        let text = Self {
             charset: Charset::Ascii,
+            text: None,
             digits: Encoding::Text,
             track: Encoding::Text,
             binary: Encoding::Raw,
+            binary_variable: None,
+            length: LengthStyle::Text,
             ..self.clone()
+        };
+        match element.encoding {
+            Encoding::Raw => self.clone(),
+            Encoding::Bcd | Encoding::Hex => text,
+            Encoding::Text => Self { charset: element.charset, binary: Encoding::Hex, ..text },
         }
     }
 }
@@ -298,9 +305,7 @@ impl Defaults {
 /// The settings that are no default of elements.
 fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuilder, SpecError> {
     match key {
-        "trailing" => {
-            Ok(builder.allow_trailing(entry.choice(&[("refuse", false), ("ignore", true)])?))
-        }
+        "trailing" => Ok(builder.allow_trailing(entry.choice(&[("refuse", false), ("ignore", true)])?)),
         "max_bytes" => Ok(builder.max_bytes(entry.number("a number of bytes")? as usize)),
         "blocks" => Ok(builder.blocks(entry.choice(&[
             ("auto", Blocks::Auto),
@@ -315,7 +320,7 @@ fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuil
             ("element-65-double", ThirdBitmap::Element65 { spare: 8 }),
         ])?)),
         _ => Err(entry.fault(
-            "charset, digits, track, binary, bitmap, mti, length, odd_fixed, odd_variable, \
+            "charset, text_charset, digits, track, binary, binary_variable, bitmap, mti, length, odd_fixed, odd_variable, \
              trailing, max_bytes, blocks, third_bitmap, header or elements",
         )),
     }
@@ -323,10 +328,7 @@ fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuil
 
 /// Makes an element of its keys.
 fn describe(keys: &Keys<'_>, defaults: &Defaults, path: &str) -> Result<Element, Vec<SpecError>> {
-    let mut reading = Reading {
-        defaults,
-        faults: Vec::new(),
-    };
+    let mut reading = Reading { defaults, faults: Vec::new() };
     match reading.element(keys, path) {
         Some(element) if reading.faults.is_empty() => Ok(element),
         _ => Err(reading.faults),
@@ -334,13 +336,13 @@ fn describe(keys: &Keys<'_>, defaults: &Defaults, path: &str) -> Result<Element,
 }
 
 /// Reads one element, collecting all that is wrong with it.
-struct Reading<'d> {
-    defaults: &'d Defaults,
-    faults: Vec<SpecError>,
+pub(super) struct Reading<'d> {
+    pub(super) defaults: &'d Defaults,
+    pub(super) faults: Vec<SpecError>,
 }
 
 impl Reading<'_> {
-    fn element(&mut self, keys: &Keys<'_>, path: &str) -> Option<Element> {
+    pub(super) fn element(&mut self, keys: &Keys<'_>, path: &str) -> Option<Element> {
         let Some(format) = keys.get("format") else {
             if let Some((_, entry)) = keys.first_key_value() {
                 let mut fault = entry.fault(format::EXPECTED);
@@ -365,7 +367,7 @@ impl Reading<'_> {
         Some(element)
     }
 
-    fn keep<T>(&mut self, read: Result<T, SpecError>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, read: Result<T, SpecError>) -> Option<T> {
         read.map_err(|fault| self.faults.push(fault)).ok()
     }
 
@@ -376,50 +378,49 @@ impl Reading<'_> {
             Extent::Fixed(length) => (Length::Fixed(length), self.defaults.odd_fixed),
             Extent::Variable(width, max) => {
                 let prefix = self.prefix(self.defaults.length, width, max);
-                (
-                    Length::Variable {
-                        prefix,
-                        min: 0,
-                        max,
-                    },
-                    self.defaults.odd_variable,
-                )
+                (Length::Variable { prefix, min: 0, max }, self.defaults.odd_variable)
             }
             Extent::Rest(max) => (Length::Rest { min: 0, max }, self.defaults.odd_variable),
         };
-        let fixed_binary = class == Class::Binary && matches!(length, Length::Fixed(_));
-        let unit = if fixed_binary {
-            Unit::Bytes
-        } else {
-            Unit::Characters
+        let charset = match class {
+            Class::Text | Class::Any => self.defaults.text.unwrap_or(self.defaults.charset),
+            _ => self.defaults.charset,
+        };
+        let in_bytes = match class {
+            Class::Binary => matches!(length, Length::Fixed(_)),
+            _ => charset == Charset::Gbk,
+        };
+        let unit = match in_bytes {
+            true => Unit::Bytes,
+            false => Unit::Characters,
         };
         Element::new(class, length)
             .encoded(match class {
-                Class::Binary => self.defaults.binary,
+                Class::Binary => match (length, self.defaults.binary_variable) {
+                    (Length::Variable { .. }, Some(encoding)) => encoding,
+                    _ => self.defaults.binary,
+                },
                 Class::Numeric | Class::Signed => self.defaults.digits,
                 Class::Track => self.defaults.track,
                 _ => Encoding::Text,
             })
-            .in_charset(self.defaults.charset)
+            .in_charset(charset)
             .counted_in(unit)
             .odd(odd)
     }
 
     /// A prefix of `width` digits; where it is binary, of as many bytes as the longest length needs.
-    fn prefix(&self, style: LengthStyle, width: u8, max: u32) -> Prefix {
+    pub(super) fn prefix(&self, style: LengthStyle, width: u8, max: u32) -> Prefix {
         let encoding = match style {
             LengthStyle::Text => PrefixEncoding::Text(self.defaults.charset),
             LengthStyle::Bcd => PrefixEncoding::Bcd,
             LengthStyle::Ber => PrefixEncoding::Ber,
             LengthStyle::Binary => {
                 let width = if max > 255 { 2 } else { 1 };
-                return Prefix {
-                    encoding: PrefixEncoding::Binary,
-                    width,
-                };
+                return Prefix::new(PrefixEncoding::Binary, width);
             }
         };
-        Prefix { encoding, width }
+        Prefix::new(encoding, width)
     }
 
     fn change(&self, element: &mut Element, key: &str, entry: &Entry<'_>) -> Result<(), SpecError> {
@@ -456,81 +457,29 @@ impl Reading<'_> {
                     Length::Fixed(_) => return Err(entry.fault("no shortest fixed length")),
                 }
             }
-            "format" | "parts" | "repeat" | "tlv" | "open_end" => {}
+            "counts_itself" => {
+                let flag = entry.flag()?;
+                if let Length::Variable { prefix, .. } = &mut element.length {
+                    prefix.counts_itself = flag;
+                }
+            }
+            "values" => {
+                for (value, meaning) in entry.table("a table of values and what they mean")? {
+                    let meaning = meaning.text("what the value means")?.to_owned();
+                    element.values.push((value.to_owned(), meaning));
+                }
+            }
+            "format" => {}
+            _ if DIVISIONS.contains(&key) => {}
             _ => {
-                return Err(entry.fault(
-                    "name, title, format, encoding, charset, length, length_width, count, min, \
-                     pad, trim, odd, sensitive, parts, repeat, tlv or open_end",
-                ));
+                return Err(entry.fault(format!(
+                    "name, title, format, encoding, charset, length, length_width, \
+                     counts_itself, count, min, pad, trim, odd, sensitive, values, {}",
+                    DIVISIONS.join(", "),
+                )));
             }
         }
         Ok(())
-    }
-
-    fn division(&mut self, element: &Element, keys: &Keys<'_>) -> Option<Division<Element>> {
-        let folded = matches!(element.encoding, Encoding::Bcd | Encoding::Hex);
-        let mut defaults = match folded {
-            true => self.defaults.unfolded(),
-            false => self.defaults.clone(),
-        };
-        defaults.charset = if folded {
-            Charset::Ascii
-        } else {
-            element.charset
-        };
-        let mut inner = Reading {
-            defaults: &defaults,
-            faults: Vec::new(),
-        };
-        let division = inner.divide(keys);
-        self.faults.append(&mut inner.faults);
-        division
-    }
-
-    fn divide(&mut self, keys: &Keys<'_>) -> Option<Division<Element>> {
-        let expected = "an array of parts";
-        if let Some(entry) = keys.get("parts") {
-            let open_end = match keys.get("open_end") {
-                Some(entry) => self.keep(entry.flag())?,
-                None => false,
-            };
-            let entries = self.keep(entry.array(expected))?;
-            let parts = self.parts(entries);
-            return Some(Division::Positional { parts, open_end });
-        }
-        if let Some(entry) = keys.get("repeat") {
-            let entries = self.keep(entry.array(expected))?;
-            let parts = self.parts(entries);
-            let length = parts.iter().map(|part| match part.length {
-                Length::Fixed(length) => length,
-                _ => 0,
-            });
-            let record = Element::fixed(Class::Any, length.sum())
-                .in_charset(self.defaults.charset)
-                .named("record", "Record")
-                .divided(Division::Positional {
-                    parts,
-                    open_end: false,
-                });
-            return Some(Division::Repeated { record });
-        }
-        let entry = keys.get("tlv")?;
-        self.keep(entry.choice(&[("emv", ())]))?;
-        let (known, unknown) = emv_tags();
-        let unknown = Some(unknown);
-        Some(Division::BerTlv { known, unknown })
-    }
-
-    fn parts(&mut self, entries: Vec<Entry<'_>>) -> Vec<Element> {
-        let mut parts = Vec::new();
-        for entry in entries {
-            let Some(keys) = self.keep(entry.table("a part such as { format = \"n6\" }")) else {
-                continue;
-            };
-            let keys: Keys<'_> = keys.into_iter().collect();
-            parts.extend(self.element(&keys, &entry.key));
-        }
-        parts
     }
 }
 
@@ -555,10 +504,7 @@ fn padding(entry: &Entry<'_>, default: Padding) -> Result<Padding, SpecError> {
     let expected = "\"none\", or a side and a character, such as \"left 0\" or \"right space\"";
     let text = entry.text(expected)?;
     if text == "none" {
-        return Ok(Padding {
-            side: None,
-            ..default
-        });
+        return Ok(Padding { side: None, ..default });
     }
     let (side, fill) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
     let side = match side {
@@ -571,9 +517,5 @@ fn padding(entry: &Entry<'_>, default: Padding) -> Result<Padding, SpecError> {
         [fill] if fill.is_ascii_graphic() => *fill,
         _ => return Err(entry.fault(expected)),
     };
-    Ok(Padding {
-        side: Some(side),
-        fill,
-        trim: default.trim,
-    })
+    Ok(Padding { side: Some(side), fill, trim: default.trim })
 }

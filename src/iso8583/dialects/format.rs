@@ -22,8 +22,7 @@ pub(super) enum Extent {
     Rest(u32),
 }
 
-pub(super) const EXPECTED: &str =
-    "a format such as \"n6\", \"b8\", \"x+n8\", \"LL n..19\" or \"LLL ans..999\"";
+pub(super) const EXPECTED: &str = "a format such as \"n6\", \"b8\", \"x+n8\", \"LL n..19\" or \"LLL ans..999\"";
 
 /// Reads a format; `None` where it is none.
 pub(super) fn parse(text: &str) -> Option<Format> {
@@ -64,16 +63,7 @@ mod tests {
         for (text, class, extent) in cases {
             assert_eq!(parse(text), Some(Format { class, extent }), "{text}");
         }
-        for text in [
-            "",
-            "n",
-            "6",
-            "q6",
-            "LL n19",
-            "LLLLLLL n..9",
-            "n-6",
-            "LL n..x",
-        ] {
+        for text in ["", "n", "6", "q6", "LL n19", "LLLLLLL n..9", "n-6", "LL n..x"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -6,6 +6,7 @@
 //! was expected. Nothing here opens a file: the caller hands in the text.
 
 mod codec;
+mod division;
 mod format;
 mod section;
 
@@ -17,14 +18,22 @@ use super::spec::Spec;
 
 /// The built-in dialects: name and file.
 const BUILT_IN: &[(&str, &str)] = &[
-    (
-        "iso8583-1987-ascii",
-        include_str!("../../../specs/iso8583-1987-ascii.toml"),
-    ),
-    (
-        "iso8583-1987-bcd",
-        include_str!("../../../specs/iso8583-1987-bcd.toml"),
-    ),
+    ("iso8583-1987-ascii", include_str!("../../../specs/iso8583-1987-ascii.toml")),
+    ("iso8583-1987-bcd", include_str!("../../../specs/iso8583-1987-bcd.toml")),
+    ("iso8583-1993-ascii", include_str!("../../../specs/iso8583-1993-ascii.toml")),
+    ("iso8583-1993-bcd", include_str!("../../../specs/iso8583-1993-bcd.toml")),
+    ("iso8583-2003-ascii", include_str!("../../../specs/iso8583-2003-ascii.toml")),
+    ("iso8583-2003-bcd", include_str!("../../../specs/iso8583-2003-bcd.toml")),
+    ("unionpay-pos", include_str!("../../../specs/unionpay-pos.toml")),
+    ("unionpay-interchange", include_str!("../../../specs/unionpay-interchange.toml")),
+    ("visa-base1", include_str!("../../../specs/visa-base1.toml")),
+    ("mastercard-authorization", include_str!("../../../specs/mastercard-authorization.toml")),
+    ("mastercard-clearing", include_str!("../../../specs/mastercard-clearing.toml")),
+    ("amex-1993", include_str!("../../../specs/amex-1993.toml")),
+    ("jcb", include_str!("../../../specs/jcb.toml")),
+    ("as2805", include_str!("../../../specs/as2805.toml")),
+    ("postilion", include_str!("../../../specs/postilion.toml")),
+    ("base24", include_str!("../../../specs/base24.toml")),
 ];
 
 const NAMES: [&str; BUILT_IN.len()] = {
@@ -68,6 +77,11 @@ pub fn read(origin: &str, text: &str) -> Result<Arc<Spec>, Vec<SpecError>> {
     codec::read(&layers(origin, text)?)
 }
 
+/// The spec that layers come to, base first.
+pub fn spec_of(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
+    codec::read(layers)
+}
+
 /// The files a built-in dialect is made of, base first; `None` where there is none of that name.
 pub fn builtin_layers(name: &str) -> Option<Result<Vec<Layer>, Vec<SpecError>>> {
     Some(stack(builtin_layer(name)?))
@@ -75,18 +89,12 @@ pub fn builtin_layers(name: &str) -> Option<Result<Vec<Layer>, Vec<SpecError>>> 
 
 /// The files a dialect is made of, base first: what `text` extends, and then `text` itself.
 pub fn layers(origin: &str, text: &str) -> Result<Vec<Layer>, Vec<SpecError>> {
-    stack(Layer {
-        origin: Cow::Owned(origin.to_owned()),
-        text: Cow::Owned(text.to_owned()),
-    })
+    stack(Layer { origin: Cow::Owned(origin.to_owned()), text: Cow::Owned(text.to_owned()) })
 }
 
 fn builtin_layer(name: &str) -> Option<Layer> {
     let (name, text) = BUILT_IN.iter().find(|(other, _)| *other == name)?;
-    Some(Layer {
-        origin: Cow::Owned(format!("specs/{name}.toml")),
-        text: Cow::Borrowed(text),
-    })
+    Some(Layer { origin: Cow::Owned(format!("specs/{name}.toml")), text: Cow::Borrowed(text) })
 }
 
 fn stack(top: Layer) -> Result<Vec<Layer>, Vec<SpecError>> {
@@ -112,23 +120,15 @@ mod tests {
     fn every_built_in_dialect_reads() {
         for name in names() {
             let spec = builtin(name).unwrap();
-            let spec = spec.unwrap_or_else(|errors| {
-                panic!(
-                    "{}",
-                    errors.iter().map(|e| format!("{e}\n")).collect::<String>()
-                )
-            });
+            let spec =
+                spec.unwrap_or_else(|errors| panic!("{}", errors.iter().map(|e| format!("{e}\n")).collect::<String>()));
             assert_eq!(spec.name(), *name);
             assert!(!spec.title().is_empty(), "{name} has a title");
             for number in spec.elements() {
                 let element = spec.element(number).unwrap();
                 assert!(!element.name().is_empty(), "{name} {number} has a name");
                 assert!(!element.title().is_empty(), "{name} {number} has a title");
-                assert_eq!(
-                    spec.number_of(element.name()),
-                    Some(number),
-                    "{name} {number}"
-                );
+                assert_eq!(spec.number_of(element.name()), Some(number), "{name} {number}");
             }
         }
     }
@@ -144,27 +144,15 @@ mod tests {
                     colour = 1\n[codec.elements]\n48 = { format = \"LL q..99\" }\n";
         let told = mistakes(text);
         assert_eq!(told.len(), 3, "{told:?}");
-        assert!(
-            told.iter()
-                .any(|t| t.starts_with("mine.toml:4: codec.charset: expected"))
-        );
-        assert!(
-            told.iter()
-                .any(|t| t.starts_with("mine.toml:5: codec.colour: expected"))
-        );
-        assert!(
-            told.iter()
-                .any(|t| t.starts_with("mine.toml:7: codec.elements.48.format: expected"))
-        );
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:4: codec.charset: expected")));
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:5: codec.colour: expected")));
+        assert!(told.iter().any(|t| t.starts_with("mine.toml:7: codec.elements.48.format: expected")));
     }
 
     #[test]
     fn an_unknown_base_and_broken_toml_are_told_too() {
         let told = mistakes("name = \"mine\"\nextends = \"nothing\"\n");
-        assert!(
-            told[0].starts_with("mine.toml:2: extends: expected"),
-            "{told:?}"
-        );
+        assert!(told[0].starts_with("mine.toml:2: extends: expected"), "{told:?}");
         let told = mistakes("name = \"mine\"\n[codec\n");
         assert!(told[0].starts_with("mine.toml:2: "), "{told:?}");
     }
@@ -176,10 +164,7 @@ mod tests {
         assert_eq!(read("mine.toml", text).unwrap().name(), "mine");
         let layers = layers("mine.toml", text).unwrap();
         let origins: Vec<_> = layers.iter().map(|l| l.origin.as_ref()).collect();
-        let base = [
-            "specs/iso8583-1987-ascii.toml",
-            "specs/iso8583-1987-bcd.toml",
-        ];
+        let base = ["specs/iso8583-1987-ascii.toml", "specs/iso8583-1987-bcd.toml"];
         assert_eq!(origins, [base[0], base[1], "mine.toml"]);
     }
 }

@@ -28,8 +28,9 @@ impl<'a> Entry<'a> {
 
     pub(super) fn number(&self, expected: &str) -> Result<u32, SpecError> {
         match self.value.get_ref() {
-            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| self.fault(expected)),
+            DeValue::Integer(number) => {
+                u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| self.fault(expected))
+            }
             _ => Err(self.fault(expected)),
         }
     }
@@ -43,17 +44,10 @@ impl<'a> Entry<'a> {
 
     /// One of some words, each standing for a value.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, SpecError> {
-        let words: Vec<_> = choices
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let expected = words.join(" or ");
         let text = self.text(&expected)?;
-        choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| self.fault(expected))
+        choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| self.fault(expected))
     }
 
     /// The entries of a table.
@@ -70,11 +64,7 @@ impl<'a> Entry<'a> {
             DeValue::Array(values) => Ok(values
                 .iter()
                 .enumerate()
-                .map(|(place, value)| Entry {
-                    layer: self.layer,
-                    key: format!("{}.{}", self.key, place + 1),
-                    value,
-                })
+                .map(|(place, value)| Entry { layer: self.layer, key: format!("{}.{}", self.key, place + 1), value })
                 .collect()),
             _ => Err(self.fault(expected)),
         }
@@ -93,11 +83,7 @@ pub(super) fn parse(layer: &Layer) -> Result<DeTable<'_>, SpecError> {
 }
 
 /// The entries of a table that stands under `prefix`.
-pub(super) fn entries<'a>(
-    layer: &'a Layer,
-    prefix: &str,
-    table: &'a DeTable<'a>,
-) -> Vec<(&'a str, Entry<'a>)> {
+pub(super) fn entries<'a>(layer: &'a Layer, prefix: &str, table: &'a DeTable<'a>) -> Vec<(&'a str, Entry<'a>)> {
     table
         .iter()
         .map(|(key, value)| {
@@ -106,11 +92,7 @@ pub(super) fn entries<'a>(
                 "" => key.to_owned(),
                 _ => format!("{prefix}.{key}"),
             };
-            let entry = Entry {
-                layer,
-                key: path,
-                value,
-            };
+            let entry = Entry { layer, key: path, value };
             (key, entry)
         })
         .collect()
@@ -119,9 +101,7 @@ pub(super) fn entries<'a>(
 /// What a layer extends, with the error to tell where there is no such dialect.
 pub(super) fn extends(layer: &Layer) -> Result<Option<(String, SpecError)>, Vec<SpecError>> {
     let document = parse(layer).map_err(|error| vec![error])?;
-    let found = entries(layer, "", &document)
-        .into_iter()
-        .find(|(key, _)| *key == "extends");
+    let found = entries(layer, "", &document).into_iter().find(|(key, _)| *key == "extends");
     let Some((_, entry)) = found else {
         return Ok(None);
     };

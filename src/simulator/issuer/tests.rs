@@ -138,7 +138,7 @@ impl Bank {
             issuer.restore(entry);
             issuer.ledger.append(entry.clone());
         }
-        issuer.links.insert(LINK, true);
+        issuer.links.insert(LINK, Session::Working);
         Self { issuer, spec, now: self.now }
     }
 }
@@ -305,7 +305,8 @@ fn a_reversal_takes_back_once_however_often_it_comes() {
     assert_eq!(bank.code(&sale.reversal(3)), "00");
     assert_eq!(bank.code(&sale.reversal(4).again("0400")), "00");
     assert_eq!(bank.money(), (0, 0));
-    assert_eq!(bank.issuer.ledger().entries().len(), 2);
+    let effects = bank.issuer.ledger().entries().iter().filter(|entry| entry.has_effect()).count();
+    assert_eq!((effects, bank.issuer.ledger().entries().len()), (2, 4), "each is booked, one has an effect");
 }
 
 #[test]
@@ -326,6 +327,17 @@ fn without_original_data_the_reference_finds_the_original() {
     bank.ask(&sale);
     assert_eq!(bank.code(&sale.reversal(9).without(90)), "00");
     assert_eq!(bank.money(), (0, 0));
+}
+
+#[test]
+fn original_data_alone_will_do() {
+    let mut bank = Bank::new();
+    let sale = Sent::purchase("0200", 1, CARD, 1_299);
+    bank.ask(&sale);
+    let bare = [2, 3, 4, 14, 25, 42, 49].iter().fold(sale.reversal(2), |bare, element| bare.without(*element));
+    assert_eq!(bank.code(&bare), "00");
+    assert_eq!(bank.money(), (0, 0));
+    assert_eq!(bank.issuer.books().purses().next().unwrap().2.net, 0);
 }
 
 #[test]
@@ -522,6 +534,38 @@ fn no_money_moves_on_a_link_that_has_not_signed_on() {
 }
 
 #[test]
+fn a_stalled_link_is_open_and_dead_until_it_is_made_anew() {
+    let mut bank = Bank::new();
+    let scenario = Scenario::demo().unwrap();
+    let card = scenario.cards.iter().find(|card| card.about.contains("link dead")).unwrap().number.reveal();
+    let sale = Sent::purchase("0200", 1, card, 1_299);
+    assert!(bank.send(&sale).is_empty());
+    assert!(bank.send(&Sent::new("0800", 2).with(70, "301")).is_empty());
+    assert!(bank.send(&sale.reversal(3)).is_empty());
+    assert_eq!(bank.money(), (-1_299, 0));
+    bank.issuer.link_down(LINK);
+    bank.issuer.link_up(LINK);
+    assert_eq!(bank.code(&Sent::new("0800", 4).with(70, "001")), "00");
+    assert_eq!(bank.code(&sale.reversal(3)), "00");
+    assert_eq!(bank.money(), (0, 0));
+}
+
+#[test]
+fn network_messages_have_rules_of_their_own() {
+    let rules = "[[rule]]\nabout = \"refuses the first sign-on\"\n\
+                 when = { network = [\"sign-on\"], nth_from = 2, nth_to = 2 }\nthen = { code = \"91\" }\n\
+                 [[rule]]\nabout = \"no echo\"\nwhen = { network = [\"echo\"] }\nthen = { reply = \"silence\" }\n";
+    let mut bank = Bank::with(Scenario::read("rules.toml", rules).unwrap());
+    bank.issuer.link_up(LINK);
+    let sign_on = |stan| Sent::new("0800", stan).with(70, "001");
+    assert_eq!(bank.code(&sign_on(1)), "91");
+    assert!(!bank.issuer.is_signed_on(LINK));
+    assert_eq!(bank.code(&sign_on(2)), "00");
+    assert!(bank.issuer.is_signed_on(LINK));
+    assert!(bank.send(&Sent::new("0800", 3).with(70, "301")).is_empty());
+}
+
+#[test]
 fn a_restart_gives_the_same_bank() {
     let mut bank = Bank::new();
     let sale = Sent::purchase("0200", 1, CARD, 1_299);
@@ -588,4 +632,103 @@ fn memory_is_bounded_and_balances_survive_it() {
     assert_eq!(purse.net, -100);
     assert_eq!(bank.code(&Sent::purchase("0200", 1, CARD, 1).reversal(200)), "00", "forgotten, so unseen");
     assert_eq!(bank.money(), (-100, 0));
+}
+
+/// A bank under random, valid and repeated messages, with what must hold after each of them.
+struct Drill {
+    bank: Bank,
+    random: fastrand::Rng,
+    sent: Vec<Sent>,
+    stan: u32,
+}
+
+impl Drill {
+    fn new(seed: u64) -> Self {
+        Self { bank: Bank::new(), random: fastrand::Rng::with_seed(seed), sent: Vec::new(), stan: 0 }
+    }
+
+    fn next_stan(&mut self) -> u32 {
+        self.stan += 1;
+        self.stan
+    }
+
+    fn some_sent(&mut self) -> Option<Sent> {
+        let at = (!self.sent.is_empty()).then(|| self.random.usize(..self.sent.len()))?;
+        self.sent.get(at).cloned()
+    }
+
+    fn next(&mut self) -> Sent {
+        let stan = self.next_stan();
+        let amount = self.random.i64(1..5_000);
+        let first = |mti| Sent::purchase(mti, stan, CARD, amount).with(37, &format!("RRN{stan:09}"));
+        match (self.random.u8(..9), self.some_sent()) {
+            (0, _) | (_, None) => first("0200"),
+            (1, _) => first("0100"),
+            (2, _) => first("0200").with(3, "200000"),
+            (3, _) => first("0120"),
+            (4, Some(sent)) => sent.capture(stan, amount).with(37, sent.text(37)),
+            (5, Some(sent)) => sent.reversal(stan).with(37, sent.text(37)),
+            (6, Some(sent)) => {
+                let rest = format!("{amount:012}{:0>30}", "");
+                sent.reversal(stan).with(37, sent.text(37)).with(95, &rest)
+            }
+            (7, Some(sent)) => sent.reversal(stan).again("0200").with(3, "020000").with(37, sent.text(37)),
+            (_, Some(sent)) => sent,
+        }
+    }
+
+    fn step(&mut self) {
+        let message = self.next();
+        let repeated = self.sent.iter().any(|sent| sent.text(11) == message.text(11) && sent.mti == message.mti);
+        let before = self.bank.issuer.ledger().entries().len();
+        self.bank.ask(&message);
+        if repeated {
+            assert_eq!(self.bank.issuer.ledger().entries().len(), before, "a repeat books nothing");
+        }
+        self.sent.push(message);
+        self.check();
+    }
+
+    fn check(&self) {
+        let (books, entries) = (self.bank.issuer.books(), self.bank.issuer.ledger().entries());
+        let Some((_, _, purse)) = books.purses().next() else { return };
+        let sums = entries.iter().fold((0, 0), |(net, held), entry| (net + entry.net, held + entry.held));
+        assert_eq!((purse.net, purse.held), sums);
+        for effect in self.bank.issuer.ledger().effects().values() {
+            assert!(effect.held >= 0, "{effect:?}");
+        }
+        for entry in entries {
+            let handled = books.handled(entry.sequence).unwrap();
+            assert!(handled.held >= 0 && handled.captured >= 0 && handled.standing >= 0, "{handled:?}");
+        }
+    }
+
+    /// Takes everything back: voids first, since a void's reversal restores.
+    fn take_all_back(&mut self) {
+        let entries = self.bank.issuer.ledger().entries().to_vec();
+        let order = |kind| [Kind::Void, Kind::Capture].iter().position(|first| *first == kind).unwrap_or(2);
+        let mut originals: Vec<Entry> = entries.into_iter().filter(|entry| entry.kind != Kind::Reversal).collect();
+        originals.sort_by_key(|entry| (order(entry.kind), std::cmp::Reverse(entry.sequence)));
+        for entry in originals {
+            let stan = self.next_stan();
+            let sent = self.sent.iter().find(|sent| sent.text(11) == entry.identity.stan).unwrap().clone();
+            self.bank.ask(&sent.reversal(stan).with(37, sent.text(37)));
+            self.check();
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_the_books_add_up_and_everything_can_be_taken_back() {
+    for seed in 0..20 {
+        let mut drill = Drill::new(seed);
+        for _ in 0..120 {
+            drill.step();
+        }
+        let restarted = drill.bank.restarted();
+        assert_eq!(format!("{:?}", restarted.issuer.books()), format!("{:?}", drill.bank.issuer.books()));
+        drill.take_all_back();
+        let (_, _, purse) = drill.bank.issuer.books().purses().next().unwrap();
+        assert_eq!((purse.net, purse.held), (0, 0), "seed {seed}");
+    }
 }

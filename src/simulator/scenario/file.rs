@@ -11,6 +11,7 @@ use crate::payment::{Currency, Cvc, Expiry, Pan};
 
 use super::super::entry::Kind;
 use super::super::mistake::{Examined, Mistake};
+use super::super::request::Network;
 use super::{Behaviour, CardRange, Counted, ListedCard, Reply, Rule, Scenario, Status, Terms, When, Wrong};
 
 /// The most a rule may wait, so that a forgotten zero doesn't hold answers for days.
@@ -34,7 +35,7 @@ struct ScenarioFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CardTable {
+pub(in super::super) struct CardTable {
     number: Spanned<String>,
     about: String,
     account: Option<Spanned<String>>,
@@ -49,7 +50,7 @@ struct CardTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RangeTable {
+pub(in super::super) struct RangeTable {
     prefix: Spanned<String>,
     about: String,
     balance_minor: Option<Spanned<i64>>,
@@ -63,7 +64,7 @@ struct RangeTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuleTable {
+pub(in super::super) struct RuleTable {
     about: String,
     #[serde(default)]
     when: WhenTable,
@@ -81,6 +82,7 @@ struct WhenTable {
     currency: Option<Spanned<String>>,
     mti: Vec<Spanned<String>>,
     kind: Vec<Spanned<String>>,
+    network: Vec<Network>,
     terminal: Option<String>,
     merchant: Option<String>,
     nth: Option<Spanned<i64>>,
@@ -102,22 +104,38 @@ struct ThenTable {
     wrong: Vec<Wrong>,
 }
 
+/// Cards, ranges and rules as they stand in a file.
+pub(in super::super) struct ScenarioTables {
+    pub(in super::super) card: Vec<CardTable>,
+    pub(in super::super) range: Vec<RangeTable>,
+    pub(in super::super) rule: Vec<RuleTable>,
+}
+
 /// Reads a scenario file.
 pub(super) fn read(origin: &str, text: &str) -> Result<Scenario, Vec<Mistake>> {
     let (mut examined, file) = Examined::read::<ScenarioFile>(origin, text)?;
-    let mut scenario = Scenario { description: file.description, ..Scenario::default() };
-    let mut seen = Seen::default();
-    for (place, table) in file.card.into_iter().enumerate() {
-        scenario.cards.extend(card(&mut examined, place, table, &mut seen));
-    }
-    for (place, table) in file.range.into_iter().enumerate() {
-        scenario.ranges.extend(range(&mut examined, place, table));
-    }
-    scenario.ranges.sort_by_key(|range| std::cmp::Reverse(range.prefix.len()));
-    for (place, table) in file.rule.into_iter().enumerate() {
-        scenario.rules.push(rule(&mut examined, place, table));
-    }
+    let tables = ScenarioTables { card: file.card, range: file.range, rule: file.rule };
+    let scenario = Scenario { description: file.description, ..tables.read(&mut examined) };
     examined.finish(scenario)
+}
+
+impl ScenarioTables {
+    /// Makes cards and rules of them, noting every mistake.
+    pub(in super::super) fn read(self, examined: &mut Examined<'_>) -> Scenario {
+        let mut scenario = Scenario::default();
+        let mut seen = Seen::default();
+        for (place, table) in self.card.into_iter().enumerate() {
+            scenario.cards.extend(card(examined, place, table, &mut seen));
+        }
+        for (place, table) in self.range.into_iter().enumerate() {
+            scenario.ranges.extend(range(examined, place, table));
+        }
+        scenario.sort_ranges();
+        for (place, table) in self.rule.into_iter().enumerate() {
+            scenario.rules.push(rule(examined, place, table));
+        }
+        scenario
+    }
 }
 
 /// Numbers and accounts met so far.
@@ -219,6 +237,7 @@ fn when(examined: &mut Examined<'_>, at: &dyn Fn(&str) -> String, table: WhenTab
             first_type,
         ),
         kinds: each(examined, &table.kind, at("when.kind"), "a kind of the ledger, such as \"sale\"", Kind::from_name),
+        network: table.network,
         terminal: table.terminal,
         merchant: table.merchant,
         nth_from: nth.or(from).unwrap_or(1),
@@ -311,4 +330,83 @@ fn first_type(text: &str) -> Option<Mti> {
 fn response_code(text: &str) -> Option<String> {
     let good = (2..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     good.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn mistakes(text: &str) -> Vec<(usize, String)> {
+        let mistakes = Scenario::read("scenario.toml", text).unwrap_err();
+        mistakes.into_iter().map(|mistake| (mistake.line, mistake.key)).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line_and_key() {
+        let text = r#"
+[[card]]
+number = "4111111111111112"
+about = "wrong check digit"
+[[card]]
+number = "4111111111111111"
+about = ""
+balance_minor = -1
+currency = "EURO"
+expiry_yymm = "3013"
+cvc = "12"
+[[range]]
+prefix = "45x"
+about = ""
+[[rule]]
+about = ""
+when = { card = ["1"], mti = ["0421"], kind = ["gift"], nth = 0, amount_minor = -5 }
+then = { code = "0", delay_ms = 99999999, copies = 0 }
+[[rule]]
+about = ""
+then = {}
+[[rule]]
+about = ""
+then = { code = "05", approve_percent = 50 }
+"#;
+        let told = mistakes(text);
+        let told: Vec<(usize, &str)> = told.iter().map(|(line, key)| (*line, key.as_str())).collect();
+        let expected = [
+            (3, "card[0].number"),
+            (8, "card[1].balance_minor"),
+            (9, "card[1].currency"),
+            (10, "card[1].expiry_yymm"),
+            (11, "card[1].cvc"),
+            (13, "range[0].prefix"),
+            (17, "rule[0].when.amount_minor"),
+            (17, "rule[0].when.nth"),
+            (17, "rule[0].when.card"),
+            (17, "rule[0].when.mti"),
+            (17, "rule[0].when.kind"),
+            (18, "rule[0].then.code"),
+            (18, "rule[0].then.delay_ms"),
+            (18, "rule[0].then.copies"),
+            (18, "rule[0].then"),
+            (21, "rule[1].then"),
+            (24, "rule[2].then"),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_card_is_listed_once_and_accounts_are_shared_on_purpose_only() {
+        let card = |number: &str, account: &str| format!("[[card]]\nnumber = \"{number}\"\nabout = \"\"\n{account}");
+        let twice = card("4111111111111111", "") + &card("4111111111111111", "account = \"other\"\n");
+        assert_eq!(mistakes(&twice), [(5, "card[1].number".to_owned())]);
+        let shared = card("4111111111111111", "account = \"a\"\n") + &card("4242424242424242", "account = \"a\"\n");
+        assert!(Scenario::read("scenario.toml", &shared).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_behaviour_names_the_known_ones() {
+        let text = "[[rule]]\nabout = \"\"\nthen = { reply = \"sulk\" }\n";
+        let mistakes = Scenario::read("scenario.toml", text).unwrap_err();
+        assert!(mistakes[0].expected.contains("silence"), "{}", mistakes[0]);
+        assert_eq!(mistakes[0].line, 3);
+    }
 }

@@ -1,0 +1,359 @@
+//! Values and parts to the content of an element: the opposite of dividing.
+//!
+//! Parts are joined into the unfolded content first and then written as the one value of the element
+//! they belong to, so that a length prefix and the folding of packed digits are done in one place.
+//! Tags keep the order they were given in; numbered parts are put in order.
+
+use bytes::{BufMut, BytesMut};
+
+use super::builder::{MessageBuilder, Node};
+use super::charset::Charset;
+use super::composite::{Condition, Division, Key, Presence, TLV, TagEncoding, Tagged};
+use super::divide::DatasetBitmap;
+use super::element::{Element, Encoding};
+use super::encode::write_bits;
+use super::error::{EncodeError, EncodeErrorKind};
+use super::spec::{BitmapEncoding, Index, Spec};
+use super::wire::{Given, put_ber_length, unhex};
+
+/// Writes the values of one message.
+pub(crate) struct Assembler<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) message: &'a MessageBuilder,
+}
+
+type Parts = [(Box<str>, Node)];
+
+impl Assembler<'_> {
+    /// Writes a value; returns where its content begins.
+    pub(crate) fn write(&self, index: Index, node: &Node, out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let described = self.spec.at(index);
+        let element = &described.element;
+        match node {
+            Node::Text(text) => element.put(Given::Text(text), out),
+            Node::Bytes(bytes) if element.is_binary() => element.put(Given::Bytes(bytes), out),
+            Node::Bytes(_) => Err(element.refused(EncodeErrorKind::Content)),
+            Node::Parts(parts) => {
+                let Some(division) = &described.division else {
+                    return Err(shape("one undivided value"));
+                };
+                let mut content = BytesMut::new();
+                self.join(division, element, parts, &mut content)?;
+                self.write_joined(element, &content, out)
+            }
+        }
+    }
+
+    /// Writes joined parts as the content of the element they belong to.
+    fn write_joined(&self, element: &Element, content: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
+        if element.is_binary() {
+            return element.put(Given::Bytes(content), out);
+        }
+        let text = match element.encoding {
+            // Parts of packed digits were written as ASCII characters.
+            Encoding::Bcd => Charset::Ascii.read(content),
+            _ => element.charset.read(content),
+        };
+        match text {
+            Some(text) => element.put(Given::Text(&text), out),
+            None => Err(element.refused(EncodeErrorKind::Content)),
+        }
+    }
+
+    fn join(
+        &self,
+        division: &Division<Index>,
+        element: &Element,
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        match division {
+            Division::Positional { parts: places, open_end } => self.positional(places, *open_end, parts, out),
+            Division::Repeated { record } => self.in_order(parts, out, |_| Some(*record), |_| {}),
+            Division::Delimited { separator, parts: places } => {
+                let separator = element.charset.byte(*separator);
+                let of = |place: usize| places.get(place).or(places.last()).copied();
+                self.in_order(parts, out, of, |out| out.put_u8(separator))
+            }
+            Division::Bitmapped { lead, bits, encoding, .. } => {
+                self.bitmapped(division, *lead, (*bits, *encoding), parts, out)
+            }
+            Division::DatasetBitmap { parts: places, tlv } => self.dataset(places, *tlv, parts, out),
+            Division::BerTlv { .. } => parts
+                .iter()
+                .try_for_each(|(name, node)| self.ber(division, name, node, out).map_err(|error| error.within(name))),
+            Division::Tagged(tagged) => self.tagged(division, tagged, parts, out),
+            Division::Choice(choices) => self.choice(choices, element, parts, out),
+        }
+    }
+
+    fn positional(
+        &self,
+        places: &[Index],
+        open_end: bool,
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let mut written = 0;
+        for (place, index) in places.iter().enumerate() {
+            let name = (place + 1).to_string();
+            match (find(parts, &name), open_end) {
+                (Some(node), _) => {
+                    self.write(*index, node, out).map_err(|error| error.within(&name))?;
+                    written += 1;
+                }
+                (None, true) => break,
+                (None, false) => {
+                    let missing = self.spec.at(*index).element.refused(EncodeErrorKind::Shape);
+                    return Err(missing.within(name));
+                }
+            }
+        }
+        no_others(parts, written)
+    }
+
+    /// Parts numbered from 1 without a gap.
+    fn in_order(
+        &self,
+        parts: &Parts,
+        out: &mut BytesMut,
+        index_of: impl Fn(usize) -> Option<Index>,
+        between: impl Fn(&mut BytesMut),
+    ) -> Result<(), EncodeError> {
+        for place in 0..parts.len() {
+            let name = (place + 1).to_string();
+            let (Some(node), Some(index)) = (find(parts, &name), index_of(place)) else {
+                return no_others(parts, place);
+            };
+            if place > 0 {
+                between(out);
+            }
+            self.write(index, node, out).map_err(|error| error.within(&name))?;
+        }
+        Ok(())
+    }
+
+    fn bitmapped(
+        &self,
+        division: &Division<Index>,
+        lead: Option<Index>,
+        (bits, encoding): (u8, BitmapEncoding),
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let mut places: Vec<(u16, Index, &Node)> = Vec::new();
+        for (name, node) in parts {
+            let key = division.key(name);
+            match (key, key.and_then(|key| division.part(key))) {
+                (Some(Key::Number(bit)), Some(index)) if bit <= u16::from(bits) => {
+                    places.push((bit, *index, node));
+                }
+                _ => return Err(undefined().within(name)),
+            }
+        }
+        places.sort_by_key(|(bit, _, _)| *bit);
+        if let Some(twice) = places.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(shape("each part once").within(twice[0].0));
+        }
+        let map = places.iter().filter(|(bit, _, _)| *bit > 0).fold(0, |map, (bit, _, _)| map | 1_u64 << (64 - bit));
+        if lead.is_some() && places.first().is_none_or(|(bit, _, _)| *bit != 0) {
+            return Err(shape("what stands in front of the bitmap").within(0));
+        }
+        if lead.is_none() {
+            write_bits(encoding, bits, map, out);
+        }
+        for (bit, index, node) in places {
+            self.write(index, node, out).map_err(|error| error.within(bit))?;
+            if bit == 0 {
+                write_bits(encoding, bits, map, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn dataset(&self, places: &[Index], tlv: Index, parts: &Parts, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let last = (1..=places.len()).rev().find(|place| find(parts, &place.to_string()).is_some()).unwrap_or(0);
+        let Some(mut map) = u16::try_from(last).ok().and_then(DatasetBitmap::for_parts) else {
+            return Err(undefined().within(last));
+        };
+        let mut content = BytesMut::new();
+        let mut written = 0;
+        for (place, index) in (1..).zip(places) {
+            let name = place.to_string();
+            if let Some(node) = find(parts, &name) {
+                map.set(place);
+                self.write(*index, node, &mut content).map_err(|error| error.within(&name))?;
+                written += 1;
+            }
+        }
+        if let Some(node) = find(parts, &TLV.to_string()) {
+            map.set_tlv();
+            self.write(tlv, node, &mut content).map_err(|error| error.within(TLV))?;
+            written += 1;
+        }
+        if written != parts.len() {
+            return Err(shape("parts that the dataset defines, each once"));
+        }
+        out.put_slice(map.as_bytes());
+        out.put_slice(&content);
+        Ok(())
+    }
+
+    fn ber(&self, division: &Division<Index>, name: &str, node: &Node, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let unwritable = || EncodeError::new(EncodeErrorKind::Tag, "a BER tag that the spec knows");
+        let Some(key @ Key::Tag(tag)) = division.key(name) else {
+            return Err(unwritable());
+        };
+        let index = division.part(key).ok_or_else(unwritable)?;
+        let skip = tag.leading_zeros() as usize / 8;
+        let bytes = &tag.to_be_bytes()[skip.min(3)..];
+        if !is_ber_tag(bytes) {
+            return Err(unwritable());
+        }
+        let mut value = BytesMut::new();
+        self.write(*index, node, &mut value)?;
+        out.put_slice(bytes);
+        put_ber_length(value.len(), out);
+        out.put_slice(&value);
+        Ok(())
+    }
+
+    fn tagged(
+        &self,
+        division: &Division<Index>,
+        tagged: &Tagged<Index>,
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let mut tags = parts;
+        if let Some((index, presence)) = tagged.lead {
+            match parts.split_first() {
+                Some(((name, node), rest)) if **name == *"0" => {
+                    self.write(index, node, out).map_err(|error| error.within(0))?;
+                    tags = rest;
+                }
+                _ if presence == Presence::Required => {
+                    return Err(shape("what stands in front of the tags, first").within(0));
+                }
+                _ => {}
+            }
+        }
+        tags.iter().try_for_each(|(name, node)| {
+            self.tag(division, tagged, name, node, out).map_err(|error| error.within(name))
+        })
+    }
+
+    fn tag(
+        &self,
+        division: &Division<Index>,
+        tagged: &Tagged<Index>,
+        name: &str,
+        node: &Node,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let unwritable = || EncodeError::new(EncodeErrorKind::Tag, "a tag that the spec knows");
+        let key = division.key(name).ok_or_else(unwritable)?;
+        let index = division.part(key).ok_or_else(unwritable)?;
+        let mut tag = BytesMut::new();
+        match tagged.tag {
+            TagEncoding::Text(charset) => {
+                tag.extend(key.name_bytes().iter().map(|b| charset.byte(*b)));
+            }
+            TagEncoding::Raw => {
+                tag.put_slice(&unhex(key.name_bytes()).ok_or_else(unwritable)?);
+            }
+        }
+        let mut value = BytesMut::new();
+        self.write(*index, node, &mut value)?;
+        let count = value.len() + if tagged.counts_tag { tag.len() } else { 0 };
+        let length_fits = |out: &mut BytesMut| match tagged.length {
+            Some(prefix) if !prefix.put(count, out) => {
+                Err(EncodeError::new(EncodeErrorKind::Length, "a value that its length can tell"))
+            }
+            _ => Ok(()),
+        };
+        if tagged.length_first {
+            length_fits(out)?;
+        }
+        out.put_slice(&tag);
+        if !tagged.length_first {
+            length_fits(out)?;
+        }
+        out.put_slice(&value);
+        Ok(())
+    }
+
+    /// The first choice whose condition holds; one that looks at the first byte is tried.
+    fn choice(
+        &self,
+        choices: &[(Condition, Index)],
+        element: &Element,
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let mut last = shape("one undivided value");
+        for (condition, index) in choices {
+            let holds = match condition {
+                Condition::Otherwise | Condition::FirstByte(..) => true,
+                Condition::Mti(digits) => self.message.mti().to_string().starts_with(digits),
+                Condition::Element(number, text) => match self.message.node(*number) {
+                    Some(Node::Text(value)) => value.starts_with(text),
+                    _ => false,
+                },
+            };
+            let Some(division) = self.spec.at(*index).division.as_ref().filter(|_| holds) else {
+                continue;
+            };
+            let mut content = BytesMut::new();
+            let joined = self.join(division, element, parts, &mut content);
+            let begins_well = match condition {
+                Condition::FirstByte(from, to) => content.first().is_some_and(|b| (from..=to).contains(&b)),
+                _ => true,
+            };
+            match joined {
+                Ok(()) if begins_well => {
+                    out.put_slice(&content);
+                    return Ok(());
+                }
+                Err(error) if !matches!(condition, Condition::FirstByte(..)) => return Err(error),
+                Err(error) => last = error,
+                Ok(()) => {}
+            }
+        }
+        Err(last)
+    }
+}
+
+fn find<'p>(parts: &'p Parts, name: &str) -> Option<&'p Node> {
+    parts.iter().find(|(key, _)| **key == *name).map(|(_, node)| node)
+}
+
+fn shape(expected: &'static str) -> EncodeError {
+    EncodeError::new(EncodeErrorKind::Shape, expected)
+}
+
+fn undefined() -> EncodeError {
+    EncodeError::new(EncodeErrorKind::Undefined, "a part that the spec defines")
+}
+
+/// Whether the bytes read back as one tag.
+fn is_ber_tag(bytes: &[u8]) -> bool {
+    match bytes {
+        [0] | [] => false,
+        [one] => one & 0x1F != 0x1F,
+        [first, middle @ .., last] => first & 0x1F == 0x1F && last & 0x80 == 0 && middle.iter().all(|b| b & 0x80 != 0),
+    }
+}
+
+/// An error where more parts were given than were written.
+fn no_others(parts: &Parts, written: usize) -> Result<(), EncodeError> {
+    if parts.len() == written {
+        return Ok(());
+    }
+    let beyond = |key: &&str| match key.parse::<usize>() {
+        Ok(place) => place > written || place == 0,
+        Err(_) => true,
+    };
+    let name = parts.iter().map(|(key, _)| &**key).find(beyond);
+    Err(shape("parts numbered from 1 without a gap, each once").within(name.unwrap_or_default()))
+}
