@@ -200,8 +200,8 @@ pub fn run_plan(plan: Plan, tampering: Tampering, keep_trace: bool) -> Outcome {
 
 fn bank(seed: u64, plan: &Plan) -> Issuer {
     let profile = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{}\"", plan.unseen_code));
-    let profile = Profile::parse("profile", &profile).expect("it reads");
-    let scenario = Scenario::parse("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
+    let profile = Profile::read("profile", &profile).expect("it reads");
+    let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
     let spec = Arc::clone(plan.settings.hosts[0].translation.spec());
     Issuer::new(spec, Arc::new(profile), Arc::new(scenario), seed)
 }
