@@ -55,6 +55,12 @@ impl Numbers {
         }
     }
 
+    /// Goes on behind what was reserved before; what is in use stays so.
+    pub fn go_on_behind(&mut self, reserved: Reservation) {
+        let in_use = std::mem::take(&mut self.in_use);
+        *self = Numbers { in_use, ..Numbers::after(reserved) };
+    }
+
     /// The block to reserve now, if it is time for one; asked for once.
     pub fn wanted(&mut self) -> Option<Reservation> {
         let left = (self.reserved.stans - self.next_stan).min(self.reserved.rrns - self.next_rrn);
@@ -123,6 +129,11 @@ impl Numbers {
                 self.in_use.remove(&stan);
             }
         }
+    }
+
+    /// How many trace numbers are held.
+    pub fn in_use(&self) -> usize {
+        self.in_use.len()
     }
 }
 

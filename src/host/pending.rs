@@ -138,6 +138,13 @@ impl<S: Clone> PendingTable<S> {
         self.settled.get(key).map(|(subject, how)| (subject, *how))
     }
 
+    /// A reply came after all: what comes under this key from now on is a second one.
+    pub fn answered_late(&mut self, key: &CorrelationKey) {
+        if let Some((_, how)) = self.settled.get_mut(key) {
+            *how = Settled::Answered;
+        }
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.by_id.len()
@@ -192,6 +199,8 @@ mod tests {
         assert_eq!(table.recall(&pending(1, 0, 0).key), Some((&1, Settled::Answered)));
         assert_eq!(table.recall(&pending(2, 0, 0).key), Some((&2, Settled::Unanswered)));
         assert_eq!(table.recall(&pending(3, 0, 0).key), None);
+        table.answered_late(&pending(2, 0, 0).key);
+        assert_eq!(table.recall(&pending(2, 0, 0).key), Some((&2, Settled::Answered)), "late once only");
     }
 
     #[test]

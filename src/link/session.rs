@@ -15,6 +15,9 @@ use crate::payment::{Monotonic, Stan};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Pause before a sign-on is tried again for which there was no trace number: a store reserves them within that.
+const UNSAID_PAUSE: Duration = Duration::from_millis(50);
+
 /// A session.
 #[derive(Debug)]
 pub struct Session {
@@ -148,10 +151,17 @@ impl Session {
         }
     }
 
-    /// A network management request could not be written (no trace number was to be had): try again later.
-    pub fn unsaid(&mut self) -> Option<Step> {
+    /// A network management request could not be written (no trace number was to be had): try again later. A sign-on
+    /// keeps its connection. An echo is put off by a whole idle time, since its own is over and would be due again at
+    /// once.
+    pub fn unsaid(&mut self, now: Monotonic) -> Option<Step> {
         match self.state {
+            State::SigningOn { .. } => {
+                self.state = State::SignedOff { retry_at: now.after(UNSAID_PAUSE) };
+                None
+            }
             State::Online { .. } => {
+                self.last_heard = now;
                 self.state = State::Online { echo: None };
                 None
             }
@@ -368,6 +378,24 @@ mod tests {
         assert_eq!(pauses, [999, 1999, 3998, 7996, 7996, 7996]);
         session.disconnected(at(0), 0);
         assert_eq!(session.next_deadline(), Some(at(4)));
+    }
+
+    #[test]
+    fn a_sign_on_without_a_number_keeps_its_connection() {
+        let mut session = Session::new(settings());
+        session.start();
+        session.connected(at(0));
+        assert_eq!(session.unsaid(at(0)), None);
+        let due = session.next_deadline().unwrap();
+        assert_eq!(session.wake(due), Some(Step::Say(Function::SignOn)));
+    }
+
+    #[test]
+    fn an_echo_without_a_number_is_put_off() {
+        let mut session = online();
+        assert_eq!(session.wake(at(30)), Some(Step::Say(Function::Echo)));
+        assert_eq!(session.unsaid(at(30)), None);
+        assert_eq!(session.next_deadline(), Some(at(60)), "not at once");
     }
 
     #[test]

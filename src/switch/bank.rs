@@ -5,7 +5,8 @@ use super::settings::HostSettings;
 use crate::host::{CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::Message;
 use crate::link::{Function, Network, Session};
-use crate::payment::{BusinessDate, PaymentId, Wall};
+use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
+use crate::transaction::Obligation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,8 +39,12 @@ pub(super) struct Bank {
     pub pending: PendingTable<Subject>,
     pub outbox: Outbox<(PaymentId, u16)>,
     pub numbers: Numbers,
-    /// What is owed, oldest first.
-    pub owed: BTreeSet<(Wall, PaymentId, u16)>,
+    /// When numbers are reserved again after the store refused a block.
+    pub reserve_at: Option<Monotonic>,
+    /// What is owed, and since when.
+    owed: BTreeMap<(PaymentId, u16), Wall>,
+    /// The same, oldest first.
+    oldest: BTreeSet<(Wall, PaymentId, u16)>,
     day: Option<BusinessDate>,
 }
 
@@ -52,7 +57,9 @@ impl Bank {
             pending: PendingTable::new(settled_memory),
             outbox: Outbox::new(settings.retry),
             numbers: Numbers::after(reserved),
-            owed: BTreeSet::new(),
+            reserve_at: None,
+            owed: BTreeMap::new(),
+            oldest: BTreeSet::new(),
             day: None,
             settings,
         }
@@ -64,6 +71,31 @@ impl Bank {
         let of_preferred = online().find(|(link, session)| preferred == Some((link.0, session.epoch())));
         let chosen = of_preferred.or_else(|| online().min_by_key(|(link, _)| self.pending.on_link(link.0)));
         chosen.map(|(link, session)| (*link, session.epoch()))
+    }
+
+    /// Counts what is owed, and keeps its trace number from being used for anything else.
+    pub(super) fn owe(&mut self, id: PaymentId, obligation: &Obligation, since: Wall) {
+        let subject = (id, obligation.number);
+        if self.owed.contains_key(&subject) {
+            return;
+        }
+        self.owed.insert(subject, since);
+        self.oldest.insert((since, id, obligation.number));
+        self.numbers.hold(obligation.message.stan);
+    }
+
+    /// It is owed no longer.
+    pub(super) fn owe_no_more(&mut self, id: PaymentId, obligation: &Obligation) {
+        self.outbox.remove((id, obligation.number));
+        if let Some(since) = self.owed.remove(&(id, obligation.number)) {
+            self.oldest.remove(&(since, id, obligation.number));
+            self.numbers.release(obligation.message.stan);
+        }
+    }
+
+    /// How many messages are owed, and since when the oldest is.
+    pub(super) fn owed(&self) -> (usize, Option<Wall>) {
+        (self.owed.len(), self.oldest.first().map(|(since, ..)| *since))
     }
 
     pub(super) fn is_online(&self) -> bool {

@@ -33,7 +33,7 @@ impl Switch {
         let drawn = bank.numbers.stan(wall).ok();
         let Some(session) = bank.sessions.get_mut(&link) else { return };
         let Some((stan, time)) = drawn else {
-            if let Some(step) = session.unsaid() {
+            if let Some(step) = session.unsaid(now) {
                 self.take_step(place, link, step);
             }
             return;

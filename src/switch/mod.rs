@@ -37,11 +37,14 @@ pub struct Switch {
     replays: BTreeMap<PaymentId, Vec<Submission>>,
     /// Replies that came late for payments at rest, until these are loaded.
     late: BTreeMap<PaymentId, Vec<replies::LateReply>>,
-    /// Obligations that an earlier run may have sent: they go out as repeats.
+    /// Obligations that may have been sent before, by an earlier run or before they were reopened: they go out as
+    /// repeats.
     resumed: BTreeSet<(PaymentId, u16)>,
     appends: BTreeMap<Ticket, recording::Appending>,
-    /// Appends that the store refused, by the moment they are tried again.
+    /// Payments whose append or read the store refused, by the moment it is tried again.
     retries: BTreeSet<(Monotonic, PaymentId)>,
+    /// Payments whose append the store refused and has not taken since.
+    stuck: BTreeSet<PaymentId>,
     /// Payments whose next step is due within this event.
     ready: VecDeque<PaymentId>,
     random: fastrand::Rng,
@@ -67,7 +70,7 @@ enum Phase {
 /// Figures for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Operations without outcome.
+    /// Operations without outcome, and repeats without answer.
     pub in_flight: usize,
     /// Payments held in memory.
     pub payments: usize,
@@ -86,6 +89,8 @@ pub struct HostSnapshot {
     pub owed: usize,
     /// Since when the oldest is owed.
     pub owed_since: Option<Wall>,
+    /// Trace numbers that no new message may take.
+    pub stans_in_use: usize,
     /// State of each link.
     pub links: Vec<(LinkId, &'static str)>,
 }
@@ -103,6 +108,7 @@ impl Switch {
             resumed: BTreeSet::new(),
             appends: BTreeMap::new(),
             retries: BTreeSet::new(),
+            stuck: BTreeSet::new(),
             ready: VecDeque::new(),
             random: fastrand::Rng::with_seed(seed),
             now: Now::default(),
@@ -207,7 +213,7 @@ impl Switch {
         let banks = self.banks.iter().flat_map(|bank| {
             let owed = bank.outbox.next_deadline().filter(|_| bank.is_online() && self.phase == Phase::Running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
-            sessions.chain(bank.pending.next_deadline()).chain(owed)
+            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at)
         });
         banks.chain(self.retries.first().map(|(at, _)| *at)).min()
     }
@@ -227,8 +233,9 @@ impl Switch {
         let host = |bank: &Bank| HostSnapshot {
             name: bank.settings.name.clone(),
             pending: bank.pending.len(),
-            owed: bank.owed.len(),
-            owed_since: bank.owed.first().map(|(since, ..)| *since),
+            owed: bank.owed().0,
+            owed_since: bank.owed().1,
+            stans_in_use: bank.numbers.in_use(),
             links: bank.sessions.iter().map(|(link, session)| (*link, session.state().name())).collect(),
         };
         Snapshot {

@@ -38,6 +38,8 @@ pub(super) struct Open {
     pub submission: Option<Box<Submission>>,
     /// Whether its outcome is decided and waits for the store.
     pub decided: bool,
+    /// When it must have been handed to a link; set when it is first tried.
+    pub send_by: Option<Monotonic>,
 }
 
 /// Records on their way to the store.
@@ -77,6 +79,14 @@ impl Motion {
     pub(super) fn is_over(&self) -> bool {
         let idle = !self.is_busy() && self.queue.is_empty() && self.recording.is_none() && self.backlog.is_empty();
         idle && self.payment.as_ref().is_none_or(Payment::is_at_rest)
+    }
+
+    /// Whether an obligation is about to end: its discharge is on its way to the store.
+    pub fn ends(&self, number: u16) -> bool {
+        let is_end = |body: &Body| matches!(body, Body::Discharged { obligation, .. } if *obligation == number);
+        let recording = self.recording.iter().flat_map(|recording| &recording.records);
+        let waiting = self.backlog.iter().flat_map(|(bodies, _)| bodies);
+        recording.map(|record| &record.body).chain(waiting).any(is_end)
     }
 
     /// The version that the next record will have.

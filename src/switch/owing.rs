@@ -22,7 +22,10 @@ impl Switch {
             match &record.body {
                 Body::Requested(requested) => begun.extend(requested.obligations.iter().map(|o| (record.at, o.number))),
                 Body::Settled(outcome) => begun.extend(outcome.obligations.iter().map(|o| (record.at, o.number))),
-                Body::Reopened { obligation } => begun.push((record.at, *obligation)),
+                Body::Reopened { obligation } => {
+                    self.resumed.insert((id, *obligation));
+                    begun.push((record.at, *obligation));
+                }
                 Body::Discharged { obligation, .. } => ended.push(*obligation),
                 Body::LateReply { .. } => {}
             }
@@ -32,6 +35,8 @@ impl Switch {
         let begun: Vec<_> = begun.into_iter().filter(|(_, number)| open.contains(number)).collect();
         let begun =
             begun.into_iter().filter_map(|(at, number)| Some((at, owed(&number)?.obligation.clone()))).collect();
+        // What was reopened has not ended.
+        ended.retain(|number| !open.contains(number));
         let ended: Vec<_> = ended.iter().filter_map(|number| Some(owed(number)?.obligation.clone())).collect();
         self.count_owed(id, begun, &ended);
     }
@@ -39,19 +44,12 @@ impl Switch {
     fn count_owed(&mut self, id: PaymentId, begun: Vec<(Wall, Obligation)>, ended: &[Obligation]) {
         for (at, obligation) in begun {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
-            self.banks[place].owed.insert((at, id, obligation.number));
-            self.banks[place].numbers.hold(obligation.message.stan);
+            self.banks[place].owe(id, &obligation, at);
         }
         for obligation in ended {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
             self.resumed.remove(&(id, obligation.number));
-            let bank = &mut self.banks[place];
-            bank.outbox.remove((id, obligation.number));
-            let before = bank.owed.len();
-            bank.owed.retain(|(_, payment, number)| (*payment, *number) != (id, obligation.number));
-            if bank.owed.len() < before {
-                bank.numbers.release(obligation.message.stan);
-            }
+            self.banks[place].owe_no_more(id, obligation);
         }
     }
 
@@ -115,11 +113,12 @@ impl Switch {
             ObligationKind::Advice => message_kind(operation.kind),
         };
         let settings = &self.banks[place].settings;
+        let send_by = self.now.monotonic.after(settings.send_timeout);
         let flagged = repeat && settings.repeat == Repeat::Flagged;
         let acceptor = &payment.origin.acceptor;
         let frame = settings.translation.encode(kind, &obligation.message, acceptor, card, flagged);
         let frame = frame.map_err(|_| NotHandedOver::Unfit)?;
-        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame)
+        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame, send_by)
     }
 
     pub(super) fn owed_not_sent(&mut self, place: usize, id: PaymentId, number: u16) {
@@ -128,6 +127,9 @@ impl Switch {
     }
 
     pub(super) fn owed_unanswered(&mut self, place: usize, id: PaymentId, number: u16) {
+        if self.owed_open(id, number).is_none() {
+            return;
+        }
         let (now, jitter) = (self.now.monotonic, self.jitter());
         if !self.banks[place].outbox.retry((id, number), now, jitter) {
             self.end_owed(id, number, Discharge::Parked(None));
@@ -136,7 +138,7 @@ impl Switch {
 
     /// The bank answered an advice or a reversal: any answer ends it, save a code that asks to come again.
     pub(super) fn owed_answered(&mut self, place: usize, id: PaymentId, number: u16, message: &Message) {
-        let Some((obligation, _)) = self.owed_open(id, number) else { return };
+        let Some(obligation) = self.owed_open(id, number) else { return };
         let reply = self.banks[place].settings.translation.read(message, &obligation.message);
         let code = reply.response_code.clone();
         let named = self.banks[place].settings.translation.code(message).1;
@@ -151,17 +153,18 @@ impl Switch {
         self.end_owed(id, number, discharge);
     }
 
-    fn owed_open(&self, id: PaymentId, number: u16) -> Option<(Obligation, ())> {
-        let payment = self.motions.get(&id)?.payment.as_ref()?;
-        let owed = payment.open_obligations().find(|owed| owed.number == number)?;
-        Some((owed.clone(), ()))
+    /// An obligation that is open and not about to end.
+    fn owed_open(&self, id: PaymentId, number: u16) -> Option<Obligation> {
+        let motion = self.motions.get(&id).filter(|motion| !motion.ends(number))?;
+        motion.payment.as_ref()?.open_obligations().find(|owed| owed.number == number).cloned()
     }
 
     fn end_owed(&mut self, id: PaymentId, obligation: u16, discharge: Discharge) {
+        let Some(owed) = self.owed_open(id, obligation) else { return };
         if discharge.is_exception() {
             self.observe(Observation::Exception { payment: id, obligation });
         }
-        if let Some(place) = self.owed_open(id, obligation).and_then(|(owed, ())| self.bank_named(&owed.message.host)) {
+        if let Some(place) = self.bank_named(&owed.message.host) {
             self.banks[place].outbox.hold((id, obligation));
         }
         self.append(id, vec![Body::Discharged { obligation, discharge }], Then::Rest);

@@ -6,7 +6,7 @@
 use super::motion::Recording;
 use super::*;
 use crate::payment::{Card, CardId, ResultCode};
-use crate::transaction::{Body, Record};
+use crate::transaction::{Body, Delivery, Record};
 use std::time::Duration;
 
 /// Whose an append is.
@@ -18,7 +18,8 @@ pub(super) enum Appending {
 }
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(2);
+const RESERVE_PAUSE: Duration = Duration::from_millis(250);
 
 impl Switch {
     /// Makes records durable after those that are on their way.
@@ -50,14 +51,23 @@ impl Switch {
 
     pub(super) fn recorded(&mut self, ticket: Ticket, result: Result<(), NotRecorded>) {
         match (self.appends.remove(&ticket), result) {
-            (Some(Appending::Numbers(place)), result) => self.banks[place].numbers.reserved(result.is_ok()),
+            (Some(Appending::Numbers(place)), result) => self.numbers_reserved(place, result.is_ok()),
             (Some(Appending::Payment(id)), Ok(())) => self.durable(id),
             (Some(Appending::Payment(id)), Err(why)) => self.not_durable(id, why),
             (None, _) => {}
         }
     }
 
+    /// A refused block is asked for again after a pause: a store in trouble is not helped by haste.
+    fn numbers_reserved(&mut self, place: usize, durable: bool) {
+        let again_at = self.now.monotonic.after(RESERVE_PAUSE);
+        let bank = &mut self.banks[place];
+        bank.numbers.reserved(durable);
+        bank.reserve_at = (!durable).then_some(again_at);
+    }
+
     fn durable(&mut self, id: PaymentId) {
+        self.stuck.remove(&id);
         let Some(motion) = self.motions.get_mut(&id) else { return };
         let Some(recording) = motion.recording.take() else { return };
         for record in &recording.records {
@@ -108,6 +118,7 @@ impl Switch {
         recording.retry_at = Some(retry_at);
         let untold = motion.open.as_mut().filter(|open| open.decided).and_then(|open| open.waiter.take());
         self.retries.insert((retry_at, id));
+        self.stuck.insert(id);
         if let Some(waiter) = untold {
             self.refuse(waiter, Refusal::OutcomeNotRecorded);
         }
@@ -139,7 +150,7 @@ impl Switch {
         }
     }
 
-    /// Tries appends again that the store refused.
+    /// Tries appends again that the store refused, and reads that could not be done without.
     pub(super) fn retry_appends(&mut self) {
         while let Some(&(at, id)) = self.retries.first() {
             if at > self.now.monotonic {
@@ -147,7 +158,9 @@ impl Switch {
             }
             self.retries.remove(&(at, id));
             let ticket = self.next_ticket();
-            let Some(recording) = self.motions.get_mut(&id).and_then(|motion| motion.recording.as_mut()) else {
+            let Some(motion) = self.motions.get_mut(&id) else { continue };
+            let Some(recording) = motion.recording.as_mut() else {
+                self.effects.extend(motion.loading.then_some(Effect::Load { payment: id }));
                 continue;
             };
             recording.ticket = ticket;
@@ -160,6 +173,10 @@ impl Switch {
 
     pub(super) fn reserve_numbers(&mut self) {
         for place in 0..self.banks.len() {
+            if self.banks[place].reserve_at.is_some_and(|at| at > self.now.monotonic) {
+                continue;
+            }
+            self.banks[place].reserve_at = None;
             let Some(block) = self.banks[place].numbers.wanted() else { continue };
             let acquirer = self.banks[place].settings.acquirer.clone();
             let ticket = self.next_ticket();
@@ -176,13 +193,15 @@ impl Switch {
                 stans: highest.stans.max(block.stans),
                 rrns: highest.rrns.max(block.rrns),
             });
-            bank.numbers = crate::host::Numbers::after(highest);
+            bank.numbers.go_on_behind(highest);
         }
     }
 
+    /// Gives back the numbers of requests that will not be sent; those of advices are held by what is owed alone.
     fn release_numbers(&mut self, records: &[Record]) {
         for record in records {
             if let Body::Requested(requested) = &record.body
+                && requested.delivery == Delivery::Request
                 && let Some(place) = self.bank_named(&requested.message.host)
             {
                 self.banks[place].numbers.release(requested.message.stan);

@@ -37,6 +37,7 @@ impl Switch {
             cvc: None,
             submission: None,
             decided: false,
+            send_by: None,
         };
         if let Some(motion) = self.motions.get_mut(&id) {
             motion.open = Some(open);
@@ -50,6 +51,7 @@ impl Switch {
 
     /// Answers a submission whose key was used before, once its payment is loaded.
     pub(super) fn replay(&mut self, id: PaymentId, submission: Submission) {
+        self.in_flight += 1;
         let waiting = self.replays.entry(id).or_default();
         waiting.push(submission);
         if waiting.len() == 1 {
@@ -62,6 +64,7 @@ impl Switch {
         for submission in self.replays.remove(&id).unwrap_or_default() {
             let answer =
                 records.map_or(Answer::Refused(Refusal::StoreUnavailable), |records| repeat(&submission, records));
+            self.in_flight -= 1;
             self.answer(submission.waiter, answer);
         }
         if self.motions.get(&id).is_some_and(|motion| motion.loading) {
@@ -73,6 +76,7 @@ impl Switch {
     fn loaded_for_motion(&mut self, id: PaymentId, found: Result<Option<Box<Stored>>, ()>) {
         let Some(motion) = self.motions.get_mut(&id) else { return };
         motion.loading = false;
+        let found_nothing = found.is_ok();
         let refusal = match found {
             Ok(Some(stored)) => match Payment::fold(&stored.records) {
                 Ok(payment) => {
@@ -87,8 +91,14 @@ impl Switch {
             Err(()) => Refusal::StoreUnavailable,
         };
         let waiting = std::mem::take(&mut motion.queue);
-        self.motions.remove(&id);
-        self.late.remove(&id);
+        if found_nothing || !self.late.contains_key(&id) {
+            self.motions.remove(&id);
+            self.late.remove(&id);
+        } else {
+            // A late reply may reopen a reversal: it waits until the payment can be read.
+            motion.loading = true;
+            self.retries.insert((self.now.monotonic.after(recording::RETRY_MAX), id));
+        }
         for submission in waiting {
             self.in_flight -= 1;
             self.refuse(submission.waiter, refusal);

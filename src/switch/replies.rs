@@ -97,7 +97,11 @@ impl Switch {
 
     /// A reply that no pending message waits for.
     fn stray(&mut self, place: usize, link: LinkId, key: Option<&crate::host::CorrelationKey>, message: &Message) {
-        let recalled = key.and_then(|key| self.banks[place].pending.recall(key)).map(|(subject, how)| (*subject, how));
+        let table = &mut self.banks[place].pending;
+        let recalled = key.and_then(|key| table.recall(key)).map(|(subject, how)| (*subject, how));
+        if let Some(key) = key {
+            table.answered_late(key);
+        }
         let kind = match recalled {
             Some((_, Settled::Unanswered)) => Stray::Late,
             Some((_, Settled::Answered)) => Stray::Duplicate,

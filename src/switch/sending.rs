@@ -37,8 +37,12 @@ impl Verdict {
 }
 
 impl Switch {
-    /// Sends the request of the open operation, which is durable.
+    /// Sends the request of the open operation, which is durable. What could not be handed over in its time, on
+    /// whichever links were tried, is never sent and known as such.
     pub(super) fn send_request(&mut self, id: PaymentId) {
+        let Some(send_by) = self.send_by(id).filter(|send_by| *send_by > self.now.monotonic) else {
+            return self.settle(id, Verdict::plain(ResultCode::NotSent));
+        };
         let Some(motion) = self.motions.get(&id) else { return };
         let (Some(open), Some(payment), Some(card)) = (&motion.open, &motion.payment, &motion.card) else { return };
         let operation = payment.operation(open.operation).expect("the open operation is recorded");
@@ -51,11 +55,21 @@ impl Switch {
         let translation = &self.banks[place].settings.translation;
         let frame = translation.encode(kind, &operation.message, &payment.origin.acceptor, &card, false);
         let message = operation.message.clone();
-        let handed =
-            frame.map_err(|_| NotHandedOver::Unfit).and_then(|frame| self.hand_over(place, subject, &message, frame));
+        let frame = frame.map_err(|_| NotHandedOver::Unfit);
+        let handed = frame.and_then(|frame| self.hand_over(place, subject, &message, frame, send_by));
         if handed.is_err() {
             self.settle(id, Verdict::plain(ResultCode::NotSent));
         }
+    }
+
+    /// When the request of the open operation must have been handed over.
+    fn send_by(&mut self, id: PaymentId) -> Option<Monotonic> {
+        let motion = self.motions.get_mut(&id)?;
+        let (open, payment) = (motion.open.as_mut()?, motion.payment.as_ref()?);
+        let host = &payment.operation(open.operation)?.message.host;
+        let bank = self.banks.iter().find(|bank| bank.settings.name == *host)?;
+        let limit = self.now.monotonic.after(bank.settings.send_timeout);
+        Some(*open.send_by.get_or_insert(limit))
     }
 
     /// Hands a message to a link and waits for its reply.
@@ -65,6 +79,7 @@ impl Switch {
         subject: Subject,
         message: &MessageValues,
         frame: Bytes,
+        send_by: Monotonic,
     ) -> Result<(), NotHandedOver> {
         let now = self.now.monotonic;
         self.last_send += 1;
@@ -75,13 +90,13 @@ impl Switch {
         let deadline = now.after(bank.settings.answer_timeout);
         let pending = Pending { key, subject, link: (link.0, epoch), sent_at: now, deadline };
         bank.pending.insert(id.0, pending).map_err(|_| NotHandedOver::Unfit)?;
-        let send_by = now.after(bank.settings.send_timeout);
         self.observe(Observation::Sent { payment: Some(subject.payment()), link, frame: frame.clone() });
         self.effects.push(Effect::Send { link, id, frame, send_by });
         Ok(())
     }
 
-    /// Frames that were certainly not handed to the connection: they may go out on another one.
+    /// Frames that were certainly not handed to the connection: they may go out on another one, in what is left of
+    /// their time.
     pub(super) fn unsent(&mut self, link: LinkId, sends: &[SendId]) {
         let Some(place) = self.place_of(link) else { return };
         for send in sends {

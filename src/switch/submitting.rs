@@ -55,7 +55,7 @@ impl Switch {
     }
 
     fn stuck_opens(&self) -> impl Iterator<Item = &Open> {
-        self.retries.iter().filter_map(|(_, payment)| self.motions.get(payment)?.open.as_ref())
+        self.stuck.iter().filter_map(|payment| self.motions.get(payment)?.open.as_ref())
     }
 
     /// An operation on a payment that exists: it is loaded if it is at rest, and waits if another is open.
@@ -70,7 +70,8 @@ impl Switch {
             return self.refuse(submission.waiter, Refusal::PaymentBusy);
         }
         self.in_flight += 1;
-        let load = motion.payment.is_none() && !motion.loading;
+        // One whose first record is on its way is not loaded beside it.
+        let load = motion.payment.is_none() && !motion.loading && motion.open.is_none();
         motion.loading |= load;
         motion.queue.push_back(submission);
         if load {
@@ -167,6 +168,8 @@ impl Switch {
         let number = next_obligation(payment);
         let operation = next_operation(payment);
         let mut message = self.new_message(place, MessageKind::Capture, plan.amount, entry, Some(&original.message))?;
+        // It is held again with the obligation, once that is durable.
+        self.banks[place].numbers.release(message.stan);
         message.rrn = original.message.rrn;
         message.approval_code = original.approval_code;
         let obligation = Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
@@ -221,8 +224,12 @@ impl Switch {
     fn unsent_advices(&self, place: usize, payment: &Payment, plan: &Plan) -> Vec<u16> {
         let outbox = &self.banks[place].outbox;
         let open = payment.open_obligations().filter(|owed| owed.kind == ObligationKind::Advice);
-        let unsent = open.filter(|owed| plan.takes_back.contains(&owed.operation));
-        unsent.map(|owed| owed.number).filter(|number| !outbox.may_be_sent((payment.id, *number))).collect()
+        let taken_back = open.filter(|owed| plan.takes_back.contains(&owed.operation));
+        let may_be_sent = |number: u16| {
+            let subject = (payment.id, number);
+            outbox.may_be_sent(subject) || self.resumed.contains(&subject)
+        };
+        taken_back.map(|owed| owed.number).filter(|number| !may_be_sent(*number)).collect()
     }
 
     /// A payment that is loaded and whose card can still be read, and its bank.
@@ -251,6 +258,7 @@ impl Switch {
             cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
             submission: None,
             decided: false,
+            send_by: None,
         });
         let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };
         let bodies = planned.bodies(operation, &submission);

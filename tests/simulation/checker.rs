@@ -1,0 +1,438 @@
+//! The checker: it knows the truth from the bank's ledger, from what was made durable and from what merchants were
+//! told, never from what the switch thinks.
+
+use crate::accounts;
+use crate::journal::{Committed, Journal};
+use crate::merchants::{Market, cvc_of};
+use crate::plan::{MILLI, Micros, Plan, SECOND};
+use crate::tally::Tally;
+use crate::world::STORE_TELLS;
+use bytes::Bytes;
+use isthmus::iso8583::{Message, Spec};
+use isthmus::payment::{Amount, MerchantId, MessageValues, OperationKind, PaymentId, Wall};
+use isthmus::simulator::Entry as BankEntry;
+use isthmus::switch::{Answer, Command, Entry, Event, LinkId, OnUnknown, Refusal, Repeat, SendId, Snapshot};
+use isthmus::switch::{Submission, WaiterId};
+use isthmus::transaction::{self, Body, Delivery, IdempotencyKey, ObligationKind, OperationState, Payment, Record};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// More appends than this within a virtual second, of one payment or of numbers, are a storm.
+const MOST_APPENDS: u32 = 40;
+/// Violations beyond these only repeat the first.
+const ENOUGH: usize = 8;
+
+/// What tells a message from every other: type without its repeat digit, trace number, transmission time.
+type Identity = (u16, String, String);
+
+/// What an answer says, as far as it may never change.
+type Facts = (PaymentId, u16, OperationKind, OperationState, Amount, Option<Amount>);
+
+/// A message in flight, as the checker sees it.
+struct Flying {
+    id: SendId,
+    link: LinkId,
+    until: Micros,
+    is_advice: bool,
+}
+
+pub struct Checker {
+    spec: Arc<Spec>,
+    match_on: Vec<u8>,
+    mti_bytes: usize,
+    credit: usize,
+    window: usize,
+    answer_timeout: Micros,
+    send_timeout: Micros,
+    pub repeat: Repeat,
+    pub on_unknown: OnUnknown,
+    /// Messages whose record is durable.
+    may_leave: BTreeMap<Identity, Micros>,
+    /// Whose a trace number with its time is.
+    numbers: BTreeMap<(String, String), (PaymentId, u16)>,
+    references: BTreeMap<String, PaymentId>,
+    /// Requests by their retrieval reference: a second one is the first sent again.
+    requests: BTreeMap<String, Identity>,
+    written: BTreeMap<Identity, Bytes>,
+    sends: BTreeMap<SendId, Identity>,
+    flying: BTreeMap<String, Flying>,
+    waiting: BTreeMap<WaiterId, (MerchantId, IdempotencyKey)>,
+    answers: BTreeMap<(MerchantId, IdempotencyKey), Facts>,
+    /// Keys whose first answer was given as new.
+    fresh: BTreeSet<(MerchantId, IdempotencyKey)>,
+    pub cards: BTreeMap<PaymentId, String>,
+    appends: BTreeMap<Option<PaymentId>, (u64, u32)>,
+    resumed: usize,
+    violations: Vec<String>,
+}
+
+impl Checker {
+    pub fn new(plan: &Plan) -> Checker {
+        let host = &plan.settings.hosts[0];
+        Checker {
+            spec: Arc::clone(host.translation.spec()),
+            match_on: host.session.match_on.clone(),
+            mti_bytes: if plan.dialect.ends_with("ascii") { 4 } else { 2 },
+            credit: plan.settings.credit,
+            window: host.retry.window,
+            answer_timeout: host.answer_timeout.as_micros() as Micros,
+            send_timeout: host.send_timeout.as_micros() as Micros,
+            repeat: host.repeat,
+            on_unknown: host.on_unknown,
+            may_leave: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            references: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            written: BTreeMap::new(),
+            sends: BTreeMap::new(),
+            flying: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            cards: BTreeMap::new(),
+            appends: BTreeMap::new(),
+            resumed: 0,
+            violations: Vec::new(),
+        }
+    }
+
+    pub fn violation(&mut self, now: Micros, invariant: &str, what: &str) {
+        if self.violations.len() < ENOUGH {
+            self.violations.push(format!("at {}.{:06} [{invariant}] {what}", now / SECOND, now % SECOND));
+        }
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    pub fn violations(self) -> Vec<String> {
+        self.violations
+    }
+
+    /// How many wait for an answer.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn run_begins(&mut self, resumed: usize) {
+        self.resumed = resumed;
+    }
+
+    pub fn run_ends(&mut self) {
+        self.waiting.clear();
+        self.sends.clear();
+        self.flying.clear();
+    }
+
+    // -- what goes in -------------------------------------------------------------------------------------------
+
+    pub fn submitted(&mut self, _now: Micros, submission: &Submission) {
+        self.waiting.insert(submission.waiter, (submission.merchant.clone(), submission.key.clone()));
+        if let Command::Begin(begin) = &submission.command {
+            self.cards.insert(begin.payment, begin.card.pan.reveal().to_owned());
+        }
+    }
+
+    pub fn told(&mut self, now: Micros, event: &Event) {
+        match event {
+            Event::Arrived { frame, .. } => {
+                let message = match self.spec.decode(frame.clone()) {
+                    Ok(message) => message,
+                    Err(error) => match error.partial() {
+                        Some(partial) => partial.clone(),
+                        None => return,
+                    },
+                };
+                if let Some(key) = self.key_of(&message) {
+                    self.flying.remove(&key);
+                }
+            }
+            Event::Disconnected { link, .. } => self.flying.retain(|_, flying| flying.link != *link),
+            Event::Unsent { sends, .. } => self.flying.retain(|_, flying| !sends.contains(&flying.id)),
+            _ => {}
+        }
+        self.flying.retain(|_, flying| flying.until > now);
+    }
+
+    // -- the store ----------------------------------------------------------------------------------------------
+
+    pub fn appended(&mut self, now: Micros, entry: &Entry) {
+        let whose = match entry {
+            Entry::Payment { records, .. } => records.first().map(|record| record.payment),
+            Entry::Numbers(_) => None,
+        };
+        let (second, count) = self.appends.get(&whose).copied().unwrap_or_default();
+        let count = if second == now / SECOND { count + 1 } else { 1 };
+        self.appends.insert(whose, (now / SECOND, count));
+        if count > MOST_APPENDS {
+            self.violation(now, "no append storm", &format!("{count} appends within a second of {whose:?}"));
+        }
+        if let Entry::Payment { records, card } = entry {
+            records.iter().for_each(|record| self.search(now, record));
+            if card.as_ref().is_some_and(|(_, card)| card.cvc.is_some()) {
+                self.violation(now, "no verification code is kept", "one stands with a card to be stored");
+            }
+        }
+    }
+
+    /// Looks for the card in a record as it would be stored, and as it would be printed.
+    fn search(&mut self, now: Micros, record: &Record) {
+        let Some(card) = self.cards.get(&record.payment).cloned() else { return };
+        let stored = transaction::encode(record);
+        let printed = format!("{record:?}");
+        let packed: Vec<u8> = packed(&card);
+        let code = cvc_of(&card).reveal().to_owned();
+        let as_item = [&[0x60 + code.len() as u8], code.as_bytes()].concat();
+        let as_element = format!("92{:02}{code}", code.len());
+        let found = holds(&stored, card.as_bytes())
+            || holds(&stored, &packed)
+            || holds(&stored, &as_item)
+            || holds(&stored, as_element.as_bytes())
+            || printed.contains(&card);
+        if found {
+            self.violation(
+                now,
+                "no card number and no code in a record",
+                &format!("{} v{}", record.payment, record.version),
+            );
+        }
+    }
+
+    pub fn durable(&mut self, now: Micros, committed: &Committed) {
+        for (_, result) in committed {
+            if let Ok(Entry::Payment { records, .. }) = result {
+                records.iter().for_each(|record| self.record_is_durable(now, record));
+            }
+        }
+    }
+
+    fn record_is_durable(&mut self, now: Micros, record: &Record) {
+        match &record.body {
+            Body::Requested(requested) => {
+                if requested.delivery == Delivery::Request {
+                    self.may_leave.insert(identity(&requested.message), now);
+                }
+                if requested.kind != OperationKind::Void {
+                    self.number_is_taken(record.payment, requested.operation, &requested.message);
+                }
+                requested.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
+            }
+            Body::Settled(outcome) => {
+                outcome.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
+            }
+            _ => {}
+        }
+    }
+
+    fn owed_is_durable(&mut self, now: Micros, payment: PaymentId, owed: &transaction::Obligation) {
+        self.may_leave.insert(identity(&owed.message), now);
+        let shares = owed.message.original.is_some_and(|original| original.stan == owed.message.stan);
+        if owed.kind == ObligationKind::Reversal && !shares {
+            self.number_is_taken(payment, 1000 + owed.number, &owed.message);
+        }
+    }
+
+    fn number_is_taken(&mut self, payment: PaymentId, whose: u16, message: &MessageValues) {
+        let (_, stan, time) = identity(message);
+        let before = self.numbers.insert((stan.clone(), time.clone()), (payment, whose));
+        if before.is_some_and(|before| before != (payment, whose)) {
+            self.violation(0, "a trace number and its time never repeat", &format!("{stan} at {time}: {payment}"));
+        }
+        let before = self.references.insert(message.rrn.to_string(), payment);
+        if before.is_some_and(|before| before != payment) {
+            self.violation(0, "a retrieval reference is one payment's", &format!("{}: {payment}", message.rrn));
+        }
+    }
+
+    // -- the wire -----------------------------------------------------------------------------------------------
+
+    /// The switch hands a frame over.
+    pub fn sent(&mut self, now: Micros, link: LinkId, id: SendId, frame: &Bytes) {
+        let Ok(message) = self.spec.decode(frame.clone()) else {
+            return self.violation(now, "what is sent can be read", "a frame that cannot be decoded");
+        };
+        if message.mti().class() == 8 {
+            return;
+        }
+        let Some(identity) = identity_of(&message) else {
+            return self.violation(now, "what is sent has a number and a time", "one without");
+        };
+        if !self.may_leave.contains_key(&identity) {
+            self.violation(now, "recorded before sent", &format!("{identity:?} has no durable record"));
+        }
+        self.check_repeat(now, &message, &identity, frame);
+        self.check_flying(now, link, id, &message);
+        self.sends.insert(id, identity);
+    }
+
+    fn check_repeat(&mut self, now: Micros, message: &Message, identity: &Identity, frame: &Bytes) {
+        let Some(first) = self.written.get(identity) else { return };
+        if message.mti().is_request() && matches!(message.mti().class(), 1 | 2) {
+            return self.violation(now, "a request is never sent again", &format!("{identity:?}"));
+        }
+        let same = first.get(self.mti_bytes..) == frame.get(self.mti_bytes..);
+        let flagged = message.mti() != message.mti().without_repeat();
+        if !same {
+            self.violation(now, "a repeat is the same message", &format!("{identity:?}"));
+        }
+        if flagged != (self.repeat == Repeat::Flagged) {
+            self.violation(now, "a repeat is flagged where the host wants it", &format!("{identity:?} {flagged}"));
+        }
+    }
+
+    fn check_flying(&mut self, now: Micros, link: LinkId, id: SendId, message: &Message) {
+        let Some(key) = self.key_of(message) else {
+            return self.violation(now, "what is sent can be answered", "a message without a key");
+        };
+        let is_advice = message.mti().is_advice();
+        let flying = Flying { id, link, until: now + self.answer_timeout, is_advice };
+        if let Some(before) = self.flying.insert(key.clone(), flying) {
+            self.violation(now, "no two in flight share a key", &format!("{key}, before {:?}", before.id));
+        }
+        let advices = self.flying.values().filter(|flying| flying.is_advice).count();
+        if advices > self.window {
+            self.violation(now, "the window of owed messages holds", &format!("{advices} of {}", self.window));
+        }
+    }
+
+    fn key_of(&self, message: &Message) -> Option<String> {
+        let mut key = format!("{}|{}", message.mti().class(), message.text(11)?);
+        for element in &self.match_on {
+            key.push('|');
+            key.push_str(message.text(*element)?.trim_end());
+        }
+        Some(key)
+    }
+
+    /// The connection took the frame: it may reach the bank.
+    pub fn written(&mut self, now: Micros, id: SendId, frame: &Bytes) {
+        let Some(identity) = self.sends.get(&id).cloned() else { return };
+        let is_request = matches!(identity.0 / 100, 1 | 2) && identity.0 / 10 % 10 == 0;
+        if self.written.insert(identity.clone(), frame.clone()).is_some() && is_request {
+            self.violation(now, "a request is never sent again", &format!("{identity:?}"));
+        }
+        let latest = self.may_leave.get(&identity).copied().unwrap_or(0) + STORE_TELLS + MILLI + self.send_timeout;
+        if is_request && now > latest {
+            self.violation(now, "a request leaves in its time or never", &format!("{identity:?}"));
+        }
+        let rrn = self.spec.decode(frame.clone()).ok().and_then(|m| m.text(37).map(|rrn| rrn.into_owned()));
+        if let Some(rrn) = rrn.filter(|_| is_request) {
+            let before = self.requests.insert(rrn.clone(), identity.clone());
+            if before.is_some_and(|before| before != identity) {
+                self.violation(now, "a request is never sent again", &format!("{rrn} under another number"));
+            }
+        }
+    }
+
+    // -- what comes out -----------------------------------------------------------------------------------------
+
+    pub fn answered(&mut self, now: Micros, waiter: WaiterId, answer: &Answer, journal: &Journal) {
+        let Some(key) = self.waiting.remove(&waiter) else {
+            return self.violation(now, "one answer to each who waits", &format!("{waiter:?} a second time"));
+        };
+        match answer {
+            Answer::Told { payment, operation, replayed } => {
+                self.told_about(now, key, payment, *operation, *replayed, journal);
+            }
+            Answer::Refused(Refusal::OutcomeNotRecorded | Refusal::KeyInFlight) => {}
+            Answer::Refused(_) => {}
+        }
+    }
+
+    fn told_about(
+        &mut self,
+        now: Micros,
+        key: (MerchantId, IdempotencyKey),
+        payment: &Payment,
+        number: u16,
+        replayed: bool,
+        journal: &Journal,
+    ) {
+        let Some(operation) = payment.operation(number) else {
+            return self.violation(now, "an answer is about its operation", "no such operation");
+        };
+        if operation.key != key.1 || payment.origin.merchant != key.0 {
+            self.violation(now, "an answer is about its operation", &format!("{key:?} was told of another"));
+        }
+        let recorded = journal.records(payment.id);
+        let outcome = |record: &Record| match &record.body {
+            Body::Requested(r) => r.operation == number && r.delivery == Delivery::Advice,
+            Body::Settled(s) => s.operation == number,
+            _ => false,
+        };
+        if payment.version as usize > recorded.len() || !recorded.iter().any(outcome) {
+            self.violation(now, "recorded before told", &format!("{} operation {number}", payment.id));
+        }
+        if operation.state == OperationState::Pending && self.on_unknown == OnUnknown::Reverse {
+            self.violation(now, "an answer has an outcome", &format!("{} operation {number}", payment.id));
+        }
+        let facts = (payment.id, number, operation.kind, operation.state, operation.amount, operation.approved);
+        let first = *self.answers.entry(key.clone()).or_insert(facts);
+        if first != facts {
+            self.violation(now, "one key, one answer", &format!("{}: {first:?}, then {facts:?}", key.1.as_str()));
+        }
+        if !replayed && !self.fresh.insert(key.clone()) {
+            self.violation(now, "one key, one effect", &format!("{} was done twice", key.1.as_str()));
+        }
+        let leaks = self.cards.get(&payment.id).is_some_and(|card| format!("{payment:?}").contains(card));
+        if leaks {
+            self.violation(now, "no card number in an answer", &format!("{}", payment.id));
+        }
+    }
+
+    pub fn bounds(&mut self, now: Micros, snapshot: &Snapshot) {
+        let most = self.credit.max(self.resumed);
+        if snapshot.in_flight > most {
+            self.violation(now, "credit holds", &format!("{} of {most}", snapshot.in_flight));
+        }
+        let pending: usize = snapshot.hosts.iter().map(|host| host.pending).sum();
+        if pending > most + self.window {
+            self.violation(now, "what is pending is bounded", &format!("{pending}"));
+        }
+    }
+
+    pub fn at_rest(&mut self, now: Micros, snapshot: &Snapshot) {
+        let held: usize = snapshot.hosts.iter().map(|host| host.stans_in_use).sum();
+        if held > 0 {
+            self.violation(now, "trace numbers come back", &format!("{held} are still held at rest"));
+        }
+    }
+
+    pub fn settle_accounts(
+        &mut self,
+        now: Micros,
+        market: &Market,
+        journal: &Journal,
+        bank: &[BankEntry],
+        tally: &mut Tally,
+    ) {
+        for difference in accounts::compare(self, market, journal, bank, tally) {
+            self.violation(now, difference.0, &difference.1);
+        }
+    }
+}
+
+fn holds(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Two digits a byte.
+fn packed(digits: &str) -> Vec<u8> {
+    digits.as_bytes().chunks_exact(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect()
+}
+
+fn identity_of(message: &Message) -> Option<Identity> {
+    let mti = message.mti().without_repeat().to_string().parse().ok()?;
+    Some((mti, message.text(11)?.into_owned(), message.text(7)?.into_owned()))
+}
+
+fn identity(message: &MessageValues) -> Identity {
+    (message.mti, message.stan.to_string(), month_to_second(message.transmitted_at))
+}
+
+/// Data element 7.
+pub fn month_to_second(wall: Wall) -> String {
+    let t = wall.utc();
+    format!("{:02}{:02}{:02}{:02}{:02}", t.month(), t.day(), t.hour(), t.minute(), t.second())
+}

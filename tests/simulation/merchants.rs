@@ -1,0 +1,476 @@
+//! The merchants: what they want, how stubbornly they ask for it, and what they were told.
+//!
+//! An errand is one operation under one idempotency key. Its merchant asks again under the same key until it has an
+//! answer that settles it, sometimes once more after that, sometimes with another body.
+
+use crate::plan::{MILLI, Micros, Plan, SECOND};
+use crate::world::{Happening, World};
+use isthmus::payment::{Acceptor, Amount, Card, CardId, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan};
+use isthmus::payment::{PaymentId, PosEntry};
+use isthmus::switch::{Answer, Begin, Command, Event, OnUnknown, Refusal, Submission, WaiterId};
+use isthmus::transaction::{Fingerprint, IdempotencyKey, Illegal, OperationState, Payment};
+use std::collections::BTreeMap;
+
+/// Cards of the demo scenario, with how often they are taken.
+pub const CARDS: &[(&str, u32)] = &[
+    ("4111111111111111", 30),
+    ("5555555555554444", 10),
+    ("378282246310005", 3),
+    ("4242424242424242", 3),
+    ("4000000000000002", 3),
+    ("4000000000000515", 2),
+    ("4000000000000051", 1),
+    ("4000000000000093", 1),
+    ("4000000000000911", 1),
+    ("4000000000000945", 1),
+    ("4000000000010001", 5),
+    ("4000000000010019", 2),
+    ("4000000000010100", 3),
+    ("4000000000010118", 3),
+    ("4000000000010209", 3),
+    ("4000000000010217", 3),
+    ("4000000000010308", 3),
+    ("4000000000010316", 3),
+    ("4000000000010407", 3),
+    ("4000000000010506", 2),
+    ("4000000000010514", 2),
+    ("4000000000010522", 2),
+    ("4000000000010605", 2),
+    ("4000000000010613", 2),
+    ("4000000000010704", 2),
+    ("4000000000010712", 2),
+    ("4000000000010720", 2),
+    ("4000000000010738", 2),
+    ("4000000000010803", 3),
+    ("4000000000010811", 3),
+    ("4000000000999997", 3),
+    ("4500000000000002", 6),
+];
+
+/// What a merchant wants. `of` is the errand that began the payment.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    Begin { kind: OperationKind, amount: u64, allow_partial: bool, card: &'static str },
+    Capture { of: usize, amount: Option<u64>, is_final: bool },
+    Void { of: usize },
+    Refund { of: usize, amount: Option<u64> },
+}
+
+/// An answer that settled an errand.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub payment: PaymentId,
+    pub operation: u16,
+    pub kind: OperationKind,
+    pub state: OperationState,
+    pub amount: u64,
+    pub approved: u64,
+    pub rrn: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Errand {
+    pub merchant: MerchantId,
+    pub key: IdempotencyKey,
+    pub wish: Wish,
+    waiting: Option<WaiterId>,
+    /// Asks with another body under the same key.
+    spoiled: Option<WaiterId>,
+    pub told: Option<Told>,
+    pub refused: Option<Refusal>,
+    /// The payment it began, found by its key before the answer came.
+    found: Option<PaymentId>,
+    /// So many more times it asks although it knows.
+    again: u32,
+}
+
+pub struct Market {
+    pub errands: Vec<Errand>,
+    by_waiter: BTreeMap<WaiterId, usize>,
+    last_waiter: u64,
+    last_id: u128,
+    /// Errands that are not finished.
+    pub open: usize,
+    merchants: Vec<MerchantId>,
+}
+
+impl Market {
+    pub fn new(plan: &Plan) -> Market {
+        let merchant = |number: usize| MerchantId::new(&format!("shop-{number}")).expect("an identifier");
+        Market {
+            errands: Vec::new(),
+            by_waiter: BTreeMap::new(),
+            last_waiter: 0,
+            last_id: 0,
+            open: 0,
+            merchants: (0..plan.merchants).map(merchant).collect(),
+        }
+    }
+}
+
+pub fn euro(minor: u64) -> Amount {
+    Amount::new(minor, Currency::from_code("EUR").expect("a currency")).expect("an amount")
+}
+
+pub fn cvc_of(card: &str) -> Cvc {
+    Cvc::parse(if card.starts_with("37") { "1234" } else { "123" }).expect("a code")
+}
+
+impl World {
+    pub fn open_market(&mut self) {
+        for _ in 0..self.plan.payments {
+            let random = &mut self.streams.merchants;
+            let kind = if random.bool() { OperationKind::Sale } else { OperationKind::Authorisation };
+            let card = draw_card(random.u32(0..CARDS.iter().map(|(_, weight)| weight).sum()));
+            let amount = match card {
+                "4000000000999997" => [1005, 1014, 1051, 1091, 1096, 2000, 3000, 4000][random.usize(0..8)],
+                _ => random.u64(1..20_000),
+            };
+            let allow_partial = random.bool();
+            let when = random.u64(0..self.plan.active * 9 / 10);
+            let merchant = random.usize(0..self.market.merchants.len());
+            let merchant = self.market.merchants[merchant].clone();
+            self.errand(merchant, Wish::Begin { kind, amount, allow_partial, card }, when);
+        }
+    }
+
+    fn errand(&mut self, merchant: MerchantId, wish: Wish, when: Micros) {
+        let number = self.market.errands.len();
+        let key = IdempotencyKey::new(&format!("{merchant}-key-{number}")).expect("a key");
+        let again = if self.streams.merchants.u32(0..5) == 0 { 1 } else { 0 };
+        let (waiting, spoiled, told, refused, found) = (None, None, None, None, None);
+        self.market.errands.push(Errand { merchant, key, wish, waiting, spoiled, told, refused, found, again });
+        self.market.open += 1;
+        self.at(when.max(self.now), Happening::Turn { errand: number });
+    }
+
+    /// The merchant asks, or asks again.
+    pub fn turn(&mut self, number: usize) {
+        let errand = &self.market.errands[number];
+        let settled = errand.told.is_some() || errand.refused.is_some();
+        if settled && errand.again == 0 {
+            return;
+        }
+        if self.switch.is_none() {
+            let pause = self.streams.merchants.u64(100 * MILLI..3 * SECOND);
+            return self.after(pause, Happening::Turn { errand: number });
+        }
+        let waiter = self.waiter(number);
+        self.market.errands[number].waiting = Some(waiter);
+        let patience = self.streams.merchants.u64(SECOND..40 * SECOND);
+        self.after(patience, Happening::Patience { errand: number, waiter });
+        let submission = self.submission(number, waiter, false);
+        self.checker.submitted(self.now, &submission);
+        self.tell_after(self.now % 200, Event::Submit(Box::new(submission)));
+        if self.streams.merchants.u32(0..8) == 0 {
+            self.ask_twice(number);
+        }
+        if matches!(self.market.errands[number].wish, Wish::Begin { .. }) && self.streams.merchants.u32(0..16) == 0 {
+            let soon = self.streams.merchants.u64(0..30 * MILLI);
+            self.after(soon, Happening::Peek { errand: number });
+        }
+    }
+
+    /// The same once more at the same time; whatever the second answer is, the checker knows what it may be.
+    fn ask_twice(&mut self, number: usize) {
+        self.tally.fault("submissions sent twice at once");
+        let twin = self.waiter(number);
+        let submission = self.submission(number, twin, false);
+        self.checker.submitted(self.now, &submission);
+        let after = self.streams.merchants.u64(0..20 * MILLI);
+        self.tell_after(after, Event::Submit(Box::new(submission)));
+    }
+
+    /// A merchant that does not wait for its answer looks its payment up, and voids it if it is there.
+    pub fn peek(&mut self, number: usize) {
+        let errand = &self.market.errands[number];
+        if errand.told.is_some() || errand.found.is_some() || self.healed {
+            return;
+        }
+        let Some(found) = self.journal.by_key(&errand.merchant, &errand.key) else { return };
+        self.tally.fault("operations on a payment without its first answer");
+        let merchant = errand.merchant.clone();
+        self.market.errands[number].found = Some(found);
+        self.errand(merchant, Wish::Void { of: number }, self.now);
+    }
+
+    fn waiter(&mut self, errand: usize) -> WaiterId {
+        self.market.last_waiter += 1;
+        let waiter = WaiterId(self.market.last_waiter);
+        self.market.by_waiter.insert(waiter, errand);
+        waiter
+    }
+
+    fn submission(&mut self, number: usize, waiter: WaiterId, spoiled: bool) -> Submission {
+        let errand = self.market.errands[number].clone();
+        let more = u64::from(spoiled);
+        let begun = |of: usize| &self.market.errands[of];
+        let told = |of: usize| begun(of).told.as_ref().map(|told| told.payment);
+        let payment_of = |of: usize| told(of).or(begun(of).found).expect("it was told or found");
+        let command = match errand.wish {
+            Wish::Begin { kind, amount, allow_partial, card } => {
+                self.market.last_id += 1;
+                let payment = PaymentId(self.market.last_id);
+                Command::Begin(Box::new(begin(payment, kind, amount + more, allow_partial, card)))
+            }
+            Wish::Capture { of, amount, is_final } => {
+                Command::Capture { payment: payment_of(of), amount: amount.map(|a| euro(a + more)), is_final }
+            }
+            Wish::Void { of } => Command::Void { payment: payment_of(of) },
+            Wish::Refund { of, amount } => {
+                Command::Refund { payment: payment_of(of), amount: amount.map(|a| euro(a + more)) }
+            }
+        };
+        let mut fingerprint = [0; 32];
+        fingerprint[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        fingerprint[8] = more as u8;
+        let (merchant, key) = (errand.merchant, errand.key);
+        Submission { waiter, merchant, key, fingerprint: Fingerprint(fingerprint), command }
+    }
+
+    pub fn patience_ends(&mut self, number: usize, waiter: WaiterId) {
+        if self.market.errands[number].waiting == Some(waiter) {
+            self.tally.figure("merchants that hung up", 1);
+            self.market.errands[number].waiting = None;
+            self.turn(number);
+        }
+    }
+
+    /// The switch is gone: whoever waits sees his connection break.
+    pub fn market_loses_connection(&mut self) {
+        for number in 0..self.market.errands.len() {
+            self.market.errands[number].spoiled = None;
+            if self.market.errands[number].waiting.take().is_some() {
+                let pause = self.streams.merchants.u64(10 * MILLI..4 * SECOND);
+                self.after(pause, Happening::Turn { errand: number });
+            }
+        }
+    }
+
+    /// The switch answers: what it says is checked whether or not it arrives.
+    pub fn answer(&mut self, waiter: WaiterId, answer: Answer) {
+        self.checker.answered(self.now, waiter, &answer, &self.journal);
+        if self.streams.merchants.u32(0..1000) < self.chances.lost_answer {
+            self.tally.fault("answers that never reached a merchant");
+            return;
+        }
+        let after = self.streams.merchants.u64(MILLI..50 * MILLI);
+        self.after(after, Happening::Answered { waiter, answer: Box::new(answer) });
+    }
+
+    pub fn answered(&mut self, waiter: WaiterId, answer: Answer) {
+        let Some(number) = self.market.by_waiter.get(&waiter).copied() else { return };
+        if self.market.errands[number].spoiled == Some(waiter) {
+            return self.spoiled_answered(number, &answer);
+        }
+        if self.market.errands[number].waiting != Some(waiter) {
+            return;
+        }
+        self.market.errands[number].waiting = None;
+        match answer {
+            Answer::Told { payment, operation, .. } => self.was_told(number, &payment, operation),
+            // Where the bank's file decides, that may take days: nobody here asks so long.
+            Answer::Refused(refusal) if is_for_now(refusal) && !self.waits_for_the_file(refusal) => {
+                self.tally.figure("refused for now", 1);
+                let pause = self.streams.merchants.u64(200 * MILLI..6 * SECOND);
+                self.after(pause, Happening::Turn { errand: number });
+            }
+            Answer::Refused(refusal) => self.was_refused(number, refusal),
+        }
+    }
+
+    fn waits_for_the_file(&self, refusal: Refusal) -> bool {
+        refusal == Refusal::Illegal(Illegal::OutcomeOpen) && self.checker.on_unknown == OnUnknown::Nothing
+    }
+
+    fn was_told(&mut self, number: usize, payment: &Payment, operation: u16) {
+        let Some(told) = told(payment, operation) else {
+            return self.checker.violation(self.now, "an answer is about its operation", "no such operation");
+        };
+        let errand = &self.market.errands[number];
+        if let Some(refusal) = errand.refused {
+            let what = format!("{} was refused by {refusal:?} and is done after all", errand.key.as_str());
+            return self.checker.violation(self.now, "a refusal is final", &what);
+        }
+        match &errand.told {
+            Some(first) => self.same_again(number, &first.clone(), &told),
+            None => self.first_told(number, told),
+        }
+    }
+
+    fn first_told(&mut self, number: usize, told: Told) {
+        self.tally.figure("errands told", 1);
+        let done = told.state == OperationState::Approved;
+        let begins = told.kind.begins_payment();
+        let approved = told.approved;
+        self.market.errands[number].told = Some(told);
+        if done && begins {
+            self.story(number, approved);
+        }
+        self.settled(number);
+    }
+
+    fn same_again(&mut self, number: usize, first: &Told, told: &Told) {
+        let facts = |t: &Told| (t.payment, t.operation, t.kind, t.state, t.amount, t.approved, t.rrn.clone());
+        if facts(first) != facts(told) {
+            let what = format!("{}: first {first:?}, then {told:?}", self.market.errands[number].key.as_str());
+            self.checker.violation(self.now, "one key, one answer", &what);
+        }
+        self.tally.figure("answers given again", 1);
+        self.market.errands[number].again -= 1;
+        self.close_if_done(number);
+    }
+
+    fn was_refused(&mut self, number: usize, refusal: Refusal) {
+        let errand = &mut self.market.errands[number];
+        let unexpected = matches!(refusal, Refusal::NotFound | Refusal::KeyReused | Refusal::CardGone);
+        let begins = matches!(errand.wish, Wish::Begin { .. });
+        if unexpected || begins || errand.told.is_some() {
+            let what = format!("{} {:?}: {refusal:?}", errand.key.as_str(), errand.wish);
+            self.checker.violation(self.now, "nobody is refused without reason", &what);
+        }
+        self.tally.figure("errands refused", 1);
+        errand.refused = Some(refusal);
+        errand.again = 0;
+        self.close_if_done(number);
+    }
+
+    /// Now it is known; some ask again all the same, some with another body.
+    fn settled(&mut self, number: usize) {
+        if self.market.errands[number].again > 0 {
+            let pause = self.streams.merchants.u64(MILLI..20 * SECOND);
+            self.after(pause, Happening::Turn { errand: number });
+        }
+        if self.streams.merchants.u32(0..6) == 0 && self.switch.is_some() && !self.draining {
+            let waiter = self.waiter(number);
+            self.market.errands[number].spoiled = Some(waiter);
+            self.tally.fault("submissions with another body under a used key");
+            let submission = self.submission(number, waiter, true);
+            self.checker.submitted(self.now, &submission);
+            self.tell_after(MILLI, Event::Submit(Box::new(submission)));
+        }
+        self.close_if_done(number);
+    }
+
+    fn spoiled_answered(&mut self, number: usize, answer: &Answer) {
+        self.market.errands[number].spoiled = None;
+        let fine = match answer {
+            Answer::Refused(Refusal::KeyReused) => true,
+            Answer::Refused(refusal) => is_for_now(*refusal),
+            Answer::Told { .. } => false,
+        };
+        if !fine {
+            let what = format!("{}: {answer:?}", self.market.errands[number].key.as_str());
+            self.checker.violation(self.now, "a used key with another body is refused", &what);
+        }
+    }
+
+    fn close_if_done(&mut self, number: usize) {
+        let errand = &self.market.errands[number];
+        let settled = errand.told.is_some() || errand.refused.is_some();
+        if settled && errand.again == 0 {
+            self.market.open -= 1;
+        }
+    }
+
+    /// What a merchant does with an approved payment.
+    fn story(&mut self, of: usize, approved: u64) {
+        let Wish::Begin { kind, .. } = self.market.errands[of].wish else { return };
+        let random = &mut self.streams.merchants;
+        let soon = self.now + random.u64(0..3 * SECOND);
+        let then = soon + random.u64(0..40 * SECOND);
+        let part = random.u64(1..=approved.max(1));
+        let most = approved / 5 * 3 + 1;
+        let capture = |amount, is_final| Wish::Capture { of, amount, is_final };
+        let refund = |amount| Wish::Refund { of, amount };
+        let (void, all) = (Wish::Void { of }, None);
+        let choice = random.u32(0..10);
+        let steps: Vec<(Micros, Wish)> = match (kind, choice) {
+            (_, 0) => vec![],
+            (_, 1) => vec![(soon, void.clone()), (then, void)],
+            (OperationKind::Authorisation, 2) => vec![(soon, capture(all, true))],
+            (OperationKind::Authorisation, 3) => vec![(soon, capture(Some(part), false)), (then, capture(all, true))],
+            (OperationKind::Authorisation, 4) => vec![(soon, capture(Some(part), true)), (then, refund(all))],
+            (OperationKind::Authorisation, 5) => {
+                vec![(soon, capture(Some(most), false)), (soon, capture(Some(most), false))]
+            }
+            (OperationKind::Authorisation, 6) => vec![(soon, capture(Some(part), false)), (then, void)],
+            (OperationKind::Authorisation, 7) => vec![(soon, capture(all, true)), (soon, void)],
+            (OperationKind::Authorisation, 8) => {
+                vec![(soon, capture(Some(part), false)), (soon, capture(all, true)), (then, refund(Some(part)))]
+            }
+            (OperationKind::Authorisation, _) => vec![(soon, void), (soon, capture(all, true)), (soon, refund(all))],
+            (_, 2) => vec![(soon, refund(all))],
+            (_, 3) => vec![(soon, refund(Some(part))), (then, refund(all))],
+            (_, 4 | 5) => vec![(soon, refund(Some(most))), (soon, refund(Some(most)))],
+            (_, 6) => vec![(soon, void), (soon, refund(all))],
+            (_, 7) => vec![(soon, refund(Some(part))), (soon, refund(Some(part))), (soon, refund(Some(part)))],
+            (_, 8) => vec![(soon, refund(Some(approved + 1))), (then, void)],
+            _ => vec![(soon, capture(all, true)), (then, refund(all))],
+        };
+        let merchant = self.market.errands[of].merchant.clone();
+        steps.into_iter().for_each(|(when, wish)| self.errand(merchant.clone(), wish, when));
+    }
+}
+
+/// A beginning with a card of the demo scenario.
+pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial: bool, card: &str) -> Begin {
+    let acceptor = Acceptor {
+        terminal: "TERM0001".to_owned(),
+        identification: "SHOP00000000001".to_owned(),
+        category_code: "5411".to_owned(),
+        name: "A shop".to_owned(),
+        city: "Uppsala".to_owned(),
+        country: "SE".to_owned(),
+    };
+    let pan = Pan::parse(card).expect("a card number");
+    let expiry = Expiry::new(2030, 12).expect("an expiry");
+    Begin {
+        payment,
+        kind,
+        amount: euro(amount),
+        allow_partial,
+        reference: format!("order {}", payment.0),
+        card: Card { pan, expiry, cvc: Some(cvc_of(card)) },
+        card_id: CardId(payment.0 << 8 | 0xca),
+        acceptor,
+        entry: PosEntry::Ecommerce,
+    }
+}
+
+fn told(payment: &Payment, operation: u16) -> Option<Told> {
+    let told = payment.operation(operation)?;
+    Some(Told {
+        payment: payment.id,
+        operation,
+        kind: told.kind,
+        state: told.state,
+        amount: told.amount.minor(),
+        approved: told.approved.map_or(0, Amount::minor),
+        rrn: told.message.rrn.to_string(),
+    })
+}
+
+fn draw_card(drawn: u32) -> &'static str {
+    let mut left = drawn;
+    for (card, weight) in CARDS {
+        if left < *weight {
+            return card;
+        }
+        left -= weight;
+    }
+    CARDS[0].0
+}
+
+/// Whether the same request may succeed later.
+fn is_for_now(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::KeyInFlight
+            | Refusal::PaymentBusy
+            | Refusal::Overloaded
+            | Refusal::Draining
+            | Refusal::StoreUnavailable
+            | Refusal::OutcomeNotRecorded
+    ) || refusal == Refusal::Illegal(Illegal::OutcomeOpen)
+}

@@ -1,0 +1,351 @@
+//! The wires between switch and bank, and what befalls them. A frame is whole or it is not there.
+
+use crate::plan::{MILLI, Micros, SECOND};
+use crate::world::{Happening, World};
+use bytes::Bytes;
+use isthmus::iso8583::MessageBuilder;
+use isthmus::payment::Monotonic;
+use isthmus::simulator::Action;
+use isthmus::switch::{Event, LinkId, SendId};
+use std::collections::{BTreeMap, VecDeque};
+
+pub type ConnId = u64;
+
+#[derive(Default)]
+pub struct Wires {
+    pub conns: BTreeMap<ConnId, Conn>,
+    links: BTreeMap<LinkId, Wire>,
+    last: ConnId,
+}
+
+/// A link as the switch's shell keeps it.
+#[derive(Default)]
+struct Wire {
+    conn: Option<ConnId>,
+    /// Frames that were never handed over, to be named when the switch learns of the loss.
+    unsent: Vec<SendId>,
+}
+
+pub struct Conn {
+    link: LinkId,
+    /// Still stands at the switch's end.
+    stands: bool,
+    /// Still stands at the bank's end.
+    bank_knows: bool,
+    half_open: bool,
+    stalled: bool,
+    queue: VecDeque<(SendId, Bytes, Monotonic)>,
+    last_to_bank: Micros,
+    last_to_switch: Micros,
+}
+
+impl Conn {
+    pub fn forgotten_by_bank(&mut self) {
+        self.bank_knows = false;
+    }
+}
+
+impl Wires {
+    pub fn any_stands(&self) -> bool {
+        self.conns.values().any(|conn| conn.stands)
+    }
+
+    /// The connection of a link, if the bank hears at once what is said on it.
+    pub fn sound(&self, link: LinkId, now: Micros) -> Option<ConnId> {
+        let conn = self.standing(link.0)?;
+        let hears = |line: &&Conn| line.bank_knows && !line.half_open && line.last_to_bank <= now;
+        self.conns.get(&conn).filter(hears).map(|_| conn)
+    }
+
+    /// Another link that stands.
+    fn another(&self, link: LinkId) -> Option<LinkId> {
+        self.links.keys().copied().find(|other| *other != link && self.standing(other.0).is_some())
+    }
+
+    fn standing(&self, link: u16) -> Option<ConnId> {
+        let conn = self.links.get(&LinkId(link))?.conn?;
+        self.conns.get(&conn).filter(|conn| conn.stands).map(|_| conn)
+    }
+}
+
+impl World {
+    fn chance(&mut self, of_thousand: u32) -> bool {
+        of_thousand > 0 && self.streams.network.u32(0..1000) < of_thousand
+    }
+
+    pub fn connect(&mut self, link: LinkId) {
+        let after = self.streams.network.u64(MILLI..40 * MILLI);
+        if self.chance(self.chances.refused_connect) || !self.bank_up {
+            self.tally.fault("connections refused");
+            return self.tell_after(after, Event::Disconnected { link, unsent: Vec::new() });
+        }
+        let run = self.run;
+        self.after(after, Happening::Connected { run, link });
+    }
+
+    pub fn connection_stands(&mut self, link: LinkId) {
+        if !self.bank_up {
+            return self.tell(Event::Disconnected { link, unsent: Vec::new() });
+        }
+        self.wires.last += 1;
+        let id = self.wires.last;
+        self.issuer.link_up(id);
+        let conn = Conn {
+            link,
+            stands: true,
+            bank_knows: true,
+            half_open: false,
+            stalled: false,
+            queue: VecDeque::new(),
+            last_to_bank: 0,
+            last_to_switch: 0,
+        };
+        self.wires.conns.insert(id, conn);
+        self.wires.links.insert(link, Wire { conn: Some(id), unsent: Vec::new() });
+        self.tell(Event::Connected { link });
+    }
+
+    pub fn disconnect(&mut self, link: LinkId) {
+        match self.wires.standing(link.0) {
+            Some(conn) => self.cut(conn),
+            None if self.wires.links.get(&link).is_some_and(|wire| wire.conn.is_some()) => {}
+            None => self.tell_after(0, Event::Disconnected { link, unsent: Vec::new() }),
+        }
+    }
+
+    pub fn send(&mut self, link: LinkId, id: SendId, frame: Bytes, send_by: Monotonic) {
+        if let Some(conn) = self.wires.standing(link.0) {
+            if let Some(conn) = self.wires.conns.get_mut(&conn) {
+                conn.queue.push_back((id, frame, send_by));
+            }
+            let after = self.streams.network.u64(0..300);
+            return self.after(after, Happening::Write { conn, id });
+        }
+        match self.wires.links.get_mut(&link) {
+            Some(wire) if wire.conn.is_some() => wire.unsent.push(id),
+            _ => self.tell_after(0, Event::Unsent { link, sends: vec![id] }),
+        }
+    }
+
+    /// All up to `id` is handed to the connection, unless the peer has stopped reading.
+    pub fn write(&mut self, conn: ConnId, id: SendId) {
+        let Some(line) = self.wires.conns.get_mut(&conn).filter(|line| line.stands) else { return };
+        let Some(place) = line.queue.iter().position(|(queued, ..)| *queued == id) else { return };
+        if line.stalled {
+            let send_by = line.queue[place].2;
+            let due = self.moment(send_by).max(self.now) + 1;
+            return self.at(due, Happening::Expire { conn, id });
+        }
+        let ready: Vec<_> = line.queue.drain(..=place).collect();
+        ready.into_iter().for_each(|(id, frame, _)| self.hand_over(conn, id, frame));
+    }
+
+    pub fn expire(&mut self, conn: ConnId, id: SendId) {
+        let Some(line) = self.wires.conns.get_mut(&conn).filter(|line| line.stands) else { return };
+        let Some(place) = line.queue.iter().position(|(queued, ..)| *queued == id) else { return };
+        line.queue.remove(place);
+        let link = line.link;
+        self.tally.fault("frames expired before the write");
+        self.tell(Event::Unsent { link, sends: vec![id] });
+    }
+
+    fn hand_over(&mut self, conn: ConnId, id: SendId, frame: Bytes) {
+        self.checker.written(self.now, id, &frame);
+        let vanishes = self.wires.conns.get(&conn).is_some_and(|line| line.half_open);
+        if vanishes || self.chance(self.chances.loss) {
+            self.tally.fault("requests lost after the write");
+            return;
+        }
+        for moment in self.arrivals(conn, true) {
+            self.at(moment, Happening::AtBank { conn, frame: frame.clone() });
+        }
+    }
+
+    /// When a frame arrives, and when its copies do.
+    fn arrivals(&mut self, conn: ConnId, to_bank: bool) -> Vec<Micros> {
+        let copies = if self.chance(self.chances.duplicate) { 2 } else { 1 };
+        if copies > 1 {
+            self.tally.fault("frames duplicated");
+        }
+        (0..copies).map(|_| self.arrival(conn, to_bank)).collect()
+    }
+
+    fn arrival(&mut self, conn: ConnId, to_bank: bool) -> Micros {
+        let mut latency = self.streams.network.u64(MILLI..30 * MILLI);
+        let overtakes = self.chance(self.chances.reorder);
+        if self.chance(self.chances.spike) {
+            self.tally.fault("frames later than anybody waits");
+            latency += self.streams.network.u64(4 * SECOND..40 * SECOND);
+        }
+        let now = self.now;
+        let Some(line) = self.wires.conns.get_mut(&conn) else { return now + latency };
+        let last = if to_bank { &mut line.last_to_bank } else { &mut line.last_to_switch };
+        let arrival = now + latency;
+        if overtakes {
+            self.tally.fault("frames reordered");
+            return arrival;
+        }
+        *last = arrival.max(*last + 1);
+        *last
+    }
+
+    pub fn at_bank(&mut self, conn: ConnId, frame: Bytes) {
+        let knows = self.wires.conns.get(&conn).is_some_and(|line| line.bank_knows);
+        if !knows || !self.bank_up {
+            return;
+        }
+        let planned = self.issuer.receive(conn, frame, self.bank_clock());
+        let booked = self.issuer.take_entries();
+        for entry in &booked {
+            let (code, rrn, stan) = (&entry.response_code, &entry.rrn, &entry.identity.stan);
+            let line = format_args!(
+                "    bank {} {} {stan} {rrn} {code} {:+} held {:+}",
+                entry.mti, entry.kind, entry.net, entry.held
+            );
+            self.trace.note(self.now, line);
+        }
+        self.bank_entries.extend(booked);
+        for planned in planned {
+            let (life, after) = (self.bank_life, planned.after.as_micros() as Micros);
+            self.after(after, Happening::FromBank { life, conn: planned.link, action: planned.action });
+        }
+    }
+
+    pub fn bank_acts(&mut self, conn: ConnId, action: Action) {
+        let Some(line) = self.wires.conns.get(&conn).filter(|line| line.bank_knows) else { return };
+        match action {
+            Action::Close => self.cut(conn),
+            Action::SendUnframed(_) => {}
+            Action::Send(frame) => {
+                if line.half_open || self.chance(self.chances.loss) {
+                    self.tally.fault("replies lost");
+                    return;
+                }
+                let frame = self.perhaps_refused(frame);
+                for moment in self.arrivals(conn, false) {
+                    self.at(moment, Happening::AtSwitch { conn, frame: frame.clone() });
+                }
+            }
+        }
+    }
+
+    /// Turns the yes to a sign-on into a no, at times.
+    fn perhaps_refused(&mut self, frame: Bytes) -> Bytes {
+        if !self.chance(self.chances.refused_sign_on) {
+            return frame;
+        }
+        let spec = self.plan.settings.hosts[0].translation.spec();
+        let Ok(message) = spec.decode(frame.clone()) else { return frame };
+        if message.mti().class() != 8 || message.text(70).as_deref() != Some("001") {
+            return frame;
+        }
+        let mut builder = message.to_builder();
+        builder.set(39, "91");
+        let refused = spec.encode_to_bytes(&builder).unwrap_or(frame);
+        self.tally.fault("sign-ons refused");
+        refused
+    }
+
+    pub fn at_switch(&mut self, conn: ConnId, frame: Bytes) {
+        let Some(line) = self.wires.conns.get(&conn).filter(|line| line.stands) else { return };
+        let mut link = line.link;
+        if self.chance(self.chances.other_link)
+            && let Some(other) = self.wires.another(link)
+        {
+            self.tally.fault("replies on another link");
+            link = other;
+        }
+        self.tell(Event::Arrived { link, frame });
+    }
+
+    /// A connection breaks; both ends learn of it in their own time.
+    pub fn cut(&mut self, conn: ConnId) {
+        let Some(line) = self.wires.conns.get_mut(&conn).filter(|line| line.stands) else { return };
+        line.stands = false;
+        let unsent: Vec<SendId> = line.queue.drain(..).map(|(id, ..)| id).collect();
+        if !unsent.is_empty() {
+            self.tally.fault("cuts with unsent frames");
+        }
+        if let Some(wire) = self.wires.links.get_mut(&line.link) {
+            wire.unsent.extend(unsent);
+        }
+        let (soon, later) = (self.streams.network.u64(0..200 * MILLI), self.streams.network.u64(0..2 * SECOND));
+        self.after(soon, Happening::SwitchLearns { conn });
+        self.after(later, Happening::BankLearns { conn });
+    }
+
+    pub fn switch_learns(&mut self, conn: ConnId) {
+        let Some(link) = self.wires.conns.get(&conn).map(|line| line.link) else { return };
+        let Some(wire) = self.wires.links.get_mut(&link).filter(|wire| wire.conn == Some(conn)) else { return };
+        wire.conn = None;
+        let unsent = std::mem::take(&mut wire.unsent);
+        self.tell(Event::Disconnected { link, unsent });
+    }
+
+    pub fn bank_learns(&mut self, conn: ConnId) {
+        self.issuer.link_down(conn);
+        if let Some(line) = self.wires.conns.get_mut(&conn) {
+            line.bank_knows = false;
+        }
+    }
+
+    /// The switch's process is gone, and its sockets with it.
+    pub fn lose_all_conns(&mut self) {
+        let standing: Vec<ConnId> = self.wires.conns.iter().filter(|(_, c)| c.stands).map(|(id, _)| *id).collect();
+        standing.into_iter().for_each(|conn| self.cut(conn));
+        self.wires.links.clear();
+    }
+
+    pub fn cut_link(&mut self, link: u16) {
+        if let Some(conn) = self.wires.standing(link) {
+            self.tally.fault("cuts");
+            self.cut(conn);
+        }
+    }
+
+    pub fn half_open(&mut self, link: u16) {
+        let Some(conn) = self.wires.standing(link) else { return };
+        self.tally.fault("half-open connections");
+        if let Some(line) = self.wires.conns.get_mut(&conn) {
+            line.half_open = true;
+        }
+    }
+
+    pub fn stall(&mut self, link: u16, lasts: Micros) {
+        let Some(conn) = self.wires.standing(link) else { return };
+        self.tally.fault("peers that stop reading");
+        if let Some(line) = self.wires.conns.get_mut(&conn) {
+            line.stalled = true;
+        }
+        self.after(lasts, Happening::StallEnds { conn });
+    }
+
+    pub fn stall_ends(&mut self, conn: ConnId) {
+        let Some(line) = self.wires.conns.get_mut(&conn) else { return };
+        line.stalled = false;
+        if line.stands {
+            let ready: Vec<_> = line.queue.drain(..).collect();
+            ready.into_iter().for_each(|(id, frame, _)| self.hand_over(conn, id, frame));
+        }
+    }
+
+    pub fn unstall_all(&mut self) {
+        let stalled: Vec<ConnId> = self.wires.conns.iter().filter(|(_, c)| c.stalled).map(|(id, _)| *id).collect();
+        stalled.into_iter().for_each(|conn| self.stall_ends(conn));
+    }
+
+    /// The bank says something by itself.
+    pub fn peer_says(&mut self, link: u16, echo: bool) {
+        let Some(conn) = self.wires.standing(link) else { return };
+        self.tally.fault(if echo { "echoes by the bank" } else { "sign-offs by the bank" });
+        let mut request = MessageBuilder::new("0800".parse().expect("a message type"));
+        request.set(7, "1122120000");
+        request.set(11, "000777");
+        request.set(70, if echo { "301" } else { "002" });
+        let spec = self.plan.settings.hosts[0].translation.spec();
+        if let Ok(frame) = spec.encode_to_bytes(&request) {
+            let life = self.bank_life;
+            self.after(0, Happening::FromBank { life, conn, action: Action::Send(frame) });
+        }
+    }
+}

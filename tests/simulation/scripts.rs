@@ -1,0 +1,411 @@
+//! Conversations written out, for what seeds rarely or never reach: each was a fault once.
+
+use crate::journal::Journal;
+use crate::merchants::{begin, euro};
+use crate::plan::Plan;
+use bytes::Bytes;
+use isthmus::iso8583::{Message, MessageBuilder, Spec};
+use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
+use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
+use isthmus::switch::{ReversalStan, Submission, Switch, Ticket, WaiterId};
+use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
+use std::sync::Arc;
+use std::time::Duration;
+
+const CARD: &str = "4111111111111111";
+const NOON: i64 = 1_795_348_800_000_000;
+
+/// A switch on the desk, with a store whose commits are given by hand.
+struct Desk {
+    switch: Switch,
+    spec: Arc<Spec>,
+    journal: Journal,
+    now: u64,
+    appends: Vec<(Ticket, Entry)>,
+    frames: Vec<Bytes>,
+    last_send: SendId,
+    answers: Vec<(WaiterId, Answer)>,
+    loads: Vec<PaymentId>,
+    drained: bool,
+}
+
+impl Desk {
+    /// One link, online; nothing has happened.
+    fn online() -> Desk {
+        let mut settings = Plan::of(0).settings;
+        settings.credit = 2;
+        let host = &mut settings.hosts[0];
+        host.links = vec![LinkId(0)];
+        host.answer_timeout = Duration::from_secs(5);
+        host.send_timeout = Duration::from_secs(2);
+        host.retry.pause_min = Duration::from_secs(1);
+        host.retry.pause_max = Duration::from_secs(1);
+        host.retry.max_attempts = 100;
+        host.on_unknown = OnUnknown::Reverse;
+        host.repeat = Repeat::Flagged;
+        host.reversal_stan = ReversalStan::Same;
+        let mut desk = Desk {
+            spec: Arc::clone(host.translation.spec()),
+            switch: Switch::new(settings, 1),
+            journal: Journal::default(),
+            now: 1_000_000,
+            appends: Vec::new(),
+            frames: Vec::new(),
+            last_send: SendId(0),
+            answers: Vec::new(),
+            loads: Vec::new(),
+            drained: false,
+        };
+        desk.handle(Event::Start);
+        desk.commit();
+        desk.handle(Event::Connected { link: LinkId(0) });
+        desk.reply("00");
+        desk
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Now { monotonic: Monotonic(self.now), wall: Wall(NOON + self.now as i64) };
+        for effect in self.switch.handle(now, event) {
+            match effect {
+                Effect::Append { ticket, entry } => self.appends.push((ticket, entry)),
+                Effect::Send { id, frame, .. } => {
+                    self.last_send = id;
+                    self.frames.push(frame);
+                }
+                Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
+                Effect::Load { payment } => self.loads.push(payment),
+                Effect::Drained => self.drained = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += seconds * 1_000_000;
+        self.handle(Event::Wake);
+    }
+
+    /// Makes the appends durable that are on their way now, without a word to the switch.
+    fn store(&mut self) -> Vec<(Ticket, Result<(), NotRecorded>)> {
+        for (ticket, entry) in std::mem::take(&mut self.appends) {
+            self.journal.append(ticket, entry);
+        }
+        self.journal.begin();
+        self.journal.commit(true).into_iter().map(|(ticket, result)| (ticket, result.map(drop))).collect()
+    }
+
+    /// Makes everything durable until nothing more is to be recorded.
+    fn commit(&mut self) {
+        while !self.appends.is_empty() {
+            for (ticket, result) in self.store() {
+                self.handle(Event::Recorded { ticket, result });
+            }
+        }
+    }
+
+    fn load(&mut self) {
+        for payment in std::mem::take(&mut self.loads) {
+            let found = Ok(self.journal.load(payment).map(Box::new));
+            self.handle(Event::Loaded { payment, found });
+        }
+    }
+
+    fn last(&self) -> Message {
+        self.spec.decode(self.frames.last().unwrap().clone()).unwrap()
+    }
+
+    /// Answers the last frame.
+    fn reply(&mut self, code: &str) {
+        let frame = self.frames.last().unwrap().clone();
+        self.reply_to(&frame, code);
+    }
+
+    fn reply_to(&mut self, frame: &Bytes, code: &str) {
+        let asked = self.spec.decode(frame.clone()).unwrap();
+        let mut reply = MessageBuilder::new(asked.mti().response().unwrap());
+        for element in [3, 4, 7, 11, 32, 37, 41, 42, 49, 70] {
+            if let Some(text) = asked.text(element) {
+                reply.set(element, &text);
+            }
+        }
+        reply.set(39, code);
+        let frame = self.spec.encode_to_bytes(&reply).unwrap();
+        self.handle(Event::Arrived { link: LinkId(0), frame });
+    }
+
+    fn submit(&mut self, waiter: u64, key: &str, command: Command) {
+        let merchant = MerchantId::new("shop").unwrap();
+        let (key, fingerprint) = (IdempotencyKey::new(key).unwrap(), Fingerprint([0; 32]));
+        let submission = Submission { waiter: WaiterId(waiter), merchant, key, fingerprint, command };
+        self.handle(Event::Submit(Box::new(submission)));
+    }
+
+    fn sale(&mut self, waiter: u64, payment: u128) {
+        let begin = begin(PaymentId(payment), OperationKind::Sale, 1000, false, CARD);
+        self.submit(waiter, &format!("sale-{payment}"), Command::Begin(Box::new(begin)));
+    }
+
+    /// What was told last.
+    fn told(&self) -> &Payment {
+        match &self.answers.last().unwrap().1 {
+            Answer::Told { payment, .. } => payment,
+            Answer::Refused(refusal) => panic!("refused: {refusal}"),
+        }
+    }
+
+    fn mti(&self) -> String {
+        self.last().mti().to_string()
+    }
+
+    fn folded(&self, payment: u128) -> Payment {
+        Payment::fold(self.journal.records(PaymentId(payment))).unwrap()
+    }
+}
+
+#[test]
+fn a_sale_goes_out_once_recorded_and_is_told_once_recorded() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    assert_eq!(desk.mti(), "0800", "nothing has left");
+    desk.commit();
+    assert_eq!(desk.mti(), "0200");
+    desk.reply("00");
+    assert!(desk.answers.is_empty(), "nothing is told");
+    desk.commit();
+    assert_eq!(desk.told().first().state, OperationState::Approved);
+    assert_eq!(desk.switch.snapshot().payments, 0);
+}
+
+#[test]
+fn a_late_approval_reopens_a_reversal_that_found_nothing() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let sale = desk.frames.last().unwrap().clone();
+    desk.pass(5);
+    desk.commit();
+    assert_eq!(desk.mti(), "0420");
+    assert_eq!(desk.told().first().state, OperationState::Reversing);
+    desk.reply("25");
+    desk.commit();
+    assert_eq!(desk.folded(7).first().state, OperationState::Reversed);
+    assert_eq!(desk.switch.snapshot().payments, 0);
+    desk.reply_to(&sale, "00");
+    // The store can't be read at first: the reply is kept, not dropped.
+    let payment = desk.loads.pop().unwrap();
+    desk.handle(Event::Loaded { payment, found: Err(()) });
+    desk.pass(3);
+    desk.load();
+    desk.commit();
+    assert_eq!(desk.mti(), "0421", "it was sent before");
+    assert_eq!(desk.switch.snapshot().hosts[0].owed, 1);
+    desk.reply("00");
+    desk.commit();
+    assert_eq!(desk.folded(7).first().state, OperationState::Reversed);
+    let snapshot = desk.switch.snapshot();
+    assert_eq!((snapshot.payments, snapshot.hosts[0].owed, snapshot.hosts[0].stans_in_use), (0, 0, 0));
+}
+
+#[test]
+fn a_reopened_reversal_is_owed_after_a_restart() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let sale = desk.frames.last().unwrap().clone();
+    desk.pass(5);
+    desk.commit();
+    desk.reply("25");
+    desk.commit();
+    desk.reply_to(&sale, "00");
+    desk.load();
+    desk.commit();
+    let (resumed, numbers) = (desk.journal.in_motion(), desk.journal.numbers());
+    assert_eq!(resumed.len(), 1);
+    let mut after = Desk::online();
+    after.switch = Switch::new(Plan::of(0).settings, 2);
+    after.handle(Event::Resume(resumed));
+    after.handle(Event::Numbers(numbers));
+    let host = &after.switch.snapshot().hosts[0];
+    assert_eq!((host.owed, host.stans_in_use), (1, 1));
+}
+
+#[test]
+fn an_operation_waits_for_the_first_record_of_its_payment() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    let stored = desk.store();
+    // Whoever looks the payment up by its reference finds it before the switch has the store's word.
+    desk.submit(2, "void-7", Command::Void { payment: PaymentId(7) });
+    desk.load();
+    for (ticket, result) in stored {
+        desk.handle(Event::Recorded { ticket, result });
+    }
+    assert_eq!(desk.mti(), "0200");
+    desk.reply("00");
+    desk.commit();
+    assert!(desk.told().is_voided());
+    assert_eq!(desk.mti(), "0420");
+    assert_eq!(desk.answers.len(), 2);
+}
+
+#[test]
+fn an_operation_on_a_payment_that_never_begins_finds_nothing() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.submit(2, "void-7", Command::Void { payment: PaymentId(7) });
+    let (ticket, _) = desk.appends.pop().unwrap();
+    desk.handle(Event::Recorded { ticket, result: Err(NotRecorded::Unavailable) });
+    let refusals: Vec<_> = desk.answers.iter().map(|(_, answer)| format!("{answer:?}")).collect();
+    assert_eq!(refusals, ["Refused(StoreUnavailable)", "Refused(NotFound)"]);
+    assert_eq!((desk.switch.snapshot().in_flight, desk.switch.snapshot().payments), (0, 0));
+}
+
+#[test]
+fn a_second_acknowledgement_changes_nothing() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    desk.pass(5);
+    desk.commit();
+    let reversal = desk.frames.last().unwrap().clone();
+    // Its answer is late, and comes twice before the first is recorded.
+    desk.pass(5);
+    desk.reply_to(&reversal, "00");
+    desk.reply_to(&reversal, "12");
+    desk.commit();
+    let payment = desk.folded(7);
+    assert_eq!(payment.first().state, OperationState::Reversed);
+    assert_eq!(payment.version, 3, "requested, settled, discharged once");
+}
+
+#[test]
+fn a_request_that_could_not_leave_in_time_is_known_as_not_sent() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let unsent = |desk: &Desk| Event::Unsent { link: LinkId(0), sends: vec![desk.last_send] };
+    desk.pass(1);
+    desk.handle(unsent(&desk));
+    assert_eq!(desk.frames.len(), 3, "there is time for another try");
+    desk.pass(1);
+    desk.handle(unsent(&desk));
+    desk.commit();
+    assert_eq!(desk.frames.len(), 3, "and now there is none");
+    assert_eq!(desk.told().first().state, OperationState::Failed);
+    assert_eq!(desk.switch.snapshot().payments, 0, "nothing is owed");
+}
+
+#[test]
+fn repeats_that_wait_for_the_store_take_credit() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    for (waiter, payment) in [(2, 8), (3, 9)] {
+        let again = begin(PaymentId(payment), OperationKind::Sale, 1000, false, CARD);
+        desk.submit(waiter, "sale-7", Command::Begin(Box::new(again)));
+        desk.commit();
+    }
+    assert_eq!(desk.switch.snapshot().in_flight, 2);
+    desk.sale(4, 10);
+    assert!(matches!(desk.answers.last().unwrap().1, Answer::Refused(Refusal::Overloaded)));
+    desk.load();
+    assert_eq!((desk.answers.len(), desk.switch.snapshot().in_flight), (4, 0));
+}
+
+#[test]
+fn a_late_reply_is_recorded_once() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let sale = desk.frames.last().unwrap().clone();
+    desk.pass(5);
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    for _ in 0..3 {
+        desk.reply_to(&sale, "00");
+        desk.load();
+        desk.commit();
+    }
+    assert_eq!(desk.folded(7).version, 4, "requested, settled, discharged, and one late reply");
+    assert_eq!(desk.told().first().state, OperationState::Reversing, "as it was told");
+}
+
+#[test]
+fn an_outcome_that_cannot_be_recorded_is_told_as_such_until_it_is() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    desk.reply("00");
+    let (ticket, _) = desk.appends.pop().unwrap();
+    desk.handle(Event::Recorded { ticket, result: Err(NotRecorded::Unavailable) });
+    assert!(matches!(desk.answers[0].1, Answer::Refused(Refusal::OutcomeNotRecorded)));
+    // Asked again under the same key, as another payment would begin.
+    let again = begin(PaymentId(8), OperationKind::Sale, 1000, false, CARD);
+    desk.submit(2, "sale-7", Command::Begin(Box::new(again)));
+    assert!(matches!(desk.answers[1].1, Answer::Refused(Refusal::OutcomeNotRecorded)), "{:?}", desk.answers[1]);
+    desk.pass(3);
+    let again = begin(PaymentId(9), OperationKind::Sale, 1000, false, CARD);
+    desk.submit(3, "sale-7", Command::Begin(Box::new(again)));
+    assert!(matches!(desk.answers[2].1, Answer::Refused(Refusal::OutcomeNotRecorded)), "{:?}", desk.answers[2]);
+    desk.commit();
+    let again = begin(PaymentId(10), OperationKind::Sale, 1000, false, CARD);
+    desk.submit(4, "sale-7", Command::Begin(Box::new(again)));
+    desk.commit();
+    desk.load();
+    assert_eq!(desk.told().first().state, OperationState::Approved);
+    assert_eq!(desk.told().id, PaymentId(7));
+}
+
+#[test]
+fn a_drain_answers_a_repeat_that_waits_for_its_payment() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    let again = begin(PaymentId(8), OperationKind::Sale, 1000, false, CARD);
+    desk.submit(2, "sale-7", Command::Begin(Box::new(again)));
+    desk.commit();
+    desk.handle(Event::Drain);
+    assert_eq!(desk.frames.len(), 2, "no sign-off yet");
+    desk.load();
+    assert_eq!(desk.answers.len(), 2);
+    desk.reply("00");
+    desk.handle(Event::Disconnected { link: LinkId(0), unsent: Vec::new() });
+    assert!(desk.drained);
+}
+
+#[test]
+fn a_capture_gives_its_trace_number_back() {
+    let mut desk = Desk::online();
+    let begin = begin(PaymentId(7), OperationKind::Authorisation, 1000, false, CARD);
+    desk.submit(1, "auth", Command::Begin(Box::new(begin)));
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    let capture = Command::Capture { payment: PaymentId(7), amount: Some(euro(400)), is_final: true };
+    desk.submit(2, "capture", capture);
+    desk.load();
+    desk.commit();
+    assert_eq!(desk.mti(), "0220");
+    assert_eq!(desk.switch.snapshot().hosts[0].stans_in_use, 1);
+    desk.reply("00");
+    desk.commit();
+    assert_eq!(desk.switch.snapshot().hosts[0].stans_in_use, 0);
+}
+
+#[test]
+fn a_store_that_refuses_numbers_is_not_pressed() {
+    let mut switch = Switch::new(Plan::of(0).settings, 3);
+    let now = |micros| Now { monotonic: Monotonic(micros), wall: Wall(NOON) };
+    let appends = |effects: &[Effect]| effects.iter().filter(|e| matches!(e, Effect::Append { .. })).count();
+    assert_eq!(appends(&switch.handle(now(5), Event::Start)), 1);
+    let refused = Event::Recorded { ticket: Ticket(1), result: Err(NotRecorded::Unavailable) };
+    assert_eq!(appends(&switch.handle(now(6), refused)), 0, "not at once");
+    let due = switch.next_deadline().unwrap();
+    assert!(due > Monotonic(6));
+    assert_eq!(appends(&switch.handle(now(due.0), Event::Wake)), 1);
+}
