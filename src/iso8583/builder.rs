@@ -29,6 +29,8 @@ pub struct MessageBuilder {
     present: Bitmap,
     /// One for each element of the bitmap, ascending.
     nodes: Vec<Node>,
+    /// Filler nibbles other than the spec's, by element.
+    fillers: Vec<(u8, u8)>,
 }
 
 /// A value: undivided, or in parts.
@@ -42,7 +44,7 @@ pub(crate) enum Node {
 impl MessageBuilder {
     /// A message of this type with no element.
     pub fn new(mti: Mti) -> Self {
-        Self { mti, header: None, present: Bitmap::new(), nodes: Vec::new() }
+        Self { mti, header: None, present: Bitmap::new(), nodes: Vec::new(), fillers: Vec::new() }
     }
 
     /// The message type.
@@ -84,6 +86,14 @@ impl MessageBuilder {
         self.put_path(path, Node::Bytes(Bytes::copy_from_slice(bytes)))
     }
 
+    /// Puts another filler nibble than the spec's beside an odd number of packed digits, so that a
+    /// message can be repeated as it came. Setting the element again takes it back.
+    pub fn set_filler(&mut self, number: u8, nibble: u8) -> &mut Self {
+        self.fillers.retain(|(other, _)| *other != number);
+        self.fillers.push((number, nibble & 0x0F));
+        self
+    }
+
     /// Takes an element out.
     pub fn unset(&mut self, number: u8) -> &mut Self {
         if self.present.has(number) {
@@ -101,6 +111,11 @@ impl MessageBuilder {
     /// The elements that are set.
     pub fn bitmap(&self) -> Bitmap {
         self.present
+    }
+
+    pub(crate) fn filler(&self, number: u8) -> Option<u8> {
+        let found = self.fillers.iter().find(|(other, _)| *other == number);
+        found.map(|(_, nibble)| *nibble)
     }
 
     pub(crate) fn header_node(&self) -> Option<&Node> {
@@ -126,6 +141,7 @@ impl MessageBuilder {
         if !(2..=super::bitmap::LAST_ELEMENT).contains(&number) {
             return self;
         }
+        self.fillers.retain(|(other, _)| *other != number);
         let rank = self.present.rank(number);
         match self.present.has(number) {
             true => self.nodes[rank] = node,
@@ -139,6 +155,9 @@ impl MessageBuilder {
 
     pub(crate) fn copy(&mut self, number: u8, value: Value<'_>) {
         self.put(number, Node::of(value));
+        if let Some(nibble) = value.filler() {
+            self.set_filler(number, nibble);
+        }
     }
 
     fn put_path(&mut self, path: &str, node: Node) -> &mut Self {

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
+use super::wire::{hex_pair, unhex};
+
 /// The character set of text, digits or a length prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Charset {
@@ -80,6 +82,31 @@ impl Charset {
             Self::Gbk => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes),
             _ => Some(bytes.iter().map(|b| char::from(self.latin(*b))).collect()),
         }
+    }
+
+    /// The characters of `bytes`, or hexadecimal where they are not text of this set. No text is
+    /// printed that would be read back as hexadecimal.
+    pub(crate) fn read_mixed(self, bytes: &[u8]) -> Cow<'_, str> {
+        match self.read(bytes) {
+            Some(text) if self.is_plain(bytes) => text,
+            _ => Cow::Owned(bytes.iter().flat_map(|b| hex_pair(*b).map(char::from)).collect()),
+        }
+    }
+
+    /// What [`read_mixed`](Self::read_mixed) printed, back to bytes.
+    pub(crate) fn mixed_bytes(self, text: &str) -> Option<Vec<u8>> {
+        if let Some(bytes) = unhex(text.as_bytes())
+            && !self.is_plain(&bytes)
+        {
+            return Some(bytes);
+        }
+        let mut bytes = BytesMut::new();
+        self.write(text, &mut bytes).then(|| bytes.to_vec())
+    }
+
+    /// Whether bytes print as text: not where that text is itself the hexadecimal of bytes that do not.
+    fn is_plain(self, bytes: &[u8]) -> bool {
+        self.read(bytes).is_some() && unhex(bytes).is_none_or(|inner| self.is_plain(&inner))
     }
 
     /// How many bytes `text` takes in this set.

@@ -115,8 +115,10 @@ pub struct Padding {
 pub struct Odd {
     /// Before the first digit or after the last.
     pub side: Side,
-    /// 0 to 15.
+    /// What is written there, 0 to 15; 0 and F are read as well.
     pub filler: u8,
+    /// Whether anything else is read there too.
+    pub any: bool,
 }
 
 /// What a masked view may show.
@@ -375,6 +377,6 @@ impl Odd {
             Length::Fixed(_) => Side::Left,
             _ => Side::Right,
         };
-        Self { side, filler: 0 }
+        Self { side, filler: 0, any: false }
     }
 }

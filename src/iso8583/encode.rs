@@ -10,11 +10,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::assemble::Assembler;
 use super::bitmap::Bitmap;
-use super::builder::MessageBuilder;
+use super::builder::{MessageBuilder, Node};
 use super::error::{EncodeError, EncodeErrorKind};
 use super::mti::Mti;
 use super::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, ThirdBitmap};
-use super::wire::hex_pair;
+use super::wire::{Given, hex_pair};
 
 /// Where the elements of an encoded message lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,14 @@ impl Spec {
             let index = self
                 .index(number)
                 .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
-            let start = assembler.write(index, node, out).map_err(at)?;
+            let start = match (message.filler(number), node) {
+                (Some(filler), Node::Text(text)) => {
+                    let element = &self.at(index).element;
+                    element.put_filled(Given::Text(text), filler, out)
+                }
+                _ => assembler.write(index, node, out),
+            };
+            let start = start.map_err(at)?;
             spans.push(((start - base) as u32, (out.len() - base) as u32));
         }
         let len = out.len() - base;

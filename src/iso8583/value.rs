@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use super::class::Class;
 use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
 use super::error::DecodeErrorKind;
@@ -118,6 +119,12 @@ impl<'m> Value<'m> {
         self.element().check(self.content())
     }
 
+    /// The nibble beside an odd number of packed digits, where it is not the one the spec writes: the
+    /// only thing about a value that its text does not tell.
+    pub fn filler(&self) -> Option<u8> {
+        self.element().odd_filler(self.content())
+    }
+
     /// Whether it was divided into parts.
     pub fn is_divided(&self) -> bool {
         self.span.parts > 0
@@ -184,6 +191,9 @@ impl Element {
     /// The characters of this element's content.
     fn characters<'c>(&self, content: Content<'c>) -> Cow<'c, str> {
         match self.encoding {
+            Encoding::Text if self.class == Class::Any && !self.charset.is_single_byte() => {
+                self.charset.read_mixed(content.bytes)
+            }
             Encoding::Text => self.charset.read(content.bytes).unwrap_or_default(),
             Encoding::Raw => Cow::Owned(hex(content.bytes)),
             Encoding::Hex => {

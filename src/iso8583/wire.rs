@@ -118,6 +118,7 @@ impl Element {
                     || self.class.fits(content.bytes, self.charset)
                     || self.fits_padded(content.bytes)
             }
+            Encoding::Text if self.class == Class::Any => true,
             Encoding::Text => match self.charset.read(content.bytes) {
                 Some(text) => text.chars().all(|c| self.class.fits_character(c, self.charset)),
                 None => false,
@@ -164,13 +165,35 @@ impl Element {
 
     /// Writes this element: prefix and content. Returns where the content begins.
     pub(crate) fn put(&self, value: Given<'_>, out: &mut BytesMut) -> Result<usize, EncodeError> {
-        match self.class {
-            Class::Binary => self.put_binary(value, out),
-            _ => match value {
-                Given::Text(text) => self.put_text(text, out),
-                Given::Bytes(_) => Err(self.refused(EncodeErrorKind::Content)),
-            },
+        self.put_filled(value, self.odd.filler, out)
+    }
+
+    /// Like [`put`](Self::put), with another filler beside an odd number of packed digits.
+    pub(crate) fn put_filled(&self, value: Given<'_>, filler: u8, out: &mut BytesMut) -> Result<usize, EncodeError> {
+        match (self.class, value) {
+            (Class::Binary, value) => self.put_binary(value, out),
+            (Class::Any, Given::Text(text)) if !self.charset.is_single_byte() => self.put_mixed(text, out),
+            (_, Given::Text(text)) => self.put_text(text, filler, out),
+            (_, Given::Bytes(_)) => Err(self.refused(EncodeErrorKind::Content)),
         }
+    }
+
+    /// Writes text in which any byte may stand, in a character set that does not have all of them.
+    fn put_mixed(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let bytes = self.charset.mixed_bytes(text).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
+        let units = self.units_of(&bytes) as usize;
+        let filling = self.filling(units)?;
+        self.put_length(units + filling, units + filling, out)?;
+        let start = out.len();
+        let fill = self.charset.byte(self.padding.fill);
+        if self.padding.side == Some(Side::Left) {
+            out.put_bytes(fill, filling);
+        }
+        out.put_slice(&bytes);
+        if self.padding.side == Some(Side::Right) {
+            out.put_bytes(fill, filling);
+        }
+        Ok(start)
     }
 
     /// What this element wants, as an error.
@@ -199,7 +222,7 @@ impl Element {
         Ok(start)
     }
 
-    fn put_text(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
+    fn put_text(&self, text: &str, filler: u8, out: &mut BytesMut) -> Result<usize, EncodeError> {
         let units = match self.counts_bytes_of_text() {
             _ if text.is_ascii() => text.len(),
             true => self.charset.length(text),
@@ -214,7 +237,7 @@ impl Element {
         self.put_length(count, counted, out)?;
         let start = out.len();
         match self.encoding {
-            Encoding::Bcd => self.put_packed(text, filling, out)?,
+            Encoding::Bcd => self.put_packed(text, filling, filler, out)?,
             _ => self.put_characters(text, filling, out)?,
         }
         Ok(start)
@@ -268,7 +291,7 @@ impl Element {
         }
     }
 
-    fn put_packed(&self, text: &str, filling: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn put_packed(&self, text: &str, filling: usize, filler: u8, out: &mut BytesMut) -> Result<(), EncodeError> {
         let mut digits = text.as_bytes();
         if self.class == Class::Signed
             && let Some((sign, rest)) = digits.split_first()
@@ -281,7 +304,7 @@ impl Element {
         }
         let mut nibbles = Nibbles { half: None, out };
         if (digits.len() + filling) % 2 == 1 && self.odd.side == Side::Left {
-            nibbles.push(self.odd.filler);
+            nibbles.push(filler);
         }
         let zero = self.padding.fill.wrapping_sub(b'0') & 0x0F;
         if self.padding.side == Some(Side::Left) {
@@ -295,7 +318,7 @@ impl Element {
             (0..filling).for_each(|_| nibbles.push(zero));
         }
         if nibbles.half.is_some() {
-            nibbles.push(self.odd.filler);
+            nibbles.push(filler);
         }
         Ok(())
     }
@@ -311,6 +334,20 @@ impl Element {
 
     fn counts_bytes_of_text(&self) -> bool {
         self.encoding == Encoding::Text && self.unit == Unit::Bytes && !self.charset.is_single_byte()
+    }
+
+    /// The nibble beside an odd number of packed digits, where it is not the one that is written.
+    pub(crate) fn odd_filler(&self, content: Content<'_>) -> Option<u8> {
+        let signed = u32::from(self.class == Class::Signed);
+        let digits = content.units.checked_sub(signed)?;
+        if self.encoding != Encoding::Bcd || digits % 2 == 0 {
+            return None;
+        }
+        let filler = match self.odd.side {
+            Side::Left => content.bytes.get(signed as usize)? >> 4,
+            Side::Right => content.bytes.last()? & 0x0F,
+        };
+        (filler != self.odd.filler).then_some(filler)
     }
 
     /// The characters of packed content.
@@ -435,7 +472,7 @@ impl Odd {
                 None => return Ok(packed),
             },
         };
-        if filler != self.filler && filler != 0 && filler != 0x0F {
+        if !self.any && filler != self.filler && filler != 0 && filler != 0x0F {
             return Err(DecodeErrorKind::Filler);
         }
         match digit <= 9 || class == Class::Track {

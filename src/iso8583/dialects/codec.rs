@@ -440,7 +440,8 @@ impl Reading<'_> {
                 let style = entry.choice(LENGTHS)?;
                 if let Length::Variable { prefix, max, .. } = &mut element.length {
                     let digits = u8::try_from(prefix.digits()).unwrap_or(u8::MAX);
-                    *prefix = self.prefix(style, digits, *max);
+                    let counts_itself = prefix.counts_itself;
+                    *prefix = Prefix { counts_itself, ..self.prefix(style, digits, *max) };
                 }
             }
             "length_width" => {
@@ -483,18 +484,23 @@ impl Reading<'_> {
     }
 }
 
-/// "lead 0", "trail F": where the filler nibble stands and what it is.
+/// "lead 0", "trail F": where the filler nibble stands and what it is; "lead 0 any" where a sender
+/// leaves something else there.
 fn odd(entry: &Entry<'_>) -> Result<Odd, SpecError> {
-    let expected = "a side and a nibble, such as \"lead 0\" or \"trail F\"";
-    let text = entry.text(expected)?;
-    let (side, filler) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
+    let expected = "a side and a nibble, such as \"lead 0\", \"trail F\" or \"lead 0 any\"";
+    let words: Vec<&str> = entry.text(expected)?.split(' ').collect();
+    let (side, filler, any) = match words[..] {
+        [side, filler] => (side, filler, false),
+        [side, filler, "any"] => (side, filler, true),
+        _ => return Err(entry.fault(expected)),
+    };
     let side = match side {
         "lead" => Side::Left,
         "trail" => Side::Right,
         _ => return Err(entry.fault(expected)),
     };
     match u8::from_str_radix(filler, 16) {
-        Ok(filler @ 0..=15) => Ok(Odd { side, filler }),
+        Ok(filler @ 0..=15) => Ok(Odd { side, filler, any }),
         _ => Err(entry.fault(expected)),
     }
 }
