@@ -309,7 +309,7 @@ impl Element {
     pub fn format(&self) -> String {
         let class = self.class;
         match self.length {
-            Length::Fixed(length) if class == Class::Signed => format!("x+n{}", length.max(1) - 1),
+            Length::Fixed(length) if class.has_sign() => format!("{class}{}", length.max(1) - 1),
             Length::Fixed(length) => format!("{class}{length}"),
             Length::Variable { prefix, max, .. } => match prefix.encoding {
                 PrefixEncoding::Ber => format!("BER {class}..{max}"),
@@ -363,7 +363,7 @@ impl Padding {
     pub const fn of(class: Class) -> Self {
         let (side, fill, trim) = match class {
             Class::Numeric => (Some(Side::Left), b'0', false),
-            Class::Signed | Class::Track | Class::Binary => (None, b' ', false),
+            Class::Signed | Class::Marked | Class::Track | Class::Binary => (None, b' ', false),
             _ => (Some(Side::Right), b' ', true),
         };
         Self { side, fill, trim }

@@ -355,7 +355,7 @@ fn check(element: &Element, key: &str, is_part: bool, faults: &mut Faults) {
     match element.encoding {
         Encoding::Raw | Encoding::Hex if !binary => fault("raw and hex only for class b"),
         Encoding::Text | Encoding::Bcd if binary => fault("raw or hex for class b"),
-        Encoding::Bcd if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed) => {
+        Encoding::Bcd if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed | Class::Marked) => {
             fault("bcd only for classes n, z and x+n");
         }
         _ => {}

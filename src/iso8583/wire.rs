@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 use nom::Parser;
 use nom::bytes::complete::take;
 
-use super::class::{Class, is_sign};
+use super::class::Class;
 use super::element::{Element, Encoding, Length, Odd, Prefix, PrefixEncoding, Side, Unit};
 use super::error::{DecodeErrorKind, EncodeError, EncodeErrorKind, Fault, Parsed};
 
@@ -82,7 +82,7 @@ impl Element {
         Some(match (self.encoding, self.unit) {
             (Encoding::Text, Unit::Characters) if !self.charset.is_single_byte() => (utf8_length(input, count), units),
             (Encoding::Text | Encoding::Raw, _) => (count, units),
-            (Encoding::Bcd, Unit::Characters) if self.class == Class::Signed => match count {
+            (Encoding::Bcd, Unit::Characters) if self.class.has_sign() => match count {
                 0 => (0, 0),
                 _ => (1 + count / 2, units),
             },
@@ -147,7 +147,7 @@ impl Element {
     fn check_packed(&self, content: Content<'_>) -> Result<(), DecodeErrorKind> {
         let (digits, units) = match (self.class, content.bytes.split_first()) {
             (_, None) => return Ok(()),
-            (Class::Signed, Some((sign, digits))) => match is_sign(self.charset.latin(*sign)) {
+            (class, Some((sign, digits))) if class.has_sign() => match self.class.is_sign(self.charset.latin(*sign)) {
                 true => (digits, content.units - 1),
                 false => return Err(DecodeErrorKind::Content),
             },
@@ -293,10 +293,10 @@ impl Element {
 
     fn put_packed(&self, text: &str, filling: usize, filler: u8, out: &mut BytesMut) -> Result<(), EncodeError> {
         let mut digits = text.as_bytes();
-        if self.class == Class::Signed
+        if self.class.has_sign()
             && let Some((sign, rest)) = digits.split_first()
         {
-            if !is_sign(*sign) {
+            if !self.class.is_sign(*sign) {
                 return Err(self.refused(EncodeErrorKind::Content));
             }
             out.put_u8(self.charset.byte(*sign));
@@ -338,7 +338,7 @@ impl Element {
 
     /// The nibble beside an odd number of packed digits, where it is not the one that is written.
     pub(crate) fn odd_filler(&self, content: Content<'_>) -> Option<u8> {
-        let signed = u32::from(self.class == Class::Signed);
+        let signed = u32::from(self.class.has_sign());
         let digits = content.units.checked_sub(signed)?;
         if self.encoding != Encoding::Bcd || digits % 2 == 0 {
             return None;
@@ -354,7 +354,7 @@ impl Element {
     pub(crate) fn unpack(&self, content: Content<'_>, mut push: impl FnMut(u8)) {
         let mut digits = content.bytes;
         let mut units = content.units as usize;
-        if self.class == Class::Signed
+        if self.class.has_sign()
             && let Some((sign, rest)) = digits.split_first()
         {
             push(self.charset.latin(*sign));

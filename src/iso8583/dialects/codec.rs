@@ -400,7 +400,7 @@ impl Reading<'_> {
                     (Length::Variable { .. }, Some(encoding)) => encoding,
                     _ => self.defaults.binary,
                 },
-                Class::Numeric | Class::Signed => self.defaults.digits,
+                Class::Numeric | Class::Signed | Class::Marked => self.defaults.digits,
                 Class::Track => self.defaults.track,
                 _ => Encoding::Text,
             })
