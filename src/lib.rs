@@ -12,4 +12,7 @@
 
 #[cfg(feature = "switch")]
 pub mod cli;
+#[cfg(feature = "dialects")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod iso8583;

@@ -37,6 +37,8 @@ pub struct MessageBuilder {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(Box<str>),
+    /// Text as JSON has it.
+    Printed(Box<str>),
     Bytes(Bytes),
     Parts(Vec<(Box<str>, Node)>),
 }
@@ -70,7 +72,7 @@ impl MessageBuilder {
         self.put(number, Node::Text(text.as_ref().into()))
     }
 
-    /// Sets a binary element.
+    /// Sets a binary element; of an element that is text, its content as it stands on the wire.
     pub fn set_binary(&mut self, number: u8, bytes: &[u8]) -> &mut Self {
         self.put(number, Node::Bytes(Bytes::copy_from_slice(bytes)))
     }
@@ -153,6 +155,10 @@ impl MessageBuilder {
         self
     }
 
+    pub(crate) fn copy_header(&mut self, value: Value<'_>) {
+        self.header = Some(Node::of(value));
+    }
+
     pub(crate) fn copy(&mut self, number: u8, value: Value<'_>) {
         self.put(number, Node::of(value));
         if let Some(nibble) = value.filler() {
@@ -194,6 +200,7 @@ impl Node {
         }
         match value.binary() {
             Some(bytes) => Self::Bytes(Bytes::copy_from_slice(&bytes)),
+            None if value.element().prints_bytes() => Self::Bytes(Bytes::copy_from_slice(value.wire())),
             None => Self::Text(value.whole_text().into()),
         }
     }

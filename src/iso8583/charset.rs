@@ -84,8 +84,8 @@ impl Charset {
         }
     }
 
-    /// The characters of `bytes`, or hexadecimal where they are not text of this set. No text is
-    /// printed that would be read back as hexadecimal.
+    /// The characters of `bytes`, or hexadecimal where they are not text of this set or where that
+    /// text would be read back as hexadecimal.
     pub(crate) fn read_mixed(self, bytes: &[u8]) -> Cow<'_, str> {
         match self.read(bytes) {
             Some(text) if self.is_plain(bytes) => text,

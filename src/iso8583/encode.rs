@@ -87,7 +87,7 @@ impl Spec {
                 .index(number)
                 .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
             let start = match (message.filler(number), node) {
-                (Some(filler), Node::Text(text)) => {
+                (Some(filler), Node::Text(text) | Node::Printed(text)) => {
                     let element = &self.at(index).element;
                     element.put_filled(Given::Text(text), filler, out)
                 }

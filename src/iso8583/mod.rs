@@ -43,6 +43,8 @@ mod encode;
 mod error;
 mod message;
 mod mti;
+#[cfg(feature = "dialects")]
+pub(crate) mod sampling;
 mod scan;
 mod spec;
 mod value;

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use super::class::Class;
 use super::composite::{Division, Key};
 use super::element::{Element, Encoding, Sensitivity, Side};
 use super::error::DecodeErrorKind;
@@ -68,6 +67,14 @@ impl<'m> Value<'m> {
     /// All characters, with the filling they came with.
     pub fn whole_text(&self) -> Cow<'m, str> {
         self.element().characters(self.content())
+    }
+
+    /// The characters as JSON has them: see [`Given::Printed`](super::wire::Given::Printed).
+    pub(crate) fn printed(&self) -> Cow<'m, str> {
+        match self.element().prints_bytes() {
+            true => self.element().charset.read_mixed(self.wire()),
+            false => self.whole_text(),
+        }
     }
 
     /// The characters of an element of a message that is still being read.
@@ -167,7 +174,7 @@ impl<'m> Value<'m> {
             Sensitivity::Pan => Cow::Owned(mask_pan(&self.whole_text())),
             Sensitivity::Hidden => self.hidden(),
             Sensitivity::Open if self.described().veiled => self.hidden(),
-            Sensitivity::Open => self.whole_text(),
+            Sensitivity::Open => self.printed(),
         }
     }
 
@@ -191,8 +198,9 @@ impl Element {
     /// The characters of this element's content.
     fn characters<'c>(&self, content: Content<'c>) -> Cow<'c, str> {
         match self.encoding {
-            Encoding::Text if self.class == Class::Any && !self.charset.is_single_byte() => {
-                self.charset.read_mixed(content.bytes)
+            Encoding::Text if self.prints_bytes() => {
+                let text = self.charset.read(content.bytes);
+                text.unwrap_or_else(|| Cow::Owned(hex(content.bytes)))
             }
             Encoding::Text => self.charset.read(content.bytes).unwrap_or_default(),
             Encoding::Raw => Cow::Owned(hex(content.bytes)),

@@ -96,7 +96,7 @@ impl Serialize for Field<'_> {
         }
         let text = match shown.masked {
             true => value.masked(),
-            false => value.whole_text(),
+            false => value.printed(),
         };
         serializer.serialize_str(&escape(&text))
     }
@@ -253,7 +253,7 @@ impl<'de> Deserialize<'de> for Tree {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-                Ok(Node::Text(unescape(text).into()))
+                Ok(Node::Printed(unescape(text).into()))
             }
 
             // Without these the error would repeat the value.

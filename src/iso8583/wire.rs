@@ -26,6 +26,8 @@ pub(crate) struct Content<'a> {
 pub(crate) enum Given<'a> {
     /// Text; of a binary element hexadecimal.
     Text(&'a str),
+    /// Text as JSON has it: hexadecimal where it is bytes that are not text.
+    Printed(&'a str),
     /// Bytes of a binary element.
     Bytes(&'a [u8]),
 }
@@ -172,16 +174,47 @@ impl Element {
     pub(crate) fn put_filled(&self, value: Given<'_>, filler: u8, out: &mut BytesMut) -> Result<usize, EncodeError> {
         match (self.class, value) {
             (Class::Binary, value) => self.put_binary(value, out),
-            (Class::Any, Given::Text(text)) if !self.charset.is_single_byte() => self.put_mixed(text, out),
-            (_, Given::Text(text)) => self.put_text(text, filler, out),
-            (_, Given::Bytes(_)) => Err(self.refused(EncodeErrorKind::Content)),
+            (Class::Any, Given::Bytes(bytes)) => self.put_any(bytes, out),
+            (Class::Any, Given::Printed(text)) if self.prints_bytes() => {
+                let bytes = self.charset.mixed_bytes(text);
+                self.put_any(&bytes.ok_or_else(|| self.refused(EncodeErrorKind::Content))?, out)
+            }
+            (_, Given::Text(text) | Given::Printed(text)) => self.put_text(text, filler, out),
+            (_, Given::Bytes(bytes)) => self.put_wire(bytes, out),
         }
     }
 
-    /// Writes text in which any byte may stand, in a character set that does not have all of them.
-    fn put_mixed(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
-        let bytes = self.charset.mixed_bytes(text).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
-        let units = self.units_of(&bytes) as usize;
+    /// Writes content that is already as it stands on the wire.
+    fn put_wire(&self, bytes: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let units = match self.length {
+            Length::Fixed(length) => length,
+            _ => self.units_of(bytes),
+        };
+        let counted = match (self.encoding, self.unit) {
+            (Encoding::Bcd, Unit::Bytes) => bytes.len(),
+            _ => units as usize,
+        };
+        match self.measure(counted, bytes) {
+            Some((length, _)) if length == bytes.len() => {}
+            _ => return Err(self.refused(EncodeErrorKind::Length)),
+        }
+        if self.check(Content { bytes, units }).is_err() {
+            return Err(self.refused(EncodeErrorKind::Content));
+        }
+        self.put_length(units as usize, counted, out)?;
+        let start = out.len();
+        out.put_slice(bytes);
+        Ok(start)
+    }
+
+    /// Whether its content may be bytes that its character set has no text for.
+    pub(crate) fn prints_bytes(&self) -> bool {
+        self.class == Class::Any && !self.charset.is_single_byte()
+    }
+
+    /// Writes content as it stands on the wire.
+    fn put_any(&self, bytes: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let units = self.units_of(bytes) as usize;
         let filling = self.filling(units)?;
         self.put_length(units + filling, units + filling, out)?;
         let start = out.len();
@@ -189,7 +222,7 @@ impl Element {
         if self.padding.side == Some(Side::Left) {
             out.put_bytes(fill, filling);
         }
-        out.put_slice(&bytes);
+        out.put_slice(bytes);
         if self.padding.side == Some(Side::Right) {
             out.put_bytes(fill, filling);
         }
@@ -205,7 +238,7 @@ impl Element {
         let scratch;
         let bytes = match value {
             Given::Bytes(bytes) => bytes,
-            Given::Text(text) => {
+            Given::Text(text) | Given::Printed(text) => {
                 scratch = unhex(text.as_bytes()).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
                 &scratch
             }
