@@ -148,6 +148,7 @@ pub struct Element {
     pub(crate) sensitivity: Sensitivity,
     pub(crate) values: Vec<(String, String)>,
     pub(crate) division: Option<Box<Division<Element>>>,
+    pub(crate) is_divided: bool,
 }
 
 impl Element {
@@ -170,6 +171,7 @@ impl Element {
             sensitivity: Sensitivity::Open,
             values: Vec::new(),
             division: None,
+            is_divided: false,
         }
     }
 
@@ -261,6 +263,7 @@ impl Element {
     /// What the content is divided into.
     pub fn divided(mut self, division: Division<Element>) -> Self {
         self.division = Some(Box::new(division));
+        self.is_divided = true;
         self
     }
 
@@ -287,6 +290,31 @@ impl Element {
     /// How the content is written.
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// The character set of text and of hexadecimal text.
+    pub fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// What the length counts.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Where the filler of an odd number of packed digits stands.
+    pub fn odd_filling(&self) -> Odd {
+        self.odd
+    }
+
+    /// What fills a fixed length.
+    pub fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    /// Whether the content is divided into parts.
+    pub fn is_divided(&self) -> bool {
+        self.is_divided
     }
 
     /// What a masked view may show.
