@@ -82,18 +82,14 @@ impl Spec {
                 self.write_third(third, out);
                 third_due = false;
             }
-            let at = |error: EncodeError| error.within(number);
-            let index = self
-                .index(number)
-                .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
-            let start = match (message.filler(number), node) {
-                (Some(filler), Node::Text(text) | Node::Printed(text)) => {
-                    let element = &self.at(index).element;
-                    element.put_filled(Given::Text(text), filler, out)
-                }
-                _ => assembler.write(index, node, out),
+            let start = match node {
+                Node::Text(text) => self.short[usize::from(number)].put(text, out),
+                _ => None,
             };
-            let start = start.map_err(at)?;
+            let start = match start {
+                Some(start) => start,
+                None => self.write_long(&assembler, number, node, out)?,
+            };
             spans.push(((start - base) as u32, (out.len() - base) as u32));
         }
         let len = out.len() - base;
@@ -102,6 +98,27 @@ impl Spec {
             return Err(EncodeError::new(EncodeErrorKind::TooLarge, most));
         }
         Ok(Encoded { bitmap, spans, len })
+    }
+
+    /// Writes an element the long way; returns where its content begins.
+    fn write_long(
+        &self,
+        assembler: &Assembler<'_>,
+        number: u8,
+        node: &Node,
+        out: &mut BytesMut,
+    ) -> Result<usize, EncodeError> {
+        let Some(index) = self.index(number) else {
+            let expected = "an element that the spec defines";
+            return Err(EncodeError::new(EncodeErrorKind::Undefined, expected).within(number));
+        };
+        let written = match (assembler.message.filler(number), node) {
+            (Some(filler), Node::Text(text) | Node::Printed(text)) => {
+                self.at(index).element.put_filled(Given::Text(text), filler, out)
+            }
+            _ => assembler.write(index, node, out),
+        };
+        written.map_err(|error| error.within(number))
     }
 
     fn write_header(&self, assembler: &Assembler<'_>, out: &mut BytesMut) -> Result<(), EncodeError> {

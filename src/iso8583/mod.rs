@@ -46,6 +46,7 @@ mod mti;
 #[cfg(feature = "dialects")]
 pub(crate) mod sampling;
 mod scan;
+mod short;
 mod spec;
 mod value;
 mod wire;

@@ -12,6 +12,7 @@ use super::class::Class;
 use super::composite::Division;
 use super::element::{Element, Encoding, Length, Sensitivity};
 use super::error::SpecError;
+use super::short::Short;
 
 /// The largest message a spec reads unless it says otherwise: 1 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
@@ -84,6 +85,8 @@ pub struct Spec {
     pub(crate) trailing: bool,
     pub(crate) max_bytes: usize,
     elements: [Index; LAST_ELEMENT as usize + 1],
+    /// By element number: the short way to read and write it. As long as a number can be large.
+    pub(crate) short: [Short; 256],
     table: Vec<Described>,
 }
 
@@ -295,6 +298,7 @@ impl SpecBuilder {
             trailing: self.trailing,
             max_bytes: self.max_bytes.min(u32::MAX as usize / 2),
             elements: [UNDEFINED; LAST_ELEMENT as usize + 1],
+            short: [Short::NONE; 256],
             table: Vec::new(),
         };
         let mut faults = Vec::new();
@@ -310,6 +314,7 @@ impl SpecBuilder {
                 continue;
             }
             check(&element, &key, false, &mut faults);
+            spec.short[usize::from(number)] = Short::of(&element);
             spec.elements[usize::from(number)] = spec.file(element);
         }
         if let Some((presence, header)) = self.header {
