@@ -37,7 +37,7 @@ impl Assembler<'_> {
                 let Some(division) = &described.division else {
                     return Err(shape("one undivided value"));
                 };
-                let mut content = BytesMut::new();
+                let mut content = BytesMut::with_capacity(256);
                 self.join(division, element, parts, &mut content)?;
                 self.write_joined(element, &content, out)
             }
@@ -209,6 +209,12 @@ impl Assembler<'_> {
         let bytes = &tag.to_be_bytes()[skip.min(3)..];
         if !is_ber_tag(bytes) {
             return Err(unwritable());
+        }
+        if let (Node::Bytes(value), true) = (node, self.spec.at(*index).plain) {
+            out.put_slice(bytes);
+            put_ber_length(value.len(), out);
+            out.put_slice(value);
+            return Ok(());
         }
         let mut value = BytesMut::new();
         self.write(*index, node, &mut value)?;

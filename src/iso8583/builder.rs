@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::bitmap::Bitmap;
 use super::mti::Mti;
+use super::short::Short;
 use super::value::Value;
 
 /// Collects the values of a message.
@@ -188,6 +189,14 @@ impl MessageBuilder {
 }
 
 impl Node {
+    /// The room it needs where it can be written the short way.
+    pub(crate) fn short_room(&self) -> usize {
+        match self {
+            Self::Text(text) => Short::room_for(text),
+            _ => 0,
+        }
+    }
+
     /// A copy of a value, in parts where it has any.
     pub(crate) fn of(value: Value<'_>) -> Self {
         if value.is_divided() {

@@ -76,7 +76,8 @@ impl Divider<'_> {
         span.first_part = first as u32;
         span.parts = (self.message.parts.len() - first) as u32;
         span.divided_as = chosen.unwrap_or(index);
-        for place in span.part_range() {
+        let deep = spec.at(span.divided_as).deep;
+        for place in span.part_range().filter(|_| deep) {
             self.divide_part(place, region, origin, scale, place - first)?;
         }
         Ok(())
@@ -377,6 +378,12 @@ impl Level<'_> {
 
     /// A part that is all of a stretch of `data`.
     fn whole(&mut self, key: Key, index: Index, stretch: std::ops::Range<usize>, data: &[u8]) -> Result<(), Lost> {
+        if self.spec.at(index).plain {
+            let content = Content { bytes: &data[stretch.clone()], units: stretch.len() as u32 };
+            let span = span_at(self.region.start + stretch.start, content);
+            self.parts.push(Part { key, index, unfolded: self.region.unfolded, span });
+            return Ok(());
+        }
         let upto = &data[..stretch.end];
         let rest = self.part(key, index, &upto[stretch.start..], upto)?;
         match rest.is_empty() {

@@ -74,30 +74,55 @@ impl Spec {
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
         self.write_bitmap(&bitmap, out)?;
-        let mut spans = Vec::with_capacity(bitmap.len());
-        let [_, _, third] = bitmap.blocks();
-        let mut third_due = third != 0;
-        for (number, node) in message.nodes() {
-            if number > 65 && third_due {
-                self.write_third(third, out);
-                third_due = false;
-            }
-            let start = match node {
-                Node::Text(text) => self.short[usize::from(number)].put(text, out),
-                _ => None,
-            };
-            let start = match start {
-                Some(start) => start,
-                None => self.write_long(&assembler, number, node, out)?,
-            };
-            spans.push(((start - base) as u32, (out.len() - base) as u32));
-        }
+        let spans = self.write_elements(&assembler, base, out)?;
         let len = out.len() - base;
         if len > self.max_bytes {
             let most = format!("at most {} bytes", self.max_bytes);
             return Err(EncodeError::new(EncodeErrorKind::TooLarge, most));
         }
         Ok(Encoded { bitmap, spans, len })
+    }
+
+    fn write_elements(
+        &self,
+        assembler: &Assembler<'_>,
+        base: usize,
+        out: &mut BytesMut,
+    ) -> Result<Vec<(u32, u32)>, EncodeError> {
+        let message = assembler.message;
+        let mut spans = Vec::with_capacity(message.bitmap().len());
+        let [_, _, third] = message.bitmap().blocks();
+        let mut third_due = third != 0;
+        // Room for all elements of the short way at once; what is left of it is cut off at the end.
+        let room: usize = message.nodes().map(|(_, node)| node.short_room()).sum();
+        let mut at = out.len();
+        out.resize(at + room, 0);
+        for (number, node) in message.nodes() {
+            if number > 65 && third_due {
+                out.truncate(at);
+                self.write_third(third, out);
+                at = out.len();
+                third_due = false;
+            }
+            let short = match (node, out.get_mut(at..)) {
+                (Node::Text(text), Some(free)) => self.short[usize::from(number)].put(text, free),
+                _ => None,
+            };
+            let (start, end) = match short {
+                Some((start, end)) => (at + start, at + end),
+                None => {
+                    out.truncate(at);
+                    let start = self.write_long(assembler, number, node, out)?;
+                    let end = out.len();
+                    out.resize(end + room, 0);
+                    (start, end)
+                }
+            };
+            spans.push(((start - base) as u32, (end - base) as u32));
+            at = end;
+        }
+        out.truncate(at);
+        Ok(spans)
     }
 
     /// Writes an element the long way; returns where its content begins.

@@ -5,8 +5,6 @@
 //! a shape. The short way never decides that something is wrong: what does not fit takes the long way in
 //! `wire`, which knows the fillings that are allowed and the exact error.
 
-use bytes::{BufMut, BytesMut};
-
 use super::charset::Charset;
 use super::class::Class;
 use super::element::{Element, Encoding, Length, PrefixEncoding, Unit};
@@ -126,9 +124,15 @@ impl Short {
         }
     }
 
-    /// Writes text; `None`: nothing was written, take the long way. Returns where the content begins.
-    #[inline]
-    pub(crate) fn put(self, text: &str, out: &mut BytesMut) -> Option<usize> {
+    /// The most bytes that writing `text` takes.
+    pub(crate) fn room_for(text: &str) -> usize {
+        text.len() + 4
+    }
+
+    /// Writes text at the front of `out`; `None`: take the long way. Returns where the content begins
+    /// and ends.
+    #[inline(always)]
+    pub(crate) fn put(self, text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
         let count = u32::try_from(bytes.len()).ok()?;
         let fits = match self.body {
@@ -139,35 +143,47 @@ impl Short {
         if self.head == Head::None || count < self.min || count > self.max || !fits {
             return None;
         }
-        self.put_length(count, out)?;
-        let start = out.len();
-        match self.body {
+        let start = self.put_length(count, out)?;
+        let (_, out) = out.split_at_mut_checked(start)?;
+        let len = match self.body {
             Body::PackedDigits => {
-                out.extend(bytes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1] & 0x0F));
+                let (pairs, _) = bytes.as_chunks::<2>();
+                let out = out.get_mut(..pairs.len())?;
+                for (packed, [high, low]) in out.iter_mut().zip(pairs) {
+                    *packed = high << 4 | low & 0x0F;
+                }
+                pairs.len()
             }
-            _ => out.put_slice(bytes),
-        }
-        Some(start)
+            _ => {
+                out.get_mut(..bytes.len())?.copy_from_slice(bytes);
+                bytes.len()
+            }
+        };
+        Some((start, start + len))
     }
 
-    #[inline]
-    fn put_length(self, count: u32, out: &mut BytesMut) -> Option<()> {
+    /// Writes the length prefix; returns how many bytes it has.
+    #[inline(always)]
+    fn put_length(self, count: u32, out: &mut [u8]) -> Option<usize> {
         let digit = |place: u32| (count / place % 10) as u8;
         match self.head {
-            Head::Fixed => {}
-            Head::Ascii(2) if count < 100 => out.put_slice(&[b'0' | digit(10), b'0' | digit(1)]),
-            Head::Ascii(3) if count < 1000 => {
-                out.put_slice(&[b'0' | digit(100), b'0' | digit(10), b'0' | digit(1)]);
-            }
-            Head::Packed(1) if count < 100 => out.put_u8(digit(10) << 4 | digit(1)),
+            Head::Fixed => Some(0),
+            Head::Ascii(2) if count < 100 => put_bytes([b'0' | digit(10), b'0' | digit(1)], out),
+            Head::Ascii(3) if count < 1000 => put_bytes([b'0' | digit(100), b'0' | digit(10), b'0' | digit(1)], out),
+            Head::Packed(1) if count < 100 => put_bytes([digit(10) << 4 | digit(1)], out),
             Head::Packed(2) if count < 10_000 => {
-                out.put_slice(&[digit(1000) << 4 | digit(100), digit(10) << 4 | digit(1)]);
+                put_bytes([digit(1000) << 4 | digit(100), digit(10) << 4 | digit(1)], out)
             }
-            Head::Binary(1) if count < 256 => out.put_u8(count as u8),
-            _ => return None,
+            Head::Binary(1) if count < 256 => put_bytes([count as u8], out),
+            _ => None,
         }
-        Some(())
     }
+}
+
+#[inline(always)]
+fn put_bytes<const N: usize>(bytes: [u8; N], out: &mut [u8]) -> Option<usize> {
+    *out.first_chunk_mut()? = bytes;
+    Some(N)
 }
 
 #[inline(always)]
@@ -202,12 +218,21 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 #[inline(always)]
 fn by_words(bytes: &[u8], filler: u8, word_fits: impl Fn(u64) -> bool) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
-        let mut word = [filler; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        return word_fits(u64::from_le_bytes(word));
+        return word_fits(short_word(bytes, filler));
     };
     let (words, _) = bytes.as_chunks::<8>();
     words.iter().all(|word| word_fits(u64::from_le_bytes(*word))) && word_fits(u64::from_le_bytes(*last))
+}
+
+/// Fewer than eight bytes as a word.
+#[inline(always)]
+fn short_word(bytes: &[u8], filler: u8) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+        return half(first) | half(last) << 32;
+    }
+    let at = |place: usize| bytes.get(place).copied().unwrap_or(filler);
+    u64::from_le_bytes([at(0), at(1), at(2), filler, filler, filler, filler, filler])
 }
 
 /// Whether all bytes are ASCII digits.

@@ -96,6 +96,10 @@ pub(crate) struct Described {
     pub(crate) division: Option<Division<Index>>,
     /// Whether its undivided value holds something a masked view must not show.
     pub(crate) veiled: bool,
+    /// Whether any bytes of any length are its content, so that there is nothing to check.
+    pub(crate) plain: bool,
+    /// Whether one of its parts is divided further.
+    pub(crate) deep: bool,
 }
 
 impl Spec {
@@ -344,7 +348,11 @@ impl Spec {
             || division.as_ref().is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).veiled));
         let index = Index::try_from(self.table.len()).unwrap_or(UNDEFINED);
         if index != UNDEFINED {
-            self.table.push(Described { element, division, veiled });
+            let plain = element.encoding == Encoding::Raw && element.length == (Length::Rest { min: 0, max: u32::MAX });
+            let deep = division
+                .as_ref()
+                .is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).division.is_some()));
+            self.table.push(Described { element, division, veiled, plain, deep });
         }
         // Too many parts are reported by the caller; the spec is then never used.
         index.min(Index::try_from(self.table.len().saturating_sub(1)).unwrap_or(0))
