@@ -99,7 +99,9 @@ impl Class {
             (Self::Signed | Self::Marked, _) => self.fits_signed(bytes, charset),
             _ => {
                 let allowed = self.allowed(charset);
-                bytes.iter().all(|b| KINDS[charset.latin(*b) as usize] & allowed != 0)
+                // Without an early exit: what is wrong is rare.
+                let strange = |b: &u8| KINDS[charset.latin(*b) as usize] & allowed == 0;
+                !bytes.iter().fold(false, |any, b| any | strange(b))
             }
         }
     }

@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         self.message.spans.reserve(bitmap.len());
         let mut numbers = bitmap.iter();
         while let Some(number) = numbers.next() {
-            let short = self.spec.short[usize::from(number)];
+            let short = &self.spec.short[usize::from(number)];
             let taken = match short.take(self.wire, at) {
                 Some((span, end)) if !short.divides => Ok((span, end)),
                 Some((span, end)) => self.divided(number, span, end),

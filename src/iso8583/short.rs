@@ -39,6 +39,7 @@ enum Head {
 enum Body {
     Digits,
     Printable,
+    Track,
     Class(Class),
     /// Packed digits; an odd number of them takes the long way.
     PackedDigits,
@@ -68,6 +69,7 @@ impl Short {
         let body = match (element.encoding, element.class, element.charset) {
             (Encoding::Text, Class::Numeric, Charset::Ascii) => Body::Digits,
             (Encoding::Text, Class::Text, Charset::Ascii) => Body::Printable,
+            (Encoding::Text, Class::Track, Charset::Ascii) => Body::Track,
             (Encoding::Text, Class::Signed | Class::Marked, _) => return Self::NONE,
             (Encoding::Text, class, Charset::Ascii) => Body::Class(class),
             (Encoding::Bcd, Class::Numeric, _) if element.unit == Unit::Characters => Body::PackedDigits,
@@ -79,7 +81,7 @@ impl Short {
 
     /// Reads the element at `at`; `None`: take the long way.
     #[inline(always)]
-    pub(crate) fn take(self, wire: &[u8], at: usize) -> Option<(Span, usize)> {
+    pub(crate) fn take(&self, wire: &[u8], at: usize) -> Option<(Span, usize)> {
         let (start, count) = match self.head {
             Head::None => return None,
             Head::Fixed => (at, self.max),
@@ -100,7 +102,7 @@ impl Short {
     }
 
     #[inline(always)]
-    fn take_length(self, head: Head, wire: &[u8], at: usize) -> Option<(usize, u32)> {
+    fn take_length(&self, head: Head, wire: &[u8], at: usize) -> Option<(usize, u32)> {
         let (width, count) = match head {
             Head::Ascii(width) => (width, ascii_number(wire.get(at..at + usize::from(width))?)?),
             Head::Packed(width) => (width, packed_number(wire.get(at..at + usize::from(width))?)?),
@@ -114,10 +116,15 @@ impl Short {
     }
 
     #[inline(always)]
-    fn fits(self, content: &[u8]) -> bool {
+    fn fits(&self, content: &[u8]) -> bool {
         match self.body {
             Body::Digits => all_digits(content),
             Body::Printable => all_printable(content),
+            // Digits and the marks beside them; letters are rare.
+            Body::Track => {
+                by_words(content, b'0', |word| word & (0xF0 * ONES) == 0x30 * ONES)
+                    || Class::Track.fits(content, Charset::Ascii)
+            }
             Body::Class(class) => class.fits(content, Charset::Ascii),
             Body::PackedDigits => all_packed_digits(content),
             Body::Raw => true,
@@ -132,7 +139,7 @@ impl Short {
     /// Writes text at the front of `out`; `None`: take the long way. Returns where the content begins
     /// and ends.
     #[inline(always)]
-    pub(crate) fn put(self, text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
+    pub(crate) fn put(&self, text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
         let count = u32::try_from(bytes.len()).ok()?;
         let fits = match self.body {
@@ -164,7 +171,7 @@ impl Short {
 
     /// Writes the length prefix; returns how many bytes it has.
     #[inline(always)]
-    fn put_length(self, count: u32, out: &mut [u8]) -> Option<usize> {
+    fn put_length(&self, count: u32, out: &mut [u8]) -> Option<usize> {
         let digit = |place: u32| (count / place % 10) as u8;
         match self.head {
             Head::Fixed => Some(0),

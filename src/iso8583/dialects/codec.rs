@@ -86,7 +86,7 @@ impl<'a> Draft<'a> {
             self.faults.push(entry.fault("an element number from 2 to 192"));
             return;
         };
-        if matches!(entry.text(""), Ok("undefined")) {
+        if entry.is("undefined") {
             self.elements.remove(&number);
             return;
         }
