@@ -6,6 +6,7 @@
 
 mod decode;
 mod dialect;
+mod diff;
 mod encode;
 mod failure;
 mod input;
@@ -24,6 +25,7 @@ pub struct IsoCommand {
 enum Action {
     Decode(decode::Decode),
     Encode(encode::Encode),
+    Diff(diff::Diff),
     Specs(specs::Specs),
 }
 
@@ -32,6 +34,7 @@ pub fn run(command: IsoCommand) -> ExitCode {
     let done = match command.action {
         Action::Decode(decode) => decode.run(),
         Action::Encode(encode) => encode.run(),
+        Action::Diff(diff) => diff.run(),
         Action::Specs(specs) => specs.run(),
     };
     match done {

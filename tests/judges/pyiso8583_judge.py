@@ -118,4 +118,5 @@ def main():
     sys.exit(1 if sum(judge(binary, name, chance) for name in MTI_AND_BITMAP) else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

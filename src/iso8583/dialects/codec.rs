@@ -282,7 +282,8 @@ impl Defaults {
 
     /// What the parts of packed digits or hexadecimal text are: text and bytes, unfolded.
     ///
-    /// Parts of text are text too, and parts of raw bytes are what elements are.
+    /// Parts of text are text too, and parts of raw bytes are what elements are, their binary
+    /// parts raw as well.
     pub(super) fn within(&self, element: &Element) -> Self {
         let text = Self {
             charset: Charset::Ascii,
@@ -295,7 +296,7 @@ impl Defaults {
             ..self.clone()
         };
         match element.encoding {
-            Encoding::Raw => self.clone(),
+            Encoding::Raw => Self { binary: Encoding::Raw, binary_variable: None, ..self.clone() },
             Encoding::Bcd | Encoding::Hex => text,
             Encoding::Text => Self { charset: element.charset, binary: Encoding::Hex, ..text },
         }
