@@ -122,6 +122,9 @@ fn draw(out: &mut String, message: &Message, drawing: Drawing) -> fmt::Result {
     draw_bitmaps(out, message)?;
     writeln!(out)?;
     draw_rows(out, &rows(message, drawing.unmasked))?;
+    for violation in message.violations() {
+        writeln!(out, "element {violation}")?;
+    }
     writeln!(out)?;
     draw_bytes(out, message, drawing)
 }

@@ -43,6 +43,7 @@ mod encode;
 mod error;
 mod message;
 mod mti;
+mod presence;
 #[cfg(feature = "dialects")]
 pub(crate) mod sampling;
 mod scan;
@@ -69,6 +70,7 @@ pub use encode::{Encoded, to_hex};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, SpecError};
 pub use message::Message;
 pub use mti::{Mti, NotAnMti};
+pub use presence::{Rule, Violation, ViolationKind};
 pub use scan::Scan;
 pub use spec::{
     BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder, SpecRow, ThirdBitmap,

@@ -12,6 +12,8 @@ use super::class::Class;
 use super::composite::Division;
 use super::element::{Element, Encoding, Length, Sensitivity};
 use super::error::SpecError;
+use super::mti::Mti;
+use super::presence::Rule;
 use super::short::Short;
 
 /// The largest message a spec reads unless it says otherwise: 1 MiB.
@@ -84,6 +86,7 @@ pub struct Spec {
     pub(crate) header: Option<(HeaderPresence, Index)>,
     pub(crate) trailing: bool,
     pub(crate) max_bytes: usize,
+    pub(crate) rules: Vec<(Mti, Rule)>,
     elements: [Index; LAST_ELEMENT as usize + 1],
     /// By element number: the short way to read and write it. As long as a number can be large.
     pub(crate) short: [Short; 256],
@@ -209,6 +212,7 @@ pub struct SpecBuilder {
     trailing: bool,
     max_bytes: usize,
     elements: Vec<(u8, Element)>,
+    rules: Vec<(Mti, Rule)>,
 }
 
 impl SpecBuilder {
@@ -225,6 +229,7 @@ impl SpecBuilder {
             trailing: false,
             max_bytes: DEFAULT_MAX_BYTES,
             elements: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -283,6 +288,13 @@ impl SpecBuilder {
         self
     }
 
+    /// What a message of this type carries, in place of an earlier rule for it.
+    pub fn rule(mut self, mti: Mti, rule: Rule) -> Self {
+        self.rules.retain(|(other, _)| *other != mti);
+        self.rules.push((mti, rule));
+        self
+    }
+
     /// Takes an element's definition away.
     pub fn without(mut self, number: u8) -> Self {
         self.elements.retain(|(other, _)| *other != number);
@@ -301,6 +313,7 @@ impl SpecBuilder {
             header: None,
             trailing: self.trailing,
             max_bytes: self.max_bytes.min(u32::MAX as usize / 2),
+            rules: self.rules,
             elements: [UNDEFINED; LAST_ELEMENT as usize + 1],
             short: [Short::NONE; 256],
             table: Vec::new(),

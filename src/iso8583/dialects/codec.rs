@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Layer;
 use super::division::DIVISIONS;
 use super::format::{self, Extent, Format};
+use super::presence;
 use super::section::{Entry, entries, parse};
 use crate::iso8583::charset::Charset;
 use crate::iso8583::class::Class;
@@ -44,6 +45,7 @@ struct Draft<'a> {
     settings: Keys<'a>,
     header: Keys<'a>,
     elements: BTreeMap<u8, Keys<'a>>,
+    rules: BTreeMap<&'a str, Entry<'a>>,
     faults: Vec<SpecError>,
 }
 
@@ -70,6 +72,11 @@ impl<'a> Draft<'a> {
                 for (key, entry) in self.keep(entry.table("a table")).unwrap_or_default() {
                     self.element(key, entry);
                 }
+            }
+            "messages" if entry.is("none") => self.rules.clear(),
+            "messages" => {
+                let rules = self.keep(entry.table("a table of message types")).unwrap_or_default();
+                self.rules.extend(rules);
             }
             "header" => {
                 let keys = self.keep(entry.table("a table")).unwrap_or_default();
@@ -143,6 +150,12 @@ impl<'a> Draft<'a> {
             match read {
                 Ok(element) => builder = builder.element(number, element),
                 Err(faults) => self.faults.extend(faults),
+            }
+        }
+        for (mti, entry) in std::mem::take(&mut self.rules) {
+            match presence::rule(mti, &entry) {
+                Ok((mti, rule)) => builder = builder.rule(mti, rule),
+                Err(fault) => self.faults.push(fault),
             }
         }
         if !self.faults.is_empty() {
@@ -322,7 +335,7 @@ fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuil
         ])?)),
         _ => Err(entry.fault(
             "charset, text_charset, digits, track, binary, binary_variable, bitmap, mti, length, odd_fixed, odd_variable, \
-             trailing, max_bytes, blocks, third_bitmap, header or elements",
+             trailing, max_bytes, blocks, third_bitmap, header, messages or elements",
         )),
     }
 }

@@ -8,6 +8,7 @@
 mod codec;
 mod division;
 mod format;
+mod presence;
 mod section;
 
 use std::borrow::Cow;
