@@ -106,7 +106,7 @@ impl Charset {
 
     /// Whether bytes print as text: not where that text is itself the hexadecimal of bytes that do not.
     fn is_plain(self, bytes: &[u8]) -> bool {
-        self.read(bytes).is_some() && unhex(bytes).is_none_or(|inner| self.is_plain(&inner))
+        bytes.is_empty() || (self.read(bytes).is_some() && unhex(bytes).is_none_or(|inner| self.is_plain(&inner)))
     }
 
     /// How many bytes `text` takes in this set.
@@ -232,6 +232,17 @@ mod tests {
             assert!(set.write(&text, &mut back));
             assert_eq!(back, all, "{set:?}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "dialects")]
+    fn bytes_that_are_no_text_print_as_hexadecimal_and_come_back() {
+        for bytes in [&b""[..], b"81", b"3831", b"plain", &[0x81], &[0xB3, 0xC9], &[0x53, 0x4D, 0xBE, 0x01]] {
+            let printed = Charset::Gbk.read_mixed(bytes);
+            assert_eq!(Charset::Gbk.mixed_bytes(&printed).unwrap(), bytes, "{printed}");
+        }
+        assert_eq!(Charset::Gbk.read_mixed(&[0xB3, 0xC9, 0xB9, 0xA6]), "成功");
+        assert_eq!(Charset::Gbk.read_mixed(&[0x53, 0xBE, 0x01]), "53BE01");
     }
 
     #[test]
