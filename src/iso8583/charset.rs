@@ -79,7 +79,7 @@ impl Charset {
             Self::Ascii if bytes.is_ascii() => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             #[cfg(feature = "dialects")]
-            Self::Gbk => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes),
+            Self::Gbk => read_gbk(bytes),
             _ => Some(bytes.iter().map(|b| char::from(self.latin(*b))).collect()),
         }
     }
@@ -142,6 +142,18 @@ impl Charset {
         }
         true
     }
+}
+
+/// Text that is written back as the same bytes: a decoder of GBK reads sequences that it has no bytes of
+/// its own for (those of four bytes, for one), and these are not text here.
+#[cfg(feature = "dialects")]
+fn read_gbk(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    if bytes.is_ascii() {
+        return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
+    }
+    let text = encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes)?;
+    let (back, _, lost) = encoding_rs::GBK.encode(&text);
+    (!lost && *back == *bytes).then_some(text)
 }
 
 const FROM_LATIN_037: [u8; 256] = reverse(&CP037);
@@ -237,7 +249,16 @@ mod tests {
     #[test]
     #[cfg(feature = "dialects")]
     fn bytes_that_are_no_text_print_as_hexadecimal_and_come_back() {
-        for bytes in [&b""[..], b"81", b"3831", b"plain", &[0x81], &[0xB3, 0xC9], &[0x53, 0x4D, 0xBE, 0x01]] {
+        for bytes in [
+            &b""[..],
+            b"81",
+            b"3831",
+            b"plain",
+            &[0x81],
+            &[0xB3, 0xC9],
+            &[0xB2, 0x30, 0xC5, 0x30],
+            &[0x53, 0x4D, 0xBE, 0x01],
+        ] {
             let printed = Charset::Gbk.read_mixed(bytes);
             assert_eq!(Charset::Gbk.mixed_bytes(&printed).unwrap(), bytes, "{printed}");
         }
