@@ -4,11 +4,13 @@
 //! Card numbers and other secrets are masked unless `--unmasked` is given. Errors are one JSON object
 //! each, so that a script can read them as well as a person.
 
+mod capture;
 mod decode;
 mod dialect;
 mod diff;
 mod encode;
 mod failure;
+mod frame;
 mod input;
 mod specs;
 
