@@ -38,7 +38,8 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn the_seeds_of_the_fuzz_targets_run() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    type Body = fn(&[u8]);
+    let targets: [(&str, Body); 4] = [
         ("message", fuzzing::message),
         ("valid", fuzzing::valid),
         ("tlv", fuzzing::tlv),

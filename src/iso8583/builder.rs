@@ -39,6 +39,7 @@ pub struct MessageBuilder {
 pub(crate) enum Node {
     Text(Box<str>),
     /// Text as JSON has it.
+    #[cfg_attr(not(feature = "dialects"), expect(dead_code, reason = "only JSON is read into it"))]
     Printed(Box<str>),
     Bytes(Bytes),
     Parts(Vec<(Box<str>, Node)>),
@@ -136,6 +137,7 @@ impl MessageBuilder {
         self.present.iter().zip(&self.nodes)
     }
 
+    #[cfg(feature = "dialects")]
     pub(crate) fn put_header(&mut self, node: Node) {
         self.header = Some(node);
     }

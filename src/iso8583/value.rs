@@ -179,6 +179,7 @@ impl<'m> Value<'m> {
     }
 
     /// Whether a masked view would change it.
+    #[cfg(feature = "dialects")]
     pub(crate) fn is_veiled(&self) -> bool {
         self.within_hidden || self.described().veiled
     }
