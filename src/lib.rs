@@ -4,15 +4,80 @@
 //! (`tests/tidy.rs` holds this). Read it from the bottom up.
 //!
 //! **Floor 0, values and codecs**: no IO, no clock, no randomness, no hidden order.
+//! - [`payment`]: what a payment is, without any wire.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
+//! - [`framing`]: where one message ends and the next begins on a byte stream.
 //!
-//! **Floor 3, composition**.
-//! - `cli`: the commands, one file each.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
+//! - [`translation`]: payment values to ISO 8583 messages and back, by a dialect's mapping.
+//! - [`link`]: one connection to a bank, its session and network management.
+//! - [`host`]: one bank, its pending requests, numbers and owed messages.
+//! - [`transaction`]: one payment's life, as records and their fold.
+//! - [`switch`]: everything in motion as one value, events in, effects out.
+//!
+//! **Floor 2, shells**: sockets, files and threads around the logic.
+//! - [`clock`]: both times of an event.
+//! - [`edge`]: the merchants' doors: TLS, HTTPS, envelopes, JSON to payment values and back.
+//! - [`bank`]: the banks' side of the wire.
+//! - [`journal`]: the durable log, its views, and what is read back.
+//! - [`vault`]: cards at rest.
+//! - [`merchants`]: the merchant register.
+//! - [`client`]: a merchant's side of the door, for the demo and for load.
+//! - [`simulator`]: a bank to talk to, from its own reading of the standard.
+//! - [`telemetry`]: every metric by name.
+//!
+//! **Floor 3, composition**
+//! - [`config`]: reads, merges and reports.
+//! - [`app`]: shells around the switch, drain order.
+//! - [`cli`]: one file a command.
 
 #[cfg(feature = "switch")]
+pub mod app;
+#[cfg(feature = "switch")]
+pub mod bank;
+#[cfg(feature = "switch")]
 pub mod cli;
+#[cfg(feature = "switch")]
+pub mod client;
+#[cfg(feature = "switch")]
+pub mod clock;
+#[cfg(feature = "switch")]
+pub mod config;
+#[cfg(feature = "switch")]
+pub mod edge;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod framing;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #[cfg(feature = "dialects")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod host;
 pub mod iso8583;
+#[cfg(feature = "switch")]
+pub mod journal;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod link;
+#[cfg(feature = "switch")]
+pub mod merchants;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod payment;
+#[cfg(feature = "switch")]
+pub mod simulator;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod switch;
+#[cfg(feature = "switch")]
+pub mod telemetry;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod transaction;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod translation;
+#[cfg(feature = "switch")]
+pub mod vault;

@@ -1,19 +1,36 @@
 //! The `isthmus` command.
 
+use clap::{CommandFactory, Parser};
+use isthmus::cli::{bank, check, demo, iso, serve};
 use std::process::ExitCode;
 
-use clap::Parser;
-use isthmus::cli::iso::{self, IsoCommand};
-
-/// A payment switch: merchants speak JSON and XML over TLS, banks speak ISO 8583.
+/// A payment switch: merchants speak JSON over TLS, banks speak ISO 8583.
 #[derive(Parser)]
-#[command(name = "isthmus", version)]
+#[command(name = "isthmus", version, arg_required_else_help = true)]
 enum Command {
-    Iso(IsoCommand),
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Bank(bank::Bank),
+    Check(check::Check),
+    Iso(iso::IsoCommand),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  isthmus completions bash > /etc/bash_completion.d/isthmus")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
     match Command::parse() {
+        Command::Demo(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Bank(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Iso(command) => iso::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Command::command(), "isthmus", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
     }
 }

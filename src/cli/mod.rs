@@ -1,3 +1,8 @@
 //! The commands, one file each.
 
+pub mod bank;
+pub mod check;
+pub mod demo;
 pub mod iso;
+mod logging;
+pub mod serve;

@@ -170,6 +170,11 @@ pub fn read(origin: &str, text: &str) -> Result<Arc<Spec>, Vec<SpecError>> {
     codec::read(&layers(origin, text)?)
 }
 
+/// The spec that layers come to, base first.
+pub fn spec_of(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
+    codec::read(layers)
+}
+
 /// The files a built-in dialect is made of, base first; `None` where there is none of that name.
 pub fn builtin_layers(name: &str) -> Option<Result<Vec<Layer>, Vec<SpecError>>> {
     Some(stack(builtin_layer(name)?))

@@ -1,0 +1,172 @@
+//! The composition root: the shells around the switch, and the order in which all of it starts and stops.
+//!
+//! Start: store (locked, recovered), switch (what is owed is replayed), links, operations' door, merchants' door. Stop:
+//! the merchants' door closes first and waits for its answers, the switch finishes or reverses what is in flight and
+//! signs off, the journal is closed last.
+
+mod operations;
+mod owner;
+mod store;
+mod trail;
+
+pub use trail::{Step, Trail, What};
+
+use crate::bank::Links;
+use crate::clock::Clock;
+use crate::config::{Config, Hosts, Mistake};
+use crate::edge::{self, Switchboard, Waiters};
+use crate::journal::{JournalError, Reader};
+use crate::merchants::Register;
+use crate::switch::{Event, Switch};
+use crate::telemetry;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// A running switch with all of its shells.
+pub struct App {
+    edge_addr: SocketAddr,
+    operations_addr: SocketAddr,
+    edge: edge::Handle,
+    events: mpsc::Sender<Event>,
+    owner: JoinHandle<owner::Ended>,
+    operations: JoinHandle<()>,
+    status: watch::Receiver<operations::Status>,
+    reader: Reader,
+}
+
+/// Why it does not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Mistake>),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] JournalError),
+    /// The merchants' door.
+    #[error(transparent)]
+    Edge(#[from] edge::SetupError),
+    /// An address cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The owner of the switch ended by itself.
+    #[error("the switch ended unexpectedly")]
+    Ended,
+}
+
+/// Room for events beside one for each open operation: frames and reports of the links.
+const EVENT_RESERVE: usize = 4096;
+
+impl App {
+    /// Starts everything; returns once the doors are open.
+    pub async fn start(config: &Config, trail: Option<Trail>) -> Result<App, AppError> {
+        let path = config.folder.as_path();
+        let hosts = Hosts::build(&config.hosts, &config.switch, &config.folder, path).map_err(AppError::Config)?;
+        let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
+        let register = register(config, path)?;
+        let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
+        let (journal, recovered, commits) = store::open(&config.journal, secrets.vault, &events)?;
+        let edge_listener = bind(config.edge.listen).await?;
+        let operations_listener = bind(config.operations.listen).await?;
+
+        let clock = Clock::start();
+        let (switch, resumed) = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
+        let queue = config.switch.credit + EVENT_RESERVE;
+        let links = Links::start(hosts.links, &events, clock, queue);
+        let reader = journal.reader();
+        let waiters = Waiters::default();
+        let (status_out, status) = watch::channel(operations::Status::default());
+        let shells = owner::Shells { journal, links, waiters: waiters.clone(), status: status_out, trail };
+        let inputs = owner::Inputs { events: received, commits };
+        let owner = tokio::spawn(owner::own(switch, resumed, inputs, shells, clock));
+
+        let parts = edge::Parts {
+            register: Arc::new(register),
+            switchboard: Switchboard::new(events.clone(), waiters, config.switch.credit),
+            archive: Arc::new(store::Reading(reader.clone())),
+            fingerprint_key: secrets.fingerprint,
+        };
+        let (edge_addr, operations_addr) = (local(&edge_listener), local(&operations_listener));
+        let edge = edge::serve(&config.edge, edge_listener, parts)?;
+        let requires_bank = config.operations.ready_requires_bank;
+        let operations = tokio::spawn(operations::serve(operations_listener, status.clone(), requires_bank));
+        Ok(App { edge_addr, operations_addr, edge, events, owner, operations, status, reader })
+    }
+
+    /// Where merchants connect.
+    pub fn edge_addr(&self) -> SocketAddr {
+        self.edge_addr
+    }
+
+    /// Where health and metrics are served.
+    pub fn operations_addr(&self) -> SocketAddr {
+        self.operations_addr
+    }
+
+    /// The store, for reading.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Waits until a bank is online.
+    pub async fn bank_online(&mut self) -> Result<(), AppError> {
+        let online = self.status.wait_for(|status| status.is_bank_online()).await;
+        online.map(|_| ()).map_err(|_| AppError::Ended)
+    }
+
+    /// Waits until it ends by itself, which it should not.
+    pub async fn ended(&mut self) -> AppError {
+        let _ = (&mut self.owner).await;
+        AppError::Ended
+    }
+
+    /// Stops taking work, finishes or reverses what is in flight, signs off, closes the store.
+    pub async fn drain(self) -> Result<(), AppError> {
+        tracing::info!("draining");
+        self.edge.drain().await;
+        // The owner outlives the door: it still answers what the door waits for.
+        let _ = self.events.send(Event::Drain).await;
+        let ended = self.owner.await;
+        self.operations.abort();
+        match ended {
+            Ok(owner::Ended::Drained) => Ok(()),
+            _ => Err(AppError::Ended),
+        }
+    }
+}
+
+fn register(config: &Config, path: &Path) -> Result<Register, AppError> {
+    Register::build(&config.merchants, &config.folder).map_err(|errors| {
+        let mistakes = errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string()));
+        AppError::Config(mistakes.collect())
+    })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|error| AppError::Listen(address, error))
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+/// Feeds the jitter of pauses, nothing else: it need not be secret, only different on each start.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => u64::from(std::process::id()),
+    }
+}
+
+/// Installs the metrics recorder; the handle renders them. Once a process.
+pub fn install_metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle> {
+    let handle = operations::install();
+    telemetry::describe();
+    edge::measure::describe();
+    handle
+}

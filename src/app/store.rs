@@ -1,0 +1,65 @@
+//! The journal as the switch and the doors see it.
+
+use super::owner::Commit;
+use crate::clock::Clock;
+use crate::edge::{Archive, ArchiveUnavailable};
+use crate::journal::{Journal, JournalError, Reader, Recovered, Settings};
+use crate::payment::{MerchantId, PaymentId};
+use crate::switch::{Event, Switch};
+use crate::transaction::{IdempotencyKey, Record};
+use crate::vault;
+use tokio::sync::mpsc;
+
+/// Opens the journal. Its commits come out as one message each; loaded payments come back as events.
+pub(super) fn open(
+    settings: &Settings,
+    keys: vault::Keys,
+    events: &mpsc::Sender<Event>,
+) -> Result<(Journal, Recovered, mpsc::UnboundedReceiver<Commit>), JournalError> {
+    let (commits, received) = mpsc::unbounded_channel();
+    // The switch's credit bounds what can be on its way; a receiver that is gone has no use for it.
+    let committed = Box::new(move |commit: Commit| drop(commits.send(commit)));
+    let events = events.clone();
+    let loaded = Box::new(move |payment, found| drop(events.blocking_send(Event::Loaded { payment, found })));
+    let (journal, recovered) = Journal::open(settings, keys, committed, loaded)?;
+    Ok((journal, recovered, received))
+}
+
+/// Gives the switch what was in motion, before anything else happens to it.
+pub(super) fn resume(mut switch: Switch, recovered: Recovered, clock: Clock) -> (Switch, Vec<crate::switch::Effect>) {
+    let count = recovered.open.len();
+    if count > 0 {
+        tracing::info!(payments = count, "taking up what the last run left in motion");
+    }
+    let mut effects = switch.handle(clock.now(), Event::Numbers(recovered.numbers));
+    effects.extend(switch.handle(clock.now(), Event::Resume(recovered.open)));
+    (switch, effects)
+}
+
+/// The store as the merchants' door reads it.
+pub(super) struct Reading(pub Reader);
+
+impl Archive for Reading {
+    fn payment(&self, id: PaymentId) -> Result<Vec<Record>, ArchiveUnavailable> {
+        self.0.payment(id).map(Option::unwrap_or_default).map_err(unavailable)
+    }
+
+    fn by_key(&self, merchant: &MerchantId, key: &IdempotencyKey) -> Result<Option<PaymentId>, ArchiveUnavailable> {
+        self.0.by_key(merchant, key).map(|found| found.first().copied()).map_err(unavailable)
+    }
+
+    fn by_reference(
+        &self,
+        merchant: &MerchantId,
+        reference: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, ArchiveUnavailable> {
+        let found = self.0.by_reference(merchant, reference).map_err(unavailable)?;
+        Ok(found.into_iter().rev().take(limit).collect())
+    }
+}
+
+fn unavailable(error: JournalError) -> ArchiveUnavailable {
+    tracing::error!(%error, "the store cannot be read");
+    ArchiveUnavailable
+}

@@ -1,0 +1,25 @@
+//! Where log lines go: stderr, or a file; `ISTHMUS_LOG` chooses what is told.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+
+/// Writes log lines as text to stderr.
+pub(super) fn to_stderr() {
+    let plain = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    // A second set-up in one process keeps the first.
+    let _ = plain.try_init();
+}
+
+/// Writes log lines as JSON to a file.
+pub(super) fn to_file(path: &Path) -> std::io::Result<()> {
+    let file = File::options().create(true).append(true).open(path)?;
+    let json = tracing_subscriber::fmt().json().with_env_filter(filter()).with_writer(Mutex::new(file));
+    let _ = json.try_init();
+    Ok(())
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_env("ISTHMUS_LOG").unwrap_or_else(|_| EnvFilter::new("info"))
+}

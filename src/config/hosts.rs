@@ -1,0 +1,183 @@
+//! The `[[hosts]]` tables: what the switch and the links are made of.
+
+use super::mistake::Mistake;
+use super::{SwitchConfig, dialect_layers};
+use crate::bank::LinkSettings;
+use crate::framing::{self, Framing};
+use crate::host::RetrySettings;
+use crate::iso8583::dialects::Layer;
+use crate::link::SessionSettings;
+use crate::payment::Name;
+use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReversalStan, Settings};
+use crate::translation::{Mapping, Translation};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One `[[hosts]]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostConfig {
+    /// Its name in records and metrics.
+    pub name: String,
+    /// Our acquiring institution id at this host, 1 to 11 digits.
+    pub acquirer: String,
+    /// Name of a built-in dialect, or path of a dialect file.
+    pub dialect: String,
+    /// How frames are cut.
+    #[serde(default)]
+    pub framing: framing::Settings,
+    /// How long a request waits for its answer.
+    #[serde(default = "default_answer_timeout")]
+    pub answer_timeout_ms: u64,
+    /// How long a message may wait to be handed to a link.
+    #[serde(default = "default_send_timeout")]
+    pub send_timeout_ms: u64,
+    /// What a request of unknown outcome leaves behind.
+    #[serde(default)]
+    pub on_unknown: OnUnknown,
+    /// Which trace number a reversal bears.
+    #[serde(default)]
+    pub reversal_stan: ReversalStan,
+    /// How a message is sent again.
+    #[serde(default)]
+    pub repeat: Repeat,
+    /// How owed messages are repeated.
+    #[serde(default)]
+    pub retry: RetryConfig,
+    /// Its links.
+    pub links: Vec<LinkSettings>,
+}
+
+/// The `[hosts.retry]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// Owed messages in flight at once.
+    pub window: usize,
+    /// Pause before the first repeat; doubles each time.
+    pub pause_min_ms: u64,
+    /// Longest pause.
+    pub pause_max_ms: u64,
+    /// After so many attempts a person must look at it.
+    pub max_attempts: u32,
+}
+
+impl Default for RetryConfig {
+    fn default() -> RetryConfig {
+        RetryConfig { window: 8, pause_min_ms: 15_000, pause_max_ms: 900_000, max_attempts: 100 }
+    }
+}
+
+fn default_answer_timeout() -> u64 {
+    15_000
+}
+
+fn default_send_timeout() -> u64 {
+    5_000
+}
+
+/// What the hosts come to.
+#[derive(Debug)]
+pub struct Hosts {
+    /// For the switch.
+    pub settings: Settings,
+    /// For the shells, in the order of the link ids.
+    pub links: Vec<(LinkSettings, Framing)>,
+}
+
+impl Hosts {
+    /// Reads the dialects and puts everything together: all mistakes at once.
+    pub fn build(
+        hosts: &[HostConfig],
+        switch: &SwitchConfig,
+        folder: &Path,
+        path: &Path,
+    ) -> Result<Hosts, Vec<Mistake>> {
+        let (mut built, mut links, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+        for host in hosts {
+            let first = links.len() as u16;
+            match host.build(first, folder, path) {
+                Ok((settings, framing)) => {
+                    links.extend(host.links.iter().map(|link| (link.clone(), framing.clone())));
+                    built.push(settings);
+                }
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let (credit, payment_queue) = (switch.credit, switch.payment_queue);
+        let settings = Settings { hosts: built, credit, payment_queue, settled_memory: switch.settled_memory };
+        Ok(Hosts { settings, links })
+    }
+}
+
+impl HostConfig {
+    fn build(&self, first: u16, folder: &Path, path: &Path) -> Result<(HostSettings, Framing), Vec<Mistake>> {
+        let wrong = |key: &str, expected: &str| vec![Mistake::in_file(path, &format!("hosts.{key}"), expected)];
+        if self.acquirer.is_empty() || self.acquirer.len() > 11 || !self.acquirer.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong("acquirer", "1 to 11 digits"));
+        }
+        if self.links.is_empty() || self.links.len() > 64 {
+            return Err(wrong("links", "1 to 64 links"));
+        }
+        if self.answer_timeout_ms == 0 || self.retry.window == 0 || self.retry.max_attempts == 0 {
+            return Err(wrong("answer_timeout_ms, retry.window, retry.max_attempts", "values above zero"));
+        }
+        let framing =
+            Framing::new(&self.framing).map_err(|error| wrong(&format!("framing.{}", error.key), &error.expected))?;
+        let layers = dialect_layers(&self.dialect, folder)?;
+        let (translation, session) = dialect(&self.dialect, &layers)?;
+        let settings = HostSettings {
+            name: Name::from(self.name.as_str()),
+            acquirer: Name::from(self.acquirer.as_str()),
+            links: (first..).take(self.links.len()).map(LinkId).collect(),
+            translation: Arc::new(translation),
+            session: Arc::new(session),
+            answer_timeout: Duration::from_millis(self.answer_timeout_ms),
+            send_timeout: Duration::from_millis(self.send_timeout_ms),
+            retry: self.retry.settings(),
+            on_unknown: self.on_unknown,
+            reversal_stan: self.reversal_stan,
+            repeat: self.repeat,
+        };
+        Ok((settings, framing))
+    }
+}
+
+impl RetryConfig {
+    fn settings(&self) -> RetrySettings {
+        RetrySettings {
+            window: self.window,
+            pause_min: Duration::from_millis(self.pause_min_ms),
+            pause_max: Duration::from_millis(self.pause_max_ms),
+            max_attempts: self.max_attempts,
+        }
+    }
+}
+
+/// The readers of a dialect that the switch needs, and all of their mistakes.
+fn dialect(name: &str, layers: &[Layer]) -> Result<(Translation, SessionSettings), Vec<Mistake>> {
+    let spec = crate::iso8583::dialects::spec_of(layers);
+    let mapping = Mapping::read(layers);
+    let session = SessionSettings::read(layers);
+    match (spec, mapping, session) {
+        (Ok(spec), Ok(mapping), Ok(session)) => Ok((Translation::new(spec, mapping, named(name, layers)), session)),
+        (spec, mapping, session) => {
+            let errors = spec.err().unwrap_or_default().into_iter().chain(mapping.err().unwrap_or_default());
+            Err(errors.chain(session.err()).map(Mistake::from).collect())
+        }
+    }
+}
+
+/// Name and digest of a dialect's definition, as records keep it.
+fn named(name: &str, layers: &[Layer]) -> Name {
+    let mut digest = Sha256::new();
+    layers.iter().for_each(|layer| digest.update(layer.text.as_bytes()));
+    let digest = data_encoding::HEXLOWER.encode(&digest.finalize()[..4]);
+    Name::from(format!("{name}@{digest}").as_str())
+}

@@ -1,0 +1,55 @@
+//! The keys of a node, each in a file of its own: 32 bytes as 64 hexadecimal digits.
+
+use super::mistake::Mistake;
+use crate::edge::FingerprintKey;
+use crate::vault;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The `[keys]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFiles {
+    /// Name of the key that seals cards; it stands beside what it sealed.
+    pub vault_key_id: String,
+    /// File of the key that seals cards.
+    pub vault_key_file: PathBuf,
+    /// File of the key of the requests' fingerprints. Under another key, repeats of earlier requests are refused.
+    pub fingerprint_key_file: PathBuf,
+}
+
+/// The keys, read.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Seals cards.
+    pub vault: vault::Keys,
+    /// Tells repeated requests.
+    pub fingerprint: FingerprintKey,
+}
+
+impl KeyFiles {
+    pub(super) fn relative_to(mut self, folder: &Path) -> KeyFiles {
+        self.vault_key_file = folder.join(&self.vault_key_file);
+        self.fingerprint_key_file = folder.join(&self.fingerprint_key_file);
+        self
+    }
+
+    /// Reads the keys.
+    pub fn read(&self) -> Result<Secrets, Mistake> {
+        let id = vault::KeyId::new(&self.vault_key_id).ok_or_else(|| {
+            Mistake::in_file(&self.vault_key_file, "keys.vault_key_id", "1 to 32 letters, digits, dots, dashes")
+        })?;
+        let vault = vault::Keys::new(id, &*key(&self.vault_key_file)?);
+        Ok(Secrets { vault, fingerprint: FingerprintKey(key(&self.fingerprint_key_file)?) })
+    }
+}
+
+fn key(path: &Path) -> Result<Zeroizing<[u8; 32]>, Mistake> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| Mistake::about_file(path, &format!("a readable key file ({error})")))?;
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map(Zeroizing::new).ok();
+    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()).map(Zeroizing::new);
+    key.ok_or_else(|| Mistake::about_file(path, "64 hexadecimal digits"))
+}

@@ -1,0 +1,153 @@
+//! The configuration: one TOML file, read whole and checked whole before anything is bound.
+//!
+//! Each room owns its own `Settings`; this one reads, merges and reports. A value may be replaced by an environment
+//! variable `ISTHMUS_<TABLE>__<KEY>` (`ISTHMUS_EDGE__LISTEN`); secrets stand in files that the configuration names.
+//! Relative paths start from the folder of the file.
+
+mod hosts;
+mod keys;
+mod mistake;
+mod overrides;
+
+pub use hosts::{HostConfig, Hosts};
+pub use keys::{KeyFiles, Secrets};
+pub use mistake::Mistake;
+
+use crate::iso8583::dialects;
+use crate::{edge, journal, merchants};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A configuration, read and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the file lies; relative paths start there.
+    pub folder: PathBuf,
+    /// The journal.
+    pub journal: journal::Settings,
+    /// The merchants' door.
+    pub edge: edge::Settings,
+    /// Bounds of the switch.
+    pub switch: SwitchConfig,
+    /// The banks.
+    pub hosts: Vec<HostConfig>,
+    /// The merchants.
+    pub merchants: Vec<merchants::MerchantSettings>,
+    /// Where the keys lie.
+    pub keys: KeyFiles,
+    /// Health and metrics.
+    pub operations: OperationsConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    journal: journal::Settings,
+    edge: edge::Settings,
+    #[serde(default)]
+    switch: SwitchConfig,
+    hosts: Vec<HostConfig>,
+    #[serde(default)]
+    merchants: Vec<merchants::MerchantSettings>,
+    keys: KeyFiles,
+    #[serde(default)]
+    operations: OperationsConfig,
+}
+
+/// The `[switch]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwitchConfig {
+    /// Operations that may be open at once.
+    pub credit: usize,
+    /// Operations that may wait on one payment.
+    pub payment_queue: usize,
+    /// Settled keys that a host remembers, to tell late and second replies.
+    pub settled_memory: usize,
+}
+
+impl Default for SwitchConfig {
+    fn default() -> SwitchConfig {
+        SwitchConfig { credit: 4096, payment_queue: 8, settled_memory: 100_000 }
+    }
+}
+
+/// The `[operations]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperationsConfig {
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub listen: SocketAddr,
+    /// Whether readiness asks for at least one bank to be online.
+    pub ready_requires_bank: bool,
+}
+
+impl Default for OperationsConfig {
+    fn default() -> OperationsConfig {
+        OperationsConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8584)), ready_requires_bank: false }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file with the environment's overrides: all mistakes together.
+    pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
+        Config::read(path, &text, std::env::vars())
+    }
+
+    /// Checks the text of a file under some variables.
+    pub fn read(
+        path: &Path,
+        text: &str,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, Vec<Mistake>> {
+        let file: File = overrides::read(path, text, variables).map_err(|mistake| vec![mistake])?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let config = Config {
+            journal: file.journal.relative_to(&folder),
+            edge: file.edge.relative_to(&folder),
+            switch: file.switch,
+            hosts: file.hosts,
+            merchants: file.merchants,
+            keys: file.keys.relative_to(&folder),
+            operations: file.operations,
+            folder,
+        };
+        let mistakes = config.mistakes(path);
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    }
+
+    fn mistakes(&self, path: &Path) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        if self.hosts.is_empty() {
+            mistakes.push(Mistake::in_file(path, "hosts", "at least one [[hosts]] table"));
+        }
+        if self.switch.credit == 0 {
+            mistakes.push(Mistake::in_file(path, "switch.credit", "at least 1"));
+        }
+        mistakes.extend(Hosts::build(&self.hosts, &self.switch, &self.folder, path).err().into_iter().flatten());
+        if let Err(errors) = merchants::Register::build(&self.merchants, &self.folder) {
+            mistakes.extend(errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string())));
+        }
+        mistakes
+    }
+}
+
+/// The files a dialect is made of, base first, by the name of a built-in one or the path of a file.
+pub fn dialect_layers(name: &str, folder: &Path) -> Result<Vec<dialects::Layer>, Vec<Mistake>> {
+    let found = match dialects::builtin_layers(name) {
+        Some(layers) => layers,
+        None => {
+            let path = folder.join(name);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let expected = format!("the name of a built-in dialect, or a readable file ({error})");
+                vec![Mistake::about_file(&path, &expected)]
+            })?;
+            dialects::layers(&path.display().to_string(), &text)
+        }
+    };
+    found.map_err(|errors| errors.into_iter().map(Mistake::from).collect())
+}

@@ -1,0 +1,234 @@
+//! From what was written to what is meant: checked payment values, and the fingerprint of the request.
+//!
+//! The fingerprint is taken over values, not bytes, so that wrapping, order and spacing do not matter; and without the
+//! verification code, because whoever asks again may not have stored it (PCI DSS 3.3.1).
+
+use super::problem::{Code, Problem};
+use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Money};
+use crate::merchants::Merchant;
+use crate::payment::{Amount, Card, CardId, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry};
+use crate::switch::{Begin, Command};
+use crate::transaction::Fingerprint;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// The key of all fingerprints. It outlives restarts: with another one every repeated request looks like a new content.
+#[derive(Clone)]
+pub struct FingerprintKey(pub Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FingerprintKey(***)")
+    }
+}
+
+/// Names for what a request may begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FreshNames {
+    pub payment: PaymentId,
+    pub card: CardId,
+}
+
+/// `POST /v1/payments`.
+pub(super) fn begin(
+    merchant: &Merchant,
+    request: &CreatePayment,
+    names: FreshNames,
+    mut canonical: Canonical,
+) -> Result<(Command, Fingerprint), Problem> {
+    let printable = request.reference.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if !printable || !(1..=64).contains(&request.reference.len()) {
+        return Err(Problem::at(Code::ReferenceInvalid, "/reference"));
+    }
+    let amount = amount(&request.amount)?;
+    let card = card(&request.card, merchant.luhn)?;
+    let acceptor = merchant.terminal(request.terminal.as_deref());
+    let acceptor = acceptor.ok_or_else(|| Problem::at(Code::TerminalUnknown, "/terminal"))?.clone();
+    canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
+    canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
+    let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
+    let begin = Begin {
+        payment: names.payment,
+        kind,
+        amount,
+        allow_partial: request.allow_partial,
+        reference: request.reference.clone(),
+        card,
+        card_id: names.card,
+        acceptor,
+        entry: PosEntry::Ecommerce,
+    };
+    Ok((Command::Begin(Box::new(begin)), canonical.finish()))
+}
+
+/// `POST /v1/payments/{id}/captures`.
+pub(super) fn capture(
+    payment: PaymentId,
+    request: &CreateCapture,
+    mut canonical: Canonical,
+) -> Result<(Command, Fingerprint), Problem> {
+    let amount = request.amount.as_deref().map(amount).transpose()?;
+    canonical.amount(amount).flag(request.is_final);
+    Ok((Command::Capture { payment, amount, is_final: request.is_final }, canonical.finish()))
+}
+
+/// `POST /v1/payments/{id}/refunds`.
+pub(super) fn refund(
+    payment: PaymentId,
+    request: &CreateRefund,
+    mut canonical: Canonical,
+) -> Result<(Command, Fingerprint), Problem> {
+    let amount = request.amount.as_deref().map(amount).transpose()?;
+    canonical.amount(amount);
+    Ok((Command::Refund { payment, amount }, canonical.finish()))
+}
+
+/// `POST /v1/payments/{id}/voids`.
+pub(super) fn void(payment: PaymentId, canonical: Canonical) -> (Command, Fingerprint) {
+    (Command::Void { payment }, canonical.finish())
+}
+
+fn amount(money: &Money) -> Result<Amount, Problem> {
+    let value = |code| Problem::at(code, "/amount/value");
+    let currency = Currency::from_code(&money.currency);
+    let currency = currency.ok_or_else(|| Problem::at(Code::CurrencyUnknown, "/amount/currency"))?;
+    if money.value.0 <= 0 {
+        return Err(value(Code::AmountNotPositive));
+    }
+    let minor = u64::try_from(money.value.0).map_err(|_| value(Code::AmountTooLarge))?;
+    Amount::new(minor, currency).map_err(|_| value(Code::AmountTooLarge))
+}
+
+fn card(fields: &CardFields, luhn: bool) -> Result<Card, Problem> {
+    let pan = Pan::parse(&fields.number).ok().filter(|pan| !luhn || pan.luhn_valid());
+    let pan = pan.ok_or_else(|| Problem::at(Code::CardNumberInvalid, "/card/number"))?;
+    let month = u8::try_from(fields.expiry_month).ok().filter(|month| (1..=12).contains(month));
+    let month = month.ok_or_else(|| Problem::at(Code::ExpiryInvalid, "/card/expiry_month"))?;
+    let year = u16::try_from(fields.expiry_year).ok();
+    let expiry = year.and_then(|year| Expiry::new(year, month).ok());
+    let expiry = expiry.ok_or_else(|| Problem::at(Code::ExpiryInvalid, "/card/expiry_year"))?;
+    let cvc = fields.cvc.as_deref().map(Cvc::parse).transpose();
+    let cvc = cvc.map_err(|_| Problem::at(Code::CvcInvalid, "/card/cvc"))?;
+    Ok(Card { pan, expiry, cvc })
+}
+
+/// A request as a sequence of values, each with its length, on its way into a keyed hash.
+pub(super) struct Canonical(Hmac<Sha256>);
+
+impl Canonical {
+    pub fn new(key: &FingerprintKey, method: &str, target: &str) -> Canonical {
+        let mut canonical = Canonical(Hmac::new_from_slice(&*key.0).expect("HMAC takes a key of any length"));
+        canonical.text(method).text(target);
+        canonical
+    }
+
+    fn text(&mut self, text: &str) -> &mut Canonical {
+        self.0.update(&(text.len() as u64).to_be_bytes());
+        self.0.update(text.as_bytes());
+        self
+    }
+
+    fn flag(&mut self, flag: bool) -> &mut Canonical {
+        self.text(if flag { "yes" } else { "no" })
+    }
+
+    fn optional(&mut self, text: Option<&str>) -> &mut Canonical {
+        self.flag(text.is_some()).text(text.unwrap_or_default())
+    }
+
+    fn amount(&mut self, amount: Option<Amount>) -> &mut Canonical {
+        let text = amount.map(|amount| format!("{}{}", amount.currency(), amount.minor()));
+        self.optional(text.as_deref())
+    }
+
+    fn finish(self) -> Fingerprint {
+        Fingerprint(self.0.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::edge::request::read;
+    use crate::merchants::{MerchantSettings, Register};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    const GOOD: &str = r#"{"reference":"r","amount":{"value":1299,"currency":"EUR"},
+        "card":{"number":"4111111111111111","expiry_month":12,"expiry_year":2030,"cvc":"123"}}"#;
+
+    fn merchant(luhn: bool) -> Arc<Merchant> {
+        let settings: MerchantSettings = toml::from_str(&format!(
+            "id = 'm'\nluhn = {luhn}\nclient_cert_spki_sha256 = ['{}']\nterminals = [{{ terminal = 'T1', acceptor = \
+             'A', category_code = '5999', city = 'Bonn', country = 'DE' }}]",
+            "00".repeat(32)
+        ))
+        .unwrap();
+        Arc::clone(&Register::build(&[settings], Path::new(".")).unwrap().merchants()[0])
+    }
+
+    fn built(body: &str, luhn: bool) -> Result<(Command, Fingerprint), Problem> {
+        let key = FingerprintKey(Zeroizing::new([1; 32]));
+        let names = FreshNames { payment: PaymentId(1), card: CardId(2) };
+        let canonical = Canonical::new(&key, "POST", "/v1/payments");
+        begin(&merchant(luhn), &read(body.as_bytes())?, names, canonical)
+    }
+
+    fn refusal(from: &str, to: &str) -> (Code, String) {
+        assert!(GOOD.contains(from));
+        let problem = built(&GOOD.replacen(from, to, 1), true).unwrap_err();
+        (problem.code, problem.pointer.unwrap())
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused_with_their_field() {
+        let at = |code, pointer: &str| (code, pointer.to_owned());
+        assert_eq!(refusal("1299", "0"), at(Code::AmountNotPositive, "/amount/value"));
+        assert_eq!(refusal("1299", "-1"), at(Code::AmountNotPositive, "/amount/value"));
+        assert_eq!(refusal("1299", "1000000000000"), at(Code::AmountTooLarge, "/amount/value"));
+        assert_eq!(refusal("1299", "1e300"), at(Code::AmountTooLarge, "/amount/value"));
+        assert_eq!(refusal("EUR", "XYZ"), at(Code::CurrencyUnknown, "/amount/currency"));
+        assert_eq!(refusal("EUR", "eur"), at(Code::CurrencyUnknown, "/amount/currency"));
+        assert_eq!(refusal("1111\"", "1112\""), at(Code::CardNumberInvalid, "/card/number"));
+        assert_eq!(refusal("4111111111111111", "4111 1111"), at(Code::CardNumberInvalid, "/card/number"));
+        assert_eq!(refusal("12,", "13,"), at(Code::ExpiryInvalid, "/card/expiry_month"));
+        assert_eq!(refusal("2030", "30"), at(Code::ExpiryInvalid, "/card/expiry_year"));
+        assert_eq!(refusal("\"123\"", "\"12\""), at(Code::CvcInvalid, "/card/cvc"));
+        assert_eq!(refusal("\"r\"", "\"\""), at(Code::ReferenceInvalid, "/reference"));
+        assert_eq!(refusal("\"r\"", "\"ü\""), at(Code::ReferenceInvalid, "/reference"));
+        assert_eq!(refusal("{\"ref", "{\"terminal\":\"T9\",\"ref"), at(Code::TerminalUnknown, "/terminal"));
+    }
+
+    #[test]
+    fn a_merchant_may_do_without_the_check_digit() {
+        let odd = GOOD.replace("1111\"", "1112\"");
+        assert!(built(&odd, true).is_err());
+        assert!(built(&odd, false).is_ok());
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_the_meaning_and_without_the_verification_code() {
+        let of = |body: &str| built(body, true).unwrap().1;
+        let reordered = r#"{ "card": {"expiry_year":2030,"number":"4111111111111111","expiry_month":12},
+            "capture": true, "amount": {"currency":"EUR","value":1299}, "reference": "\u0072" }"#;
+        assert_eq!(of(GOOD), of(reordered));
+        for (from, to) in
+            [("1299", "1298"), ("\"r\"", "\"s\""), ("2030", "2031"), ("{\"ref", "{\"capture\":false,\"ref")]
+        {
+            assert_ne!(of(GOOD), of(&GOOD.replacen(from, to, 1)), "{from}");
+        }
+    }
+
+    #[test]
+    fn neighbouring_values_do_not_run_together() {
+        let key = FingerprintKey(Zeroizing::new([1; 32]));
+        let of = |a: &str, b: &str| {
+            let mut canonical = Canonical::new(&key, "POST", "/");
+            canonical.text(a).text(b);
+            canonical.finish()
+        };
+        assert_ne!(of("ab", "c"), of("a", "bc"));
+    }
+}

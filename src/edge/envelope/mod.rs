@@ -1,0 +1,167 @@
+//! Sealed payloads: a merchant seals to one of the gateway's RSA keys, and its answer is sealed to its own.
+//!
+//! [`jwe`] knows the form, [`keyring`] the keys, [`opener`] gives the private-key operations threads of their own, so
+//! that a flood of envelopes cannot starve the rest. Every failure to open is the same failure, reached by the same way:
+//! a key that does not unwrap is replaced by a random one and the content fails instead (RFC 7516 section 11.5).
+
+pub mod jwe;
+mod keyring;
+mod opener;
+mod seal;
+
+pub use keyring::Keyring;
+pub(super) use opener::Opener;
+pub(super) use seal::seal;
+
+use aes_gcm::aead::consts::U12;
+use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
+use jwe::ContentCipher;
+
+/// AES-GCM under either key length.
+enum Gcm {
+    A128(Box<Aes128Gcm>),
+    A256(Box<Aes256Gcm>),
+}
+
+impl Gcm {
+    /// `None` where the key has not the cipher's length.
+    fn new(cipher: ContentCipher, key: &[u8]) -> Option<Gcm> {
+        use aes_gcm::KeyInit;
+        Some(match cipher {
+            ContentCipher::A128GCM => Gcm::A128(Box::new(Aes128Gcm::new_from_slice(key).ok()?)),
+            ContentCipher::A256GCM => Gcm::A256(Box::new(Aes256Gcm::new_from_slice(key).ok()?)),
+        })
+    }
+
+    fn decrypt(&self, iv: [u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> Result<(), aes_gcm::Error> {
+        use aes_gcm::AeadInOut;
+        let nonce: Nonce<U12> = iv.into();
+        match self {
+            Gcm::A128(gcm) => gcm.decrypt_in_place(&nonce, aad, buffer),
+            Gcm::A256(gcm) => gcm.decrypt_in_place(&nonce, aad, buffer),
+        }
+    }
+
+    fn encrypt(&self, iv: [u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> Result<(), aes_gcm::Error> {
+        use aes_gcm::AeadInOut;
+        let nonce: Nonce<U12> = iv.into();
+        match self {
+            Gcm::A128(gcm) => gcm.encrypt_in_place(&nonce, aad, buffer),
+            Gcm::A256(gcm) => gcm.encrypt_in_place(&nonce, aad, buffer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::jwe::{IV_BYTES, Unreadable};
+    use super::*;
+    use crate::cli::demo::PayloadPair;
+    use crate::client::{Cipher, Envelope, Form};
+    use crate::merchants::PayloadKey;
+    use serde_json::json;
+    use std::sync::OnceLock;
+    use zeroize::Zeroizing;
+
+    /// Gateway and merchant; RSA keys are slow to make.
+    fn pairs() -> &'static (PayloadPair, PayloadPair) {
+        static PAIRS: OnceLock<(PayloadPair, PayloadPair)> = OnceLock::new();
+        PAIRS.get_or_init(|| (PayloadPair::generate().unwrap(), PayloadPair::generate().unwrap()))
+    }
+
+    fn keyring() -> Keyring {
+        let mut keyring = Keyring::default();
+        keyring.add(pairs().0.private_pem().unwrap().as_bytes()).unwrap();
+        keyring
+    }
+
+    fn merchant(cipher: Cipher) -> Envelope {
+        let jwk = keyring().jwks()["keys"][0].to_string();
+        Envelope::new(&jwk, &pairs().1.private_pem().unwrap(), cipher, Form::Jose).unwrap()
+    }
+
+    #[test]
+    fn the_published_key_is_the_one_that_was_made() {
+        assert_eq!(keyring().jwks()["keys"][0], pairs().0.public_jwk());
+    }
+
+    #[test]
+    fn what_a_merchant_seals_is_opened() {
+        for cipher in [Cipher::A128Gcm, Cipher::A256Gcm] {
+            for content in ["", "{}", &"x".repeat(50_000)] {
+                let token = merchant(cipher).seal(content.as_bytes()).unwrap();
+                assert_eq!(&**keyring().open(token.as_bytes()).unwrap(), content.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_to_a_merchant_is_opened_by_it_alone() {
+        let key = PayloadKey::read(pairs().1.public_jwk().to_string().as_bytes()).unwrap();
+        let token = seal(&key, 1, Zeroizing::new(b"{\"a\":1}".to_vec())).unwrap();
+        assert_eq!(merchant(Cipher::A256Gcm).open(&token).unwrap(), b"{\"a\":1}");
+        assert_eq!(keyring().open(token.as_bytes()), Err(Unreadable), "named for another key");
+        let again = seal(&key, 1, Zeroizing::new(b"{\"a\":1}".to_vec())).unwrap();
+        assert_ne!(token.split('.').nth(1), again.split('.').nth(1));
+        let pem = PayloadKey::read(pairs().1.public_pem().unwrap().as_bytes()).unwrap();
+        assert_eq!(pem.kid, key.kid);
+    }
+
+    #[test]
+    fn a_token_that_was_changed_anywhere_is_unreadable() {
+        let keyring = keyring();
+        let token = merchant(Cipher::A256Gcm).seal(b"{\"amount\":1}").unwrap();
+        let segments: Vec<&str> = token.split('.').collect();
+        for (place, segment) in segments.iter().enumerate() {
+            let middle = segment.len() / 2;
+            let other = if segment.as_bytes()[middle] == b'A' { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &segment[..middle], &segment[middle + 1..]);
+            let shorter = &segment[..segment.len() - 4];
+            for odd in [changed.as_str(), shorter, ""] {
+                let mut segments = segments.clone();
+                segments[place] = odd;
+                assert_eq!(keyring.open(segments.join(".").as_bytes()), Err(Unreadable), "segment {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_for_another_key_or_with_another_header_is_unreadable() {
+        let envelope = merchant(Cipher::A256Gcm);
+        let kid = keyring().jwks()["keys"][0]["kid"].clone();
+        let opens = |header| keyring().open(envelope.seal_under(&header, b"{}").unwrap().as_bytes()).is_ok();
+        assert!(opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid})));
+        assert!(opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid, "jti": "1", "iat": "1"})));
+        assert!(!opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": "other"})));
+        assert!(!opens(json!({"alg": "RSA-OAEP-256", "enc": "A128GCM", "kid": kid})), "a key of the wrong length");
+        assert!(!opens(json!({"alg": "RSA-OAEP", "enc": "A256GCM", "kid": kid})));
+        assert!(!opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid, "zip": "DEF"})));
+        let mut other = Keyring::default();
+        other.add(pairs().1.private_pem().unwrap().as_bytes()).unwrap();
+        let header = json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": other.jwks()["keys"][0]["kid"]});
+        let token = envelope.seal_under(&header, b"{}").unwrap();
+        assert_eq!(other.open(token.as_bytes()), Err(Unreadable), "unwraps to nothing, and fails in the content");
+    }
+
+    #[test]
+    fn a_wrapped_key_that_is_no_ciphertext_is_unreadable() {
+        let protected =
+            jwe::protected_header(ContentCipher::A256GCM, keyring().jwks()["keys"][0]["kid"].as_str().unwrap(), 1);
+        for wrapped in [&[0_u8; 256][..], &[255; 256], &[1; 255], &[1; 257], &[]] {
+            let token = jwe::compose(&protected, wrapped, &[0; IV_BYTES], &[0; 32]);
+            assert_eq!(keyring().open(token.as_bytes()), Err(Unreadable), "{} bytes", wrapped.len());
+        }
+    }
+
+    #[test]
+    fn keys_that_are_none_are_refused() {
+        let mut keyring = Keyring::default();
+        assert!(keyring.add(b"nonsense").is_err());
+        assert!(keyring.add(pairs().0.public_pem().unwrap().as_bytes()).is_err());
+        let mut jwk = pairs().0.public_jwk();
+        jwk["n"] = json!("AQAB");
+        assert!(PayloadKey::read(jwk.to_string().as_bytes()).is_err());
+        assert!(PayloadKey::read(b"{}").is_err() && PayloadKey::read(b"").is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! Sealing an answer to a merchant's own key: a public-key operation, some microseconds, done where it is needed.
+
+use super::Gcm;
+use super::jwe::{ContentCipher, IV_BYTES, compose, protected_header};
+use crate::edge::measure::ENVELOPE_SEAL_SECONDS;
+use crate::merchants::PayloadKey;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// The answer cannot be sealed: the key or the random source failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) struct NotSealed;
+
+/// Seals `content` with A256GCM under a fresh key, in the compact form.
+pub(in crate::edge) fn seal(
+    recipient: &PayloadKey,
+    issued_at: i64,
+    mut content: Zeroizing<Vec<u8>>,
+) -> Result<String, NotSealed> {
+    let begun = Instant::now();
+    let cipher = ContentCipher::A256GCM;
+    let mut content_key = Zeroizing::new(vec![0; cipher.key_bytes()]);
+    let mut iv = [0; IV_BYTES];
+    aws_lc_rs::rand::fill(&mut content_key).map_err(|_| NotSealed)?;
+    aws_lc_rs::rand::fill(&mut iv).map_err(|_| NotSealed)?;
+    let protected = protected_header(cipher, &recipient.kid, issued_at);
+    let gcm = Gcm::new(cipher, &content_key).ok_or(NotSealed)?;
+    gcm.encrypt(iv, protected.as_bytes(), &mut content).map_err(|_| NotSealed)?;
+    let token = compose(&protected, &wrap(recipient, &content_key)?, &iv, &content);
+    metrics::histogram!(ENVELOPE_SEAL_SECONDS).record(begun.elapsed());
+    Ok(token)
+}
+
+fn wrap(recipient: &PayloadKey, content_key: &[u8]) -> Result<Vec<u8>, NotSealed> {
+    let key = OaepPublicEncryptingKey::new(recipient.key.clone()).map_err(|_| NotSealed)?;
+    let mut wrapped = vec![0; key.ciphertext_size()];
+    let length = key.encrypt(&OAEP_SHA256_MGF1SHA256, content_key, &mut wrapped, None).map_err(|_| NotSealed)?.len();
+    wrapped.truncate(length);
+    Ok(wrapped)
+}

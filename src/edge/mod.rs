@@ -1,0 +1,104 @@
+//! The merchants' door: TLS, HTTP, envelopes, JSON to payment values and back.
+//!
+//! One request walks straight through: [`connections`] shakes hands and hands the verified client key on,
+//! [`authentication`] says who asks, [`body`] reads what was sent within its bounds, a credit of the [`switchboard`] is
+//! taken, [`wrapping`] opens the envelope, [`request`] and [`command`] turn JSON into a checked submission, and the
+//! switch's answer comes back as [`payment_json`]. Every refusal is a row of [`problem`].
+//!
+//! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
+//! request is recognised by the store, not here.
+
+mod archive;
+mod authentication;
+mod body;
+mod command;
+mod connections;
+pub mod envelope;
+mod keys;
+mod manners;
+pub mod measure;
+mod payment_json;
+mod payments;
+mod problem;
+pub mod request;
+mod settings;
+mod switchboard;
+mod tls;
+mod wrapping;
+
+pub use archive::{Archive, ArchiveUnavailable};
+pub use command::FingerprintKey;
+pub use connections::Handle;
+pub use payment_json::{PaymentJson, PaymentsJson};
+pub use problem::{Code, Problem};
+pub use settings::{Limits, Settings};
+pub use switchboard::{Credit, Switchboard, Waiters};
+pub use tls::SetupError;
+
+use crate::merchants::Register;
+use axum::Router;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use envelope::Opener;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+/// What the door works with.
+pub struct Parts {
+    /// The merchants.
+    pub register: Arc<Register>,
+    /// The way to the switch.
+    pub switchboard: Switchboard,
+    /// The way to the store.
+    pub archive: Arc<dyn Archive>,
+    /// The key of the requests' fingerprints.
+    pub fingerprint_key: FingerprintKey,
+}
+
+/// What every request works with.
+struct Door {
+    register: Arc<Register>,
+    switchboard: Switchboard,
+    archive: Arc<dyn Archive>,
+    store_reads: Arc<Semaphore>,
+    fingerprint_key: FingerprintKey,
+    opener: Opener,
+    jwks: Bytes,
+    limits: Arc<Limits>,
+}
+
+/// Opens the door on a listener. Must be called within a tokio runtime.
+pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result<Handle, SetupError> {
+    let tls = TlsAcceptor::from(tls::server_config(settings)?);
+    let limits = Arc::new(settings.limits.clone());
+    let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
+    let jwks = Bytes::from(keyring.jwks().to_string());
+    let opener = Opener::start(keyring, limits.envelope_threads, parts.switchboard.capacity())?;
+    let door = Arc::new(Door {
+        register: parts.register,
+        switchboard: parts.switchboard,
+        archive: parts.archive,
+        store_reads: Arc::new(Semaphore::new(limits.store_reads)),
+        fingerprint_key: parts.fingerprint_key,
+        opener,
+        jwks,
+        limits: Arc::clone(&limits),
+    });
+    Ok(connections::accept(listener, tls, router(door), limits)?)
+}
+
+fn router(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/v1/payments", get(payments::search).post(payments::create))
+        .route("/v1/payments/{id}", get(payments::read))
+        .route("/v1/payments/{id}/captures", post(payments::capture))
+        .route("/v1/payments/{id}/voids", post(payments::void))
+        .route("/v1/payments/{id}/refunds", post(payments::refund))
+        .route("/v1/keys", get(keys::read))
+        .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
+        .fallback(async || Problem::from(Code::RouteNotFound))
+        .layer(axum::middleware::from_fn(manners::attend))
+        .with_state(door)
+}

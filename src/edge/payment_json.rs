@@ -1,0 +1,136 @@
+//! A payment as a merchant sees it.
+
+use crate::payment::{Amount, DeclineKind};
+use crate::transaction::{Operation, OperationState, Payment};
+use serde::Serialize;
+
+/// A payment in JSON.
+#[derive(Debug, Serialize)]
+pub struct PaymentJson {
+    id: String,
+    reference: String,
+    status: &'static str,
+    amount: MoneyJson,
+    authorized: MoneyJson,
+    captured: MoneyJson,
+    refunded: MoneyJson,
+    partial: bool,
+    business_date: String,
+    card: CardJson,
+    terminal: String,
+    approval_code: Option<String>,
+    retrieval_reference: String,
+    operations: Vec<OperationJson>,
+    created_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct MoneyJson {
+    value: u64,
+    currency: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct CardJson {
+    brand: &'static str,
+    first6: String,
+    last4: String,
+}
+
+#[derive(Debug, Serialize)]
+struct OperationJson {
+    id: String,
+    kind: &'static str,
+    amount: MoneyJson,
+    status: &'static str,
+    /// Our own name for the outcome, more precise than the status where nothing was approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
+    response_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline: Option<DeclineJson>,
+    stan: String,
+    retrieval_reference: String,
+    business_date: String,
+    created_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DeclineJson {
+    category: &'static str,
+    kind: &'static str,
+    message: &'static str,
+}
+
+/// What the search answers.
+#[derive(Debug, Serialize)]
+pub struct PaymentsJson {
+    /// Newest first.
+    pub data: Vec<PaymentJson>,
+}
+
+impl From<&Payment> for PaymentJson {
+    fn from(payment: &Payment) -> PaymentJson {
+        let first = payment.first();
+        PaymentJson {
+            id: payment.id.to_string(),
+            reference: payment.origin.reference.clone(),
+            status: payment.status().name(),
+            amount: payment.amount.into(),
+            authorized: payment.authorized().into(),
+            captured: payment.captured().into(),
+            refunded: payment.refunded().into(),
+            partial: payment.is_partial(),
+            business_date: first.business_date.to_string(),
+            card: CardJson {
+                brand: payment.origin.card.brand.name(),
+                first6: payment.origin.card.first6.clone(),
+                last4: payment.origin.card.last4.clone(),
+            },
+            terminal: payment.origin.acceptor.terminal.clone(),
+            approval_code: first.approval_code.map(|code| code.as_str().to_owned()),
+            retrieval_reference: first.message.rrn.to_string(),
+            operations: payment.operations.iter().map(|operation| operation_json(payment, operation)).collect(),
+            created_at: payment.created_at.rfc3339(),
+        }
+    }
+}
+
+impl From<Amount> for MoneyJson {
+    fn from(amount: Amount) -> MoneyJson {
+        MoneyJson { value: amount.minor(), currency: amount.currency().code() }
+    }
+}
+
+fn operation_json(payment: &Payment, operation: &Operation) -> OperationJson {
+    OperationJson {
+        id: format!("op_{:032x}_{}", payment.id.0, operation.number),
+        kind: operation.kind.name(),
+        amount: operation.amount.into(),
+        status: operation.state.name(),
+        result: operation.result.map(|result| result.name()),
+        response_code: operation.response_code.clone(),
+        decline: declined(operation),
+        stan: operation.message.stan.to_string(),
+        retrieval_reference: operation.message.rrn.to_string(),
+        business_date: operation.business_date.to_string(),
+        created_at: operation.created_at.rfc3339(),
+    }
+}
+
+fn declined(operation: &Operation) -> Option<DeclineJson> {
+    let decline = operation.result.filter(|_| operation.state == OperationState::Declined)?.decline()?;
+    let kind = match decline.kind {
+        DeclineKind::Soft => "soft",
+        DeclineKind::Hard => "hard",
+    };
+    Some(DeclineJson { category: decline.category, kind, message: decline.message })
+}
+
+/// The HTTP status of an operation's answer: 201 where its outcome is known, 202 where it is not.
+pub(super) fn status_of(operation: &Operation) -> u16 {
+    match operation.state {
+        OperationState::Approved | OperationState::Declined | OperationState::Failed => 201,
+        OperationState::Pending | OperationState::Reversing | OperationState::Reversed => 202,
+    }
+}

@@ -1,0 +1,251 @@
+//! The resources under `/v1/payments`: from a request to the switch and from its answer to the merchant.
+
+use super::archive::ArchiveUnavailable;
+use super::authentication::{Peer, authenticate};
+use super::command::{self, Canonical, FreshNames};
+use super::payment_json::{PaymentJson, PaymentsJson, status_of};
+use super::problem::{Code, Problem};
+use super::wrapping::{Wrapping, answer_wrapping, declared_wrapping};
+use super::{Archive, Door, body, request};
+use crate::merchants::Merchant;
+use crate::payment::{CardId, PaymentId};
+use crate::switch::{Answer, Command, Submission};
+use crate::transaction::{Fingerprint, IdempotencyKey, Payment};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use serde::Serialize;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+type Handled = Result<Response<Body>, Problem>;
+type PaymentPath = Result<Path<String>, PathRejection>;
+
+/// The most payments that one search answers.
+const SEARCH_LIMIT: usize = 100;
+
+/// `POST /v1/payments`.
+pub(super) async fn create(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
+    post(door, peer, request, |door, merchant, body| {
+        let canonical = Canonical::new(&door.fingerprint_key, "POST", "/v1/payments");
+        command::begin(merchant, &request::read(body)?, fresh_names(), canonical)
+    })
+    .await
+}
+
+/// `POST /v1/payments/{id}/captures`.
+pub(super) async fn capture(
+    door: State<Arc<Door>>,
+    peer: Extension<Peer>,
+    path: PaymentPath,
+    request: Request,
+) -> Handled {
+    post(door, peer, request, |door, _, body| {
+        let (payment, canonical) = of_payment(door, path, "captures")?;
+        command::capture(payment, &request::read(body)?, canonical)
+    })
+    .await
+}
+
+/// `POST /v1/payments/{id}/refunds`.
+pub(super) async fn refund(
+    door: State<Arc<Door>>,
+    peer: Extension<Peer>,
+    path: PaymentPath,
+    request: Request,
+) -> Handled {
+    post(door, peer, request, |door, _, body| {
+        let (payment, canonical) = of_payment(door, path, "refunds")?;
+        command::refund(payment, &request::read(body)?, canonical)
+    })
+    .await
+}
+
+/// `POST /v1/payments/{id}/voids`.
+pub(super) async fn void(
+    door: State<Arc<Door>>,
+    peer: Extension<Peer>,
+    path: PaymentPath,
+    request: Request,
+) -> Handled {
+    post(door, peer, request, |door, _, body| {
+        let (payment, canonical) = of_payment(door, path, "voids")?;
+        let request::CreateVoid {} = request::read(body)?;
+        Ok(command::void(payment, canonical))
+    })
+    .await
+}
+
+/// What all POSTs have in common. Whatever is refused before [`super::Switchboard::submit`] leaves no trace: nothing
+/// was recorded and the key is not used up.
+async fn post(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    understand: impl FnOnce(&Door, &Merchant, &[u8]) -> Result<(Command, Fingerprint), Problem>,
+) -> Handled {
+    let (parts, body) = request.into_parts();
+    let merchant = authenticate(&door.register, &parts.headers, peer)?;
+    let key = idempotency_key(&parts.headers)?;
+    let declared = declared_wrapping(&parts.headers)?;
+    let sent = body::read(body, &door.limits).await?;
+    let credit = door.switchboard.credit()?;
+    let (wrapping, payload) = door.open(&merchant, declared, sent).await?;
+    let (command, fingerprint) = understand(&door, &merchant, &payload)?;
+    let id = merchant.id.clone();
+    let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
+    let answer = door.switchboard.submit(credit, submission)?;
+    let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
+    told(&door, &merchant, wrapping, answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)?)
+}
+
+fn told(door: &Door, merchant: &Merchant, wrapping: Wrapping, answer: Answer) -> Handled {
+    let (payment, operation, replayed) = match answer {
+        Answer::Told { payment, operation, replayed } => (payment, operation, replayed),
+        Answer::Refused(refusal) => return Err(refusal.into()),
+    };
+    let status = payment.operation(operation).map_or(202, status_of);
+    let mut response = respond(door, merchant, wrapping, status, &PaymentJson::from(&*payment))?;
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// `GET /v1/payments/{id}`.
+pub(super) async fn read(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    path: PaymentPath,
+    headers: HeaderMap,
+) -> Handled {
+    let merchant = authenticate(&door.register, &headers, peer)?;
+    let id = payment_id(path)?;
+    let found = from_store(&door, move |archive| load(archive, id)).await?;
+    let payment = found.filter(|payment| payment.origin.merchant == merchant.id).ok_or(Code::PaymentNotFound)?;
+    let wrapping = answer_wrapping(&headers, &merchant);
+    respond(&door, &merchant, wrapping, 200, &PaymentJson::from(&payment))
+}
+
+/// `GET /v1/payments?reference=&idempotency_key=`, at least one of them.
+pub(super) async fn search(
+    State(door): State<Arc<Door>>,
+    Extension(peer): Extension<Peer>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Handled {
+    let merchant = authenticate(&door.register, &headers, peer)?;
+    let wanted = Wanted::read(&uri)?;
+    let owner = Arc::clone(&merchant);
+    let found = from_store(&door, move |archive| wanted.find(archive, &owner)).await?;
+    let data = found.iter().map(PaymentJson::from).collect();
+    let wrapping = answer_wrapping(&headers, &merchant);
+    respond(&door, &merchant, wrapping, 200, &PaymentsJson { data })
+}
+
+/// What a search asks for.
+struct Wanted {
+    reference: Option<String>,
+    key: Option<IdempotencyKey>,
+}
+
+impl Wanted {
+    fn read(uri: &Uri) -> Result<Wanted, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Code::QueryInvalid)?;
+        let mut wanted = Wanted { reference: None, key: None };
+        for (name, value) in pairs {
+            let twice = match name.as_str() {
+                "reference" => wanted.reference.replace(value).is_some(),
+                "idempotency_key" => {
+                    let key = IdempotencyKey::new(&value).ok_or(Code::QueryInvalid)?;
+                    wanted.key.replace(key).is_some()
+                }
+                _ => true,
+            };
+            if twice {
+                return Err(Code::QueryInvalid.into());
+            }
+        }
+        let some = wanted.reference.is_some() || wanted.key.is_some();
+        some.then_some(wanted).ok_or(Code::QueryInvalid.into())
+    }
+
+    fn find(&self, archive: &dyn Archive, merchant: &Merchant) -> Result<Vec<Payment>, ArchiveUnavailable> {
+        let ids = match (&self.key, &self.reference) {
+            (Some(key), _) => archive.by_key(&merchant.id, key)?.into_iter().collect(),
+            (None, Some(reference)) => archive.by_reference(&merchant.id, reference, SEARCH_LIMIT)?,
+            (None, None) => Vec::new(),
+        };
+        let payments: Result<Vec<_>, _> = ids.into_iter().map(|id| load(archive, id)).collect();
+        let wanted = |payment: &Payment| {
+            let referenced = self.reference.as_ref().is_none_or(|reference| payment.origin.reference == *reference);
+            referenced && payment.origin.merchant == merchant.id
+        };
+        Ok(payments?.into_iter().flatten().filter(wanted).collect())
+    }
+}
+
+fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, ArchiveUnavailable> {
+    let records = archive.payment(id)?;
+    if records.is_empty() {
+        return Ok(None);
+    }
+    // A history that does not fold is damage; it is reported where it is found and told as no answer.
+    Payment::fold(&records).map(Some).map_err(|error| {
+        tracing::error!(payment = %id, %error, "a payment's records do not fold");
+        ArchiveUnavailable
+    })
+}
+
+async fn from_store<T: Send + 'static>(
+    door: &Door,
+    read: impl FnOnce(&dyn Archive) -> Result<T, ArchiveUnavailable> + Send + 'static,
+) -> Result<T, Problem> {
+    let permit = Arc::clone(&door.store_reads).try_acquire_owned().map_err(|_| Code::Overloaded)?;
+    let archive = Arc::clone(&door.archive);
+    let reading = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        read(&*archive)
+    });
+    let read = reading.await.map_err(|_| Code::StoreUnavailable)?;
+    read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
+}
+
+fn respond(door: &Door, merchant: &Merchant, wrapping: Wrapping, status: u16, answer: &impl Serialize) -> Handled {
+    let json = Zeroizing::new(serde_json::to_vec(answer).expect("an answer of plain fields becomes JSON"));
+    let (content_type, body) = door.wrap(merchant, wrapping, json)?;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).expect("statuses of answers are HTTP statuses");
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(response)
+}
+
+fn of_payment(door: &Door, path: PaymentPath, resource: &str) -> Result<(PaymentId, Canonical), Problem> {
+    let payment = payment_id(path)?;
+    let target = format!("/v1/payments/{payment}/{resource}");
+    Ok((payment, Canonical::new(&door.fingerprint_key, "POST", &target)))
+}
+
+fn payment_id(path: PaymentPath) -> Result<PaymentId, Problem> {
+    let id = path.ok().and_then(|Path(text)| text.parse().ok());
+    id.ok_or(Code::PaymentNotFound.into())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let value = values.next().ok_or(Code::KeyMissing)?;
+    let key = value.to_str().ok().and_then(IdempotencyKey::new).filter(|_| values.next().is_none());
+    key.ok_or(Code::KeyInvalid.into())
+}
+
+fn fresh_names() -> FreshNames {
+    FreshNames { payment: PaymentId(uuid::Uuid::now_v7().as_u128()), card: CardId(random()) }
+}
+
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+    u128::from_be_bytes(bytes)
+}

@@ -1,0 +1,222 @@
+//! Every way in which the door says no: RFC 9457 problems with a stable `code`, one table.
+//!
+//! 400 is a request that is not in the language of this API, 422 one that is and asks for something unacceptable, 409
+//! one that does not fit the state of things. A problem never repeats what was sent, and is never sealed.
+
+use crate::switch::Refusal;
+use crate::transaction::Illegal;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+macro_rules! problem_codes {
+    ($($variant:ident $status:literal $name:literal $title:literal;)*) => {
+        /// The codes of problems.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable name.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)* }
+            }
+
+            /// A sentence for people.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    JsonMalformed 400 "json_malformed" "The body is not JSON in UTF-8.";
+    FieldMissing 400 "field_missing" "A required field is missing.";
+    FieldUnknown 400 "field_unknown" "There is no such field.";
+    FieldDuplicate 400 "field_duplicate" "A field stands twice.";
+    FieldType 400 "field_type" "A field has the wrong type.";
+    KeyMissing 400 "idempotency_key_missing" "A POST needs an Idempotency-Key header.";
+    KeyInvalid 400 "idempotency_key_invalid" "An Idempotency-Key is 1 to 255 visible ASCII characters, once.";
+    PayloadUnreadable 400 "payload_unreadable" "The sealed payload cannot be opened.";
+    QueryInvalid 400 "query_invalid" "The query is not one that this resource knows.";
+    BodyIncomplete 400 "body_incomplete" "The body ended before its end.";
+    Unauthenticated 401 "unauthenticated" "No valid proof of who asks.";
+    SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
+    PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
+    RouteNotFound 404 "not_found" "There is no such resource.";
+    PaymentNotFound 404 "payment_not_found" "There is no such payment.";
+    MethodNotAllowed 405 "method_not_allowed" "The resource does not know this method.";
+    BodyTimeout 408 "body_timeout" "The body did not arrive in time.";
+    NotAuthorized 409 "payment_not_authorized" "The payment was not authorised.";
+    FullyCaptured 409 "payment_fully_captured" "The payment is fully captured.";
+    AboveAuthorized 409 "amount_above_authorized" "The amount is above what is left to capture.";
+    Voided 409 "payment_voided" "The payment was voided.";
+    RefundedAlready 409 "payment_refunded" "A payment that was refunded cannot be voided.";
+    DayClosed 409 "business_day_closed" "The day on which it was captured is closed; refund it instead.";
+    NothingCaptured 409 "nothing_captured" "Nothing was captured.";
+    AboveCaptured 409 "amount_above_captured" "The amount is above what is left to refund.";
+    FullyRefunded 409 "payment_fully_refunded" "Everything was refunded.";
+    CurrencyMismatch 409 "currency_mismatch" "The amount is in another currency than the payment.";
+    AmountZero 409 "amount_zero" "The amount must be above zero.";
+    OutcomeOpen 409 "outcome_open" "The outcome of an earlier operation is not known yet.";
+    KeyInFlight 409 "idempotency_key_in_flight" "A request with this key is still in flight; ask again later.";
+    PaymentBusy 409 "payment_busy" "Too many operations wait on this payment.";
+    CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
+    BodyTooLarge 413 "body_too_large" "The body is too large.";
+    ContentType 415 "content_type_unsupported" "The body is neither application/json nor application/jose.";
+    KeyReused 422 "idempotency_key_reused" "This key was used for another request.";
+    ReferenceInvalid 422 "reference_invalid" "A reference is 1 to 64 printable ASCII characters.";
+    AmountNotPositive 422 "amount_not_positive" "The amount must be above zero.";
+    AmountTooLarge 422 "amount_too_large" "An amount has at most 12 digits of minor units.";
+    CurrencyUnknown 422 "currency_unknown" "Not the ISO 4217 code of a currency with minor units.";
+    CardNumberInvalid 422 "card_number_invalid" "Not a card number.";
+    ExpiryInvalid 422 "card_expiry_invalid" "Not a month of expiry.";
+    CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
+    TerminalUnknown 422 "terminal_unknown" "The merchant has no such terminal.";
+    Overloaded 503 "overloaded" "Too much is in flight; nothing was done. Ask again.";
+    Draining 503 "stopping" "The service is stopping; nothing was done. Ask again.";
+    StoreUnavailable 503 "store_unavailable" "The store cannot be used; nothing was done. Ask again.";
+    OutcomeNotRecorded 504 "outcome_not_recorded" "The outcome is not recorded yet; ask again with the same key.";
+    NoAnswer 504 "no_answer" "There is no answer yet; ask again with the same key.";
+}
+
+/// A refusal on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind.
+    pub code: Code,
+    /// JSON pointer (RFC 6901) to the field at fault.
+    pub pointer: Option<String>,
+}
+
+impl Problem {
+    /// A problem with the field that a JSON pointer names.
+    pub fn at(code: Code, pointer: impl Into<String>) -> Problem {
+        Problem { code, pointer: Some(pointer.into()) }
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Problem {
+        Problem { code, pointer: None }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let code = match refusal {
+            Refusal::NotFound => Code::PaymentNotFound,
+            Refusal::Illegal(illegal) => illegal.into(),
+            Refusal::KeyInFlight => Code::KeyInFlight,
+            Refusal::KeyReused => Code::KeyReused,
+            Refusal::PaymentBusy => Code::PaymentBusy,
+            Refusal::Overloaded => Code::Overloaded,
+            Refusal::Draining => Code::Draining,
+            Refusal::StoreUnavailable => Code::StoreUnavailable,
+            Refusal::OutcomeNotRecorded => Code::OutcomeNotRecorded,
+            Refusal::CardGone => Code::CardNotStored,
+        };
+        code.into()
+    }
+}
+
+impl From<Illegal> for Code {
+    fn from(illegal: Illegal) -> Code {
+        match illegal {
+            Illegal::NotAuthorized => Code::NotAuthorized,
+            Illegal::FullyCaptured => Code::FullyCaptured,
+            Illegal::AboveAuthorized => Code::AboveAuthorized,
+            Illegal::Voided => Code::Voided,
+            Illegal::RefundedAlready => Code::RefundedAlready,
+            Illegal::DayClosed => Code::DayClosed,
+            Illegal::NothingCaptured => Code::NothingCaptured,
+            Illegal::AboveCaptured => Code::AboveCaptured,
+            Illegal::FullyRefunded => Code::FullyRefunded,
+            Illegal::Currency => Code::CurrencyMismatch,
+            Illegal::Zero => Code::AmountZero,
+            Illegal::OutcomeOpen => Code::OutcomeOpen,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
+}
+
+impl Problem {
+    /// The answer as it goes over the wire. Its code is left in the extensions for whoever counts.
+    pub fn into_response(self) -> Response<Body> {
+        let Problem { code, pointer } = self;
+        let json =
+            ProblemJson { title: code.title(), status: code.status(), code: code.name(), pointer: pointer.as_deref() };
+        let body = serde_json::to_vec(&json).expect("four plain fields become JSON");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(code.status()).expect("the table holds HTTP statuses");
+        response.extensions_mut().insert(code);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match code.status() {
+            401 => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            503 | 504 => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => {}
+        }
+        response
+    }
+}
+
+impl axum::response::IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        Problem::into_response(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_statuses_are_refusals() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| (400..=504).contains(&code.status())));
+    }
+
+    #[test]
+    fn illegal_operations_keep_the_code_that_the_rules_give_them() {
+        use Illegal::*;
+        let all = [
+            NotAuthorized,
+            FullyCaptured,
+            AboveAuthorized,
+            Voided,
+            RefundedAlready,
+            DayClosed,
+            NothingCaptured,
+            AboveCaptured,
+            FullyRefunded,
+            Currency,
+            Zero,
+            OutcomeOpen,
+        ];
+        for illegal in all {
+            let code = Code::from(illegal);
+            assert_eq!((code.name(), code.status()), (illegal.code(), 409));
+        }
+    }
+}

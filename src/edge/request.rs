@@ -1,0 +1,322 @@
+//! The JSON a merchant sends: shapes, and how a body that does not have them is refused.
+//!
+//! Every error names its field by a JSON pointer and repeats nothing of a value: serde's own messages quote what they
+//! found, so they are read for their kind and thrown away. Unknown fields, fields that stand twice, and arrays in place
+//! of objects are refused; deep nesting cannot pass shapes that have two levels.
+
+use super::problem::{Code, Problem};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_path_to_error::Segment;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use zeroize::Zeroizing;
+
+/// Body of `POST /v1/payments`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePayment {
+    /// The merchant's own reference.
+    pub reference: String,
+    /// How much.
+    pub amount: Object<Money>,
+    /// Whether to capture at once.
+    #[serde(default = "yes")]
+    pub capture: bool,
+    /// Whether an approval for less is welcome.
+    #[serde(default)]
+    pub allow_partial: bool,
+    /// The card.
+    pub card: Object<CardFields>,
+    /// Terminal identification; the merchant's first one if absent.
+    pub terminal: Option<String>,
+}
+
+/// Body of `POST /v1/payments/{id}/captures`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCapture {
+    /// How much; all that is left if absent.
+    pub amount: Option<Object<Money>>,
+    /// Whether it is the last one.
+    #[serde(rename = "final", default = "yes")]
+    pub is_final: bool,
+}
+
+/// Body of `POST /v1/payments/{id}/refunds`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRefund {
+    /// How much; all that is left if absent.
+    pub amount: Option<Object<Money>>,
+}
+
+/// Body of `POST /v1/payments/{id}/voids`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateVoid {}
+
+/// An amount as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Money {
+    /// Minor units.
+    pub value: Minor,
+    /// ISO 4217, alphabetic.
+    pub currency: String,
+}
+
+/// A card as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardFields {
+    /// Digits without separators.
+    pub number: Secret,
+    /// 1 to 12.
+    pub expiry_month: i64,
+    /// Four digits.
+    pub expiry_year: i64,
+    /// Three or four digits.
+    pub cvc: Option<Secret>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Reads a body. An empty one is taken for `{}`.
+pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| refused(&error))?;
+    json.end().map_err(|_| Code::JsonMalformed)?;
+    Ok(value)
+}
+
+/// Any bytes as each of the requests, for a fuzzer: a value or a problem, never a panic.
+pub fn fuzz(body: &[u8]) {
+    let _ = read::<CreatePayment>(body);
+    let _ = read::<CreateCapture>(body);
+    let _ = read::<CreateRefund>(body);
+    let _ = read::<CreateVoid>(body);
+}
+
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    if error.inner().classify() != serde_json::error::Category::Data {
+        return Code::JsonMalformed.into();
+    }
+    let message = error.inner().to_string();
+    let kinds = [
+        ("unknown field `", Code::FieldUnknown),
+        ("missing field `", Code::FieldMissing),
+        ("duplicate field `", Code::FieldDuplicate),
+    ];
+    let found = kinds.iter().find_map(|(start, code)| Some((*code, message.strip_prefix(start)?)));
+    let mut pointer = pointer(error.path().iter());
+    let Some((code, rest)) = found else { return Problem::at(Code::FieldType, pointer) };
+    if let Some((name, _)) = rest.split_once('`')
+        && is_plain(name)
+        && !pointer.ends_with(&format!("/{name}"))
+    {
+        pointer.push('/');
+        pointer.push_str(name);
+    }
+    Problem::at(code, pointer)
+}
+
+fn pointer<'a>(path: impl Iterator<Item = &'a Segment>) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } if is_plain(key) => pointer.extend(["/", key]),
+            Segment::Seq { index } => pointer.extend(["/", &index.to_string()]),
+            _ => break,
+        }
+    }
+    pointer
+}
+
+/// Whether a name may be repeated in an answer: a word, and no card number in disguise.
+fn is_plain(name: &str) -> bool {
+    let word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    word && name.len() <= 64 && name.bytes().filter(u8::is_ascii_digit).count() < 6
+}
+
+/// A JSON object. What serde derives for a struct takes an array as well; this does not.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// A count of minor units as written: any integer, judged later. What JSON writes beyond 64 bits saturates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Minor(pub i128);
+
+impl<'de> Deserialize<'de> for Minor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Minor, D::Error> {
+        deserializer.deserialize_any(MinorVisitor)
+    }
+}
+
+struct MinorVisitor;
+
+impl Visitor<'_> for MinorVisitor {
+    type Value = Minor;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Minor, E> {
+        Ok(Minor(value.into()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Minor, E> {
+        Ok(Minor(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Minor, E> {
+        match value.abs() >= 1e19 {
+            true => Ok(Minor(if value > 0.0 { i128::MAX } else { i128::MIN })),
+            false => Err(E::invalid_type(de::Unexpected::Float(value), &self)),
+        }
+    }
+}
+
+/// Text that prints masked and is wiped.
+pub struct Secret(Zeroizing<String>);
+
+impl Deref for Secret {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        deserializer.deserialize_str(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret(Zeroizing::new(text.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const GOOD: &str = r#"{"reference":"r","amount":{"value":1,"currency":"EUR"},
+        "card":{"number":"4111111111111111","expiry_month":12,"expiry_year":2030,"cvc":"123"}}"#;
+
+    fn refusal(body: &str) -> (Code, String) {
+        let problem = read::<CreatePayment>(body.as_bytes()).unwrap_err();
+        (problem.code, problem.pointer.unwrap_or_default())
+    }
+
+    fn changed(from: &str, to: &str) -> (Code, String) {
+        assert!(GOOD.contains(from));
+        refusal(&GOOD.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn a_good_body_is_read_and_prints_without_its_card() {
+        let request: CreatePayment = read(GOOD.as_bytes()).unwrap();
+        assert_eq!((&*request.card.number, request.amount.value), ("4111111111111111", Minor(1)));
+        assert!(request.capture && !request.allow_partial);
+        let printed = format!("{request:?}");
+        assert!(!printed.contains("4111") && !printed.contains("123\""), "{printed}");
+    }
+
+    #[test]
+    fn every_fault_names_its_field() {
+        let at = |code, pointer: &str| (code, pointer.to_owned());
+        assert_eq!(changed("\"value\":1", "\"value\":\"1\""), at(Code::FieldType, "/amount/value"));
+        assert_eq!(changed("\"value\":1", "\"value\":1.5"), at(Code::FieldType, "/amount/value"));
+        assert_eq!(changed("\"value\":1,", ""), at(Code::FieldMissing, "/amount/value"));
+        assert_eq!(changed("\"value\":1", "\"value\":1,\"value\":2"), at(Code::FieldDuplicate, "/amount/value"));
+        assert_eq!(changed("\"cvc\"", "\"cvv\""), at(Code::FieldUnknown, "/card/cvv"));
+        assert_eq!(changed("\"reference\":\"r\",", ""), at(Code::FieldMissing, "/reference"));
+        assert_eq!(changed("\"reference\"", "\"Reference\""), at(Code::FieldUnknown, "/Reference"));
+        assert_eq!(changed("{\"value\":1,\"currency\":\"EUR\"}", "[1,\"EUR\"]"), at(Code::FieldType, "/amount"));
+        assert_eq!(changed("\"4111111111111111\"", "4111111111111111"), at(Code::FieldType, "/card/number"));
+        assert_eq!(refusal("[]"), at(Code::FieldType, ""));
+        assert_eq!(refusal(""), at(Code::FieldMissing, "/reference"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_said_to_be_so() {
+        for body in ["{", "nonsense", "{}x", "{\"reference\":\"\u{1}\"}", "{\"a\":NaN}"] {
+            let (code, _) = refusal(body);
+            assert!(matches!(code, Code::JsonMalformed | Code::FieldUnknown | Code::FieldMissing), "{body}: {code:?}");
+        }
+        assert_eq!(refusal(&format!("{GOOD}}}")).0, Code::JsonMalformed);
+        let latin = read::<CreatePayment>(b"{\"reference\":\"\xe9\"}").unwrap_err();
+        assert_eq!(latin.code, Code::JsonMalformed);
+        let deep = format!("{{\"reference\":{}", "[".repeat(100_000));
+        assert_eq!(refusal(&deep).0, Code::FieldType);
+    }
+
+    #[test]
+    fn a_card_number_in_the_place_of_a_name_is_not_repeated() {
+        assert_eq!(changed("\"cvc\"", "\"4111111111111111\""), (Code::FieldUnknown, "/card".to_owned()));
+    }
+
+    #[test]
+    fn huge_amounts_stay_huge() {
+        for (text, minor) in
+            [("99999999999999999999999", i128::MAX), ("-1e40", i128::MIN), ("18446744073709551615", u64::MAX.into())]
+        {
+            let request: CreatePayment =
+                read(GOOD.replace("\"value\":1", &format!("\"value\":{text}")).as_bytes()).unwrap();
+            assert_eq!(request.amount.value, Minor(minor));
+        }
+    }
+}

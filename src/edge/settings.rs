@@ -1,0 +1,140 @@
+//! The `[edge]` table of the configuration.
+
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Settings of the merchants' HTTPS door.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// PEM: the door's certificate, then its intermediates.
+    pub tls_certificate_file: PathBuf,
+    /// PEM: the private key of that certificate.
+    pub tls_key_file: PathBuf,
+    /// PEM: who may issue client certificates. Absent: none is asked for.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+    /// PEM (PKCS#8): RSA keys to which merchants seal. All of them open; all are published, the first one first.
+    #[serde(default)]
+    pub payload_key_files: Vec<PathBuf>,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Bounds of the door: what is beyond them is refused or cut off.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections; more wait unaccepted.
+    pub connections: usize,
+    /// TLS handshakes going on at once.
+    pub handshakes: usize,
+    /// From the accepted connection to the end of its handshake.
+    pub handshake_timeout_ms: u64,
+    /// From the handshake to the end of the first request's headers.
+    pub first_request_timeout_ms: u64,
+    /// From one request's end to the end of the next one's headers.
+    pub idle_timeout_ms: u64,
+    /// From the end of the headers to the end of the body.
+    pub body_timeout_ms: u64,
+    /// Of a body as sent.
+    pub body_bytes: usize,
+    /// Of all headers of a request together (at least 8192).
+    pub header_bytes: usize,
+    /// Count of headers of a request.
+    pub headers: usize,
+    /// HTTP/2 streams of a connection at once.
+    pub streams_per_connection: u32,
+    /// How long an answer of the switch is awaited; above all of its own deadlines.
+    pub answer_timeout_ms: u64,
+    /// Reads of the store going on at once.
+    pub store_reads: usize,
+    /// Threads that open sealed payloads.
+    pub envelope_threads: usize,
+    /// How long open requests are awaited when the door closes.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 4096,
+            handshakes: 64,
+            handshake_timeout_ms: 5_000,
+            first_request_timeout_ms: 5_000,
+            idle_timeout_ms: 60_000,
+            body_timeout_ms: 10_000,
+            body_bytes: 64 * 1024,
+            header_bytes: 16 * 1024,
+            headers: 64,
+            streams_per_connection: 100,
+            answer_timeout_ms: 120_000,
+            store_reads: 16,
+            envelope_threads: 2,
+            drain_timeout_ms: 60_000,
+        }
+    }
+}
+
+impl Settings {
+    /// The same settings with every path taken from `folder` where it is relative.
+    pub fn relative_to(mut self, folder: &Path) -> Settings {
+        let paths = [&mut self.tls_certificate_file, &mut self.tls_key_file];
+        let paths = paths.into_iter().chain(&mut self.client_ca_file).chain(&mut self.payload_key_files);
+        paths.for_each(|path| *path = folder.join(&*path));
+        self
+    }
+}
+
+impl Limits {
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        Duration::from_millis(self.handshake_timeout_ms)
+    }
+
+    pub(super) fn first_request_timeout(&self) -> Duration {
+        Duration::from_millis(self.first_request_timeout_ms)
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    pub(super) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    pub(super) fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.answer_timeout_ms)
+    }
+
+    pub(super) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 8580).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn defaults_fill_what_is_absent_and_mistakes_are_seen() {
+        let text = "tls_certificate_file = \"a.pem\"\ntls_key_file = \"/k.pem\"\n[limits]\nbody_bytes = 1000\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let settings = settings.relative_to(Path::new("/etc"));
+        assert_eq!(settings.tls_certificate_file, Path::new("/etc/a.pem"));
+        assert_eq!(settings.tls_key_file, Path::new("/k.pem"));
+        assert_eq!((settings.limits.body_bytes, settings.limits.headers), (1000, 64));
+        assert!(toml::from_str::<Settings>(&text.replace("body_bytes", "body_byte")).is_err());
+    }
+}

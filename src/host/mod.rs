@@ -1,0 +1,13 @@
+//! One bank host: the requests it owes an answer to, the numbers they bear, and the messages that are owed to it.
+//!
+//! These parts move messages and know no money; who they belong to is a subject of the caller's choosing.
+
+mod key;
+mod numbers;
+mod outbox;
+mod pending;
+
+pub use key::CorrelationKey;
+pub use numbers::{Numbers, OutOfNumbers, Reservation};
+pub use outbox::{Outbox, RetrySettings};
+pub use pending::{Pending, PendingTable, Settled};

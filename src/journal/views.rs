@@ -1,0 +1,354 @@
+//! The views: what the journal says, indexed, in a file of their own that can be thrown away at any time.
+//!
+//! Each batch of rows goes in with the cursor in one transaction, so that each row counts exactly once. A power cut may
+//! take the last batches back, and the cursor with them. The surprise: whether a payment is in motion is not counted
+//! here, it is asked of the payment's fold.
+
+use super::JournalError;
+use super::key_filter::KeyFilter;
+use super::log::Log;
+use super::private;
+use super::row::{Content, Row};
+use super::settings::StorePath;
+use crate::payment::{MerchantId, PaymentId};
+use crate::switch::NumberBlock;
+use crate::transaction::{Body, IdempotencyKey, Payment, Record, Requested};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// To be raised with every change of the tables below: the views are then made anew.
+const SCHEMA: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE cursor (store BLOB NOT NULL, sequence INTEGER NOT NULL);
+    CREATE TABLE payments (payment BLOB PRIMARY KEY, merchant TEXT NOT NULL, moving INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX moving ON payments (payment) WHERE moving = 1;
+    CREATE TABLE history (
+        payment BLOB, version INTEGER, sequence INTEGER NOT NULL, PRIMARY KEY (payment, version)
+    ) WITHOUT ROWID;
+    CREATE TABLE idempotency_keys (
+        merchant TEXT, key TEXT, payment BLOB NOT NULL, PRIMARY KEY (merchant, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE payment_references (
+        merchant TEXT, reference TEXT, payment BLOB, PRIMARY KEY (merchant, reference, payment)
+    ) WITHOUT ROWID;
+    CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
+    CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE numbers (acquirer TEXT PRIMARY KEY, stans INTEGER NOT NULL, rrns INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// How many folded payments are kept between batches; one that is not is folded anew when its next record comes.
+const FOLDS_KEPT: usize = 65_536;
+
+/// A connection to the views' file.
+pub(super) struct Views {
+    connection: Connection,
+    folds: HashMap<PaymentId, Payment>,
+}
+
+/// What the views know of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Version of its last record.
+    pub(super) version: u32,
+    pub(super) merchant: MerchantId,
+}
+
+impl Views {
+    /// Opens the views of a journal, made anew where they are missing, unreadable, of another schema or another store.
+    pub(super) fn open(store: &StorePath, log: &Log) -> Result<Views, JournalError> {
+        let (id, last) = (log.identity()?.id, log.last_sequence()?);
+        if let Ok(views) = Views::connect(store)
+            && views.belong_to(&id, last).unwrap_or(false)
+        {
+            return Ok(views);
+        }
+        tracing::info!(rows = last, "the views are made anew from the journal");
+        remove(store)?;
+        let mut views = Views::connect(store)?;
+        views.make_tables(&id)?;
+        Ok(views)
+    }
+
+    fn connect(store: &StorePath) -> Result<Views, JournalError> {
+        private::make_file(&store.views())?;
+        let connection = Connection::open(store.views())?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;")?;
+        Ok(Views { connection, folds: HashMap::new() })
+    }
+
+    /// Opens them for reading.
+    pub(super) fn open_reader(store: &StorePath) -> Result<Views, JournalError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(store.views(), flags)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        Ok(Views { connection, folds: HashMap::new() })
+    }
+
+    fn belong_to(&self, id: &[u8], last: i64) -> Result<bool, JournalError> {
+        let schema: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if schema != SCHEMA {
+            return Ok(false);
+        }
+        let store: Vec<u8> = self.connection.query_row("SELECT store FROM cursor", [], |row| row.get(0))?;
+        Ok(store == id && self.cursor()? <= last)
+    }
+
+    fn make_tables(&mut self, id: &[u8]) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.execute("INSERT INTO cursor VALUES (?1, 0)", [id])?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Sequence number of the last row taken.
+    pub(super) fn cursor(&self) -> Result<i64, JournalError> {
+        Ok(self.connection.query_row("SELECT sequence FROM cursor", [], |row| row.get(0))?)
+    }
+
+    /// Takes the rows that follow the cursor. Rows that were taken before are passed over.
+    pub(super) fn take<'a>(&mut self, rows: impl IntoIterator<Item = &'a Row>, log: &Log) -> Result<i64, JournalError> {
+        let mut folds = std::mem::take(&mut self.folds);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut batch = Batch { transaction: &transaction, log, folds: &mut folds, touched: BTreeMap::new() };
+        let cursor = batch.take(rows)?;
+        transaction.commit()?;
+        folds.retain(|_, payment| !payment.is_at_rest());
+        if folds.len() <= FOLDS_KEPT {
+            self.folds = folds;
+        }
+        Ok(cursor)
+    }
+
+    /// What is known of a payment.
+    pub(super) fn head(&self, payment: PaymentId) -> Result<Option<Head>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT merchant, (SELECT max(version) FROM history WHERE payment = ?1) FROM payments WHERE payment = ?1",
+        )?;
+        let found = statement.query_row([bytes(payment)], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)));
+        let Some((merchant, version)) = found.optional()? else { return Ok(None) };
+        Ok(MerchantId::new(&merchant).map(|merchant| Head { version, merchant }))
+    }
+
+    /// The greatest payment id there is.
+    pub(super) fn greatest_payment(&self) -> Result<Option<PaymentId>, JournalError> {
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, Option<[u8; 16]>>(0);
+        let found = self.connection.query_row("SELECT max(payment) FROM payments", [], read)?;
+        Ok(found.map(|id| PaymentId(u128::from_be_bytes(id))))
+    }
+
+    /// Sequence numbers of a payment's records, by version.
+    pub(super) fn history(&self, payment: PaymentId) -> Result<Vec<(u32, i64)>, JournalError> {
+        history(&self.connection, payment)
+    }
+
+    /// The payment in which a key was used.
+    pub(super) fn by_key(
+        &self,
+        merchant: &MerchantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<PaymentId>, JournalError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT payment FROM idempotency_keys WHERE merchant = ?1 AND key = ?2")?;
+        Ok(statement.query_row([merchant.as_str(), key.as_str()], payment_id).optional()?)
+    }
+
+    /// The `limit` payments of the greatest ids that began under a reference.
+    pub(super) fn by_reference(
+        &self,
+        merchant: &MerchantId,
+        reference: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT payment FROM payment_references WHERE merchant = ?1 AND reference = ?2
+             ORDER BY payment DESC LIMIT ?3",
+        )?;
+        let found = statement.query_map(params![merchant.as_str(), reference, limit as i64], payment_id)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Tells a filter of all keys there are.
+    pub(super) fn tell_keys(&self, filter: &KeyFilter) -> Result<(), JournalError> {
+        let mut statement = self.connection.prepare("SELECT merchant, key FROM idempotency_keys")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let (merchant, key) = (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str());
+            filter.add(merchant.map_err(rusqlite::Error::from)?, key.map_err(rusqlite::Error::from)?);
+        }
+        Ok(())
+    }
+
+    /// Obligations that ended as a matter for a person, at most `limit`, oldest payment first.
+    pub(super) fn exceptions(&self, limit: usize) -> Result<Vec<(PaymentId, u16)>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT payment, obligation FROM exceptions ORDER BY payment, obligation LIMIT ?1")?;
+        let found = statement.query_map([limit as i64], |row| Ok((payment_id(row)?, row.get(1)?)))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// All payments in motion.
+    pub(super) fn moving(&self) -> Result<Vec<PaymentId>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT payment FROM payments WHERE moving = 1")?;
+        let found = statement.query_map([], payment_id)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// How far numbers are reserved, an entry an acquirer.
+    pub(super) fn numbers(&self) -> Result<Vec<NumberBlock>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT acquirer, stans, rrns FROM numbers ORDER BY acquirer")?;
+        let found = statement.query_map([], |row| {
+            let acquirer: String = row.get(0)?;
+            let (stans, rrns): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(NumberBlock { acquirer: acquirer.as_str().into(), stans: stans as u64, rrns: rrns as u64 })
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Rows on their way into the views.
+struct Batch<'a> {
+    transaction: &'a Transaction<'a>,
+    log: &'a Log,
+    folds: &'a mut HashMap<PaymentId, Payment>,
+    /// Payments of this batch and whether they are in motion after it.
+    touched: BTreeMap<PaymentId, bool>,
+}
+
+impl Batch<'_> {
+    fn take<'r>(&mut self, rows: impl IntoIterator<Item = &'r Row>) -> Result<i64, JournalError> {
+        let mut cursor: i64 = self.transaction.query_row("SELECT sequence FROM cursor", [], |row| row.get(0))?;
+        for row in rows {
+            if row.sequence <= cursor {
+                continue;
+            }
+            match &row.content {
+                Content::Record(record) => self.record(record, row.sequence)?,
+                Content::Numbers(block) => self.numbers(block)?,
+            }
+            cursor = row.sequence;
+        }
+        self.mark_moving()?;
+        self.transaction.execute("UPDATE cursor SET sequence = ?1", [cursor])?;
+        Ok(cursor)
+    }
+
+    fn record(&mut self, record: &Record, sequence: i64) -> Result<(), JournalError> {
+        self.fold(record)?;
+        match &record.body {
+            Body::Requested(requested) => self.requested(record.payment, requested, sequence)?,
+            Body::Discharged { obligation, discharge } => {
+                self.exception(record.payment, *obligation, discharge.is_exception())?;
+            }
+            Body::Reopened { obligation } => self.exception(record.payment, *obligation, false)?,
+            Body::Settled(_) | Body::LateReply { .. } => {}
+        }
+        let mut insert = self.transaction.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![bytes(record.payment), record.version, sequence])?;
+        Ok(())
+    }
+
+    /// A history that does not fold stays in motion: it is found at the next start, by whoever can judge it.
+    fn fold(&mut self, record: &Record) -> Result<(), JournalError> {
+        let payment = record.payment;
+        let folded = match self.folds.remove(&payment) {
+            _ if record.version == 1 => Payment::begin(record).ok(),
+            Some(mut known) => known.apply(record).ok().map(|()| known),
+            None => self.fold_stored(record)?,
+        };
+        if folded.is_none() {
+            tracing::error!(%payment, version = record.version, "the history of a payment does not fold");
+        }
+        self.touched.insert(payment, folded.as_ref().is_none_or(|payment| !payment.is_at_rest()));
+        self.folds.extend(folded.map(|folded| (payment, folded)));
+        Ok(())
+    }
+
+    fn fold_stored(&self, record: &Record) -> Result<Option<Payment>, JournalError> {
+        let mut records = Vec::new();
+        for (_, sequence) in history(self.transaction, record.payment)? {
+            records.extend(self.log.row(sequence)?.record().cloned());
+        }
+        records.push(record.clone());
+        Ok(Payment::fold(&records).ok())
+    }
+
+    fn requested(&self, payment: PaymentId, requested: &Requested, sequence: i64) -> Result<(), JournalError> {
+        if let Some(origin) = &requested.origin {
+            let merchant = origin.merchant.as_str();
+            let mut insert = self.transaction.prepare_cached("INSERT INTO payments VALUES (?1, ?2, 0)")?;
+            insert.execute(params![bytes(payment), merchant])?;
+            let mut insert = self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3)")?;
+            insert.execute(params![merchant, origin.reference, bytes(payment)])?;
+            let mut insert = self.transaction.prepare_cached("INSERT OR IGNORE INTO cards VALUES (?1, ?2)")?;
+            insert.execute(params![origin.card.id.0.to_be_bytes(), sequence])?;
+        }
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO idempotency_keys SELECT merchant, ?2, payment FROM payments WHERE payment = ?1",
+        )?;
+        insert.execute(params![bytes(payment), requested.key.as_str()])?;
+        Ok(())
+    }
+
+    fn exception(&self, payment: PaymentId, obligation: u16, is_one: bool) -> Result<(), JournalError> {
+        let change = match is_one {
+            true => "INSERT OR IGNORE INTO exceptions VALUES (?1, ?2)",
+            false => "DELETE FROM exceptions WHERE payment = ?1 AND obligation = ?2",
+        };
+        self.transaction.prepare_cached(change)?.execute(params![bytes(payment), obligation])?;
+        Ok(())
+    }
+
+    fn numbers(&self, block: &NumberBlock) -> Result<(), JournalError> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO numbers VALUES (?1, ?2, ?3) ON CONFLICT (acquirer)
+             DO UPDATE SET stans = max(stans, excluded.stans), rrns = max(rrns, excluded.rrns)",
+        )?;
+        insert.execute(params![block.acquirer.as_str(), block.stans as i64, block.rrns as i64])?;
+        Ok(())
+    }
+
+    fn mark_moving(&self) -> Result<(), JournalError> {
+        let mut update =
+            self.transaction.prepare_cached("UPDATE payments SET moving = ?2 WHERE payment = ?1 AND moving <> ?2")?;
+        for (payment, moving) in &self.touched {
+            update.execute(params![bytes(*payment), moving])?;
+        }
+        Ok(())
+    }
+}
+
+fn history(connection: &Connection, payment: PaymentId) -> Result<Vec<(u32, i64)>, JournalError> {
+    let mut statement =
+        connection.prepare_cached("SELECT version, sequence FROM history WHERE payment = ?1 ORDER BY version")?;
+    let found = statement.query_map([bytes(payment)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn bytes(payment: PaymentId) -> [u8; 16] {
+    payment.0.to_be_bytes()
+}
+
+fn payment_id(row: &rusqlite::Row<'_>) -> rusqlite::Result<PaymentId> {
+    Ok(PaymentId(u128::from_be_bytes(row.get(0)?)))
+}
+
+/// Removes the views' file and what SQLite keeps beside it.
+fn remove(store: &StorePath) -> Result<(), JournalError> {
+    for ending in ["", "-wal", "-shm"] {
+        let mut path = store.views().into_os_string();
+        path.push(ending);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(JournalError::File { path: path.into(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Network management messages (ISO 8583-1 class 8): sign-on, sign-off and echo, asked and answered.
+
+use super::settings::NetworkSettings;
+use crate::iso8583::{Message, MessageBuilder, Mti};
+use crate::payment::{Stan, Wall};
+
+/// What a network management message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Function {
+    /// Opens the session.
+    SignOn,
+    /// Ends the session.
+    SignOff,
+    /// Shows that both ends live.
+    Echo,
+    /// Something else, which is answered and not acted on.
+    Other,
+}
+
+/// Writes and reads the network management messages of a dialect.
+#[derive(Clone, Debug)]
+pub struct Network {
+    settings: NetworkSettings,
+    mti: Mti,
+}
+
+impl Network {
+    /// From checked settings.
+    pub fn new(settings: NetworkSettings) -> Network {
+        let mti = settings.mti.parse().expect("SessionSettings::read checked the message type");
+        Network { settings, mti }
+    }
+
+    /// The request for a function.
+    pub fn request(&self, function: Function, stan: Stan, now: Wall) -> MessageBuilder {
+        let time = now.utc();
+        let mut request = MessageBuilder::new(self.mti);
+        let (month, day, hour) = (time.month(), time.day(), time.hour());
+        let text = format!("{month:02}{day:02}{hour:02}{:02}{:02}", time.minute(), time.second());
+        request.set(self.settings.time, &text);
+        request.set(self.settings.stan, stan.to_string());
+        request.set(self.settings.function, self.code(function));
+        request
+    }
+
+    /// The answer to a peer's request: what it carries comes back, with a yes. `None` for what wants no answer.
+    pub fn answer(&self, request: &Message) -> Option<MessageBuilder> {
+        let mut answer = MessageBuilder::new(request.mti().response()?);
+        for element in [self.settings.time, self.settings.stan, self.settings.function] {
+            if let Some(text) = request.text(element) {
+                answer.set(element, &text);
+            }
+        }
+        if let Some(yes) = self.settings.approved.first() {
+            answer.set(self.settings.response_code, yes);
+        }
+        Some(answer)
+    }
+
+    /// What a message is for.
+    pub fn function(&self, message: &Message) -> Function {
+        let code = message.text(self.settings.function);
+        let is = |wanted: &str| code.as_deref() == Some(wanted);
+        match () {
+            () if is(&self.settings.sign_on) => Function::SignOn,
+            () if is(&self.settings.sign_off) => Function::SignOff,
+            () if is(&self.settings.echo) => Function::Echo,
+            () => Function::Other,
+        }
+    }
+
+    /// Whether a reply says yes.
+    pub fn is_approved(&self, reply: &Message) -> bool {
+        let code = reply.text(self.settings.response_code);
+        self.settings.approved.iter().any(|yes| code.as_deref() == Some(yes))
+    }
+
+    fn code(&self, function: Function) -> &str {
+        match function {
+            Function::SignOn => &self.settings.sign_on,
+            Function::SignOff => &self.settings.sign_off,
+            Function::Echo | Function::Other => &self.settings.echo,
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The session of one link.
+//!
+//! ```text
+//!   down ──retry_at──▶ connecting ──connected──▶ signing on ──yes──▶ online ──drain──▶ signing off ──▶ stopped
+//!    ▲                     │                        │ no, timeout        │ missed echoes,       │
+//!    └─────────────────────┴────────────────────────┴── line lost ◀──────┘ line lost             └── timeout
+//! ```
+//!
+//! Every connection has an epoch of its own: what was sent in one epoch is not answered in another. The surprise: a
+//! peer's sign-off leaves the connection standing; we sign on again after a pause.
+
+use super::network::Function;
+use super::settings::SessionSettings;
+use crate::payment::{Monotonic, Stan};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    settings: Arc<SessionSettings>,
+    state: State,
+    epoch: u32,
+    failures: u32,
+    last_heard: Monotonic,
+    missed: u32,
+    draining: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Down { retry_at: Monotonic },
+    Connecting,
+    SigningOn { awaited: Awaited },
+    SignedOff { retry_at: Monotonic },
+    Online { echo: Option<Awaited> },
+    SigningOff { awaited: Awaited },
+    Closing,
+    Stopped,
+}
+
+/// A network management message that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Awaited {
+    /// Known once the message was written.
+    stan: Option<Stan>,
+    deadline: Monotonic,
+}
+
+/// What is to be done for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Connect.
+    Connect,
+    /// End the connection.
+    Disconnect,
+    /// Send a network management request and report its trace number by [`Session::said`].
+    Say(Function),
+    /// The session may carry traffic from now on.
+    Online,
+}
+
+/// The state as operators and metrics see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum SessionState {
+    Down,
+    Connecting,
+    SigningOn,
+    Online,
+    Draining,
+}
+
+impl SessionState {
+    /// The name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            SessionState::Down => "down",
+            SessionState::Connecting => "connecting",
+            SessionState::SigningOn => "signing_on",
+            SessionState::Online => "online",
+            SessionState::Draining => "draining",
+        }
+    }
+}
+
+impl Session {
+    /// A session that was not started.
+    pub fn new(settings: Arc<SessionSettings>) -> Session {
+        let last_heard = Monotonic::default();
+        Session { settings, state: State::Idle, epoch: 0, failures: 0, last_heard, missed: 0, draining: false }
+    }
+
+    /// Begins to connect.
+    pub fn start(&mut self) -> Option<Step> {
+        (self.state == State::Idle).then(|| self.connect())
+    }
+
+    fn connect(&mut self) -> Step {
+        self.state = State::Connecting;
+        Step::Connect
+    }
+
+    /// The connection stands: a new epoch begins.
+    pub fn connected(&mut self, now: Monotonic) -> Option<Step> {
+        if self.draining {
+            self.state = State::Closing;
+            return Some(Step::Disconnect);
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        self.last_heard = now;
+        self.missed = 0;
+        self.state = State::SigningOn { awaited: self.await_from(now) };
+        Some(Step::Say(Function::SignOn))
+    }
+
+    /// The connection is gone, or could not be made. `jitter` is 0 to 999, drawn anew each time.
+    pub fn disconnected(&mut self, now: Monotonic, jitter: u32) {
+        if self.draining {
+            self.state = State::Stopped;
+            return;
+        }
+        self.state = State::Down { retry_at: now.after(self.pause(jitter)) };
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Doubles with each failure up to the longest pause; half of it is drawn by lot, so that links do not march in step.
+    fn pause(&self, jitter: u32) -> Duration {
+        let doubled = self.settings.reconnect_min.saturating_mul(1 << self.failures.min(16));
+        let full = doubled.min(self.settings.reconnect_max);
+        full / 2 + full / 2 * jitter.min(999) / 1000
+    }
+
+    /// Any frame came: the peer lives.
+    pub fn heard(&mut self, now: Monotonic) {
+        self.last_heard = now;
+        self.missed = 0;
+    }
+
+    /// A network management request was written with this trace number.
+    pub fn said(&mut self, stan: Stan) {
+        match &mut self.state {
+            State::SigningOn { awaited } | State::SigningOff { awaited } | State::Online { echo: Some(awaited) } => {
+                awaited.stan = Some(stan);
+            }
+            _ => {}
+        }
+    }
+
+    /// A network management request could not be written (no trace number was to be had): try again later.
+    pub fn unsaid(&mut self) -> Option<Step> {
+        match self.state {
+            State::Online { .. } => {
+                self.state = State::Online { echo: None };
+                None
+            }
+            _ => self.give_up(),
+        }
+    }
+
+    /// A reply to a network management request came.
+    pub fn replied(&mut self, stan: Option<Stan>, approved: bool) -> Option<Step> {
+        let is_for = |awaited: &Awaited| awaited.stan.is_some() && awaited.stan == stan;
+        match self.state {
+            State::SigningOn { awaited } if is_for(&awaited) && approved => {
+                self.failures = 0;
+                self.state = State::Online { echo: None };
+                Some(Step::Online)
+            }
+            State::SigningOn { awaited } if is_for(&awaited) => self.give_up(),
+            State::Online { echo: Some(awaited) } if is_for(&awaited) => {
+                self.state = State::Online { echo: None };
+                None
+            }
+            State::SigningOff { awaited } if is_for(&awaited) => self.give_up(),
+            _ => None,
+        }
+    }
+
+    /// The peer asked for something by itself; it is answered in every state, this is what follows from it.
+    pub fn asked(&mut self, function: Function, now: Monotonic) -> Option<Step> {
+        if function == Function::SignOff && matches!(self.state, State::Online { .. }) {
+            self.state = State::SignedOff { retry_at: now.after(self.settings.reconnect_min) };
+        }
+        None
+    }
+
+    /// A deadline has come.
+    pub fn wake(&mut self, now: Monotonic) -> Option<Step> {
+        match self.state {
+            State::Down { retry_at } if retry_at <= now => Some(self.connect()),
+            State::SignedOff { retry_at } if retry_at <= now => {
+                self.state = State::SigningOn { awaited: self.await_from(now) };
+                Some(Step::Say(Function::SignOn))
+            }
+            State::SigningOn { awaited } | State::SigningOff { awaited } if awaited.deadline <= now => self.give_up(),
+            State::Online { echo: Some(awaited) } if awaited.deadline <= now => self.miss_echo(now),
+            State::Online { echo: None } if self.last_heard.after(self.settings.echo_idle) <= now => self.echo(now),
+            _ => None,
+        }
+    }
+
+    fn echo(&mut self, now: Monotonic) -> Option<Step> {
+        self.state = State::Online { echo: Some(self.await_from(now)) };
+        Some(Step::Say(Function::Echo))
+    }
+
+    fn miss_echo(&mut self, now: Monotonic) -> Option<Step> {
+        // Anything heard since the echo was sent resets the count: the peer lives, even if it does not do echoes.
+        self.missed += 1;
+        match self.missed < self.settings.missed_echoes {
+            true => self.echo(now),
+            false => self.give_up(),
+        }
+    }
+
+    fn give_up(&mut self) -> Option<Step> {
+        self.state = State::Closing;
+        Some(Step::Disconnect)
+    }
+
+    /// No more traffic: sign off and close.
+    pub fn drain(&mut self, now: Monotonic) -> Option<Step> {
+        self.draining = true;
+        match self.state {
+            State::Online { .. } => {
+                self.state = State::SigningOff { awaited: self.await_from(now) };
+                Some(Step::Say(Function::SignOff))
+            }
+            State::SigningOn { .. } | State::SignedOff { .. } => self.give_up(),
+            State::Idle | State::Down { .. } => {
+                self.state = State::Stopped;
+                None
+            }
+            State::Connecting | State::SigningOff { .. } | State::Closing | State::Stopped => None,
+        }
+    }
+
+    fn await_from(&self, now: Monotonic) -> Awaited {
+        Awaited { stan: None, deadline: now.after(self.settings.answer_timeout) }
+    }
+
+    /// Whether it carries traffic.
+    pub fn is_online(&self) -> bool {
+        matches!(self.state, State::Online { .. })
+    }
+
+    /// Whether it is over for good.
+    pub fn is_stopped(&self) -> bool {
+        self.state == State::Stopped
+    }
+
+    /// The epoch of the present connection.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The state as operators see it.
+    pub fn state(&self) -> SessionState {
+        match self.state {
+            State::Idle | State::Down { .. } | State::Closing | State::Stopped => SessionState::Down,
+            State::Connecting => SessionState::Connecting,
+            State::SigningOn { .. } | State::SignedOff { .. } => SessionState::SigningOn,
+            State::Online { .. } => SessionState::Online,
+            State::SigningOff { .. } => SessionState::Draining,
+        }
+    }
+
+    /// When [`Session::wake`] has something to do.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        match self.state {
+            State::Down { retry_at } | State::SignedOff { retry_at } => Some(retry_at),
+            State::SigningOn { awaited } | State::SigningOff { awaited } => Some(awaited.deadline),
+            State::Online { echo: Some(awaited) } => Some(awaited.deadline),
+            State::Online { echo: None } => Some(self.last_heard.after(self.settings.echo_idle)),
+            State::Idle | State::Connecting | State::Closing | State::Stopped => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::settings::NetworkSettings;
+    use super::*;
+
+    fn settings() -> Arc<SessionSettings> {
+        let text = |text: &str| text.to_owned();
+        let network = NetworkSettings {
+            mti: text("0800"),
+            time: 7,
+            stan: 11,
+            function: 70,
+            response_code: 39,
+            approved: vec![text("00")],
+            sign_on: text("001"),
+            sign_off: text("002"),
+            echo: text("301"),
+        };
+        Arc::new(SessionSettings {
+            match_on: vec![7],
+            network,
+            echo_idle: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(10),
+            missed_echoes: 2,
+            reconnect_min: Duration::from_secs(1),
+            reconnect_max: Duration::from_secs(8),
+        })
+    }
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic(seconds * 1_000_000)
+    }
+
+    fn stan(number: u32) -> Stan {
+        Stan::new(number).unwrap()
+    }
+
+    fn online() -> Session {
+        let mut session = Session::new(settings());
+        assert_eq!(session.start(), Some(Step::Connect));
+        assert_eq!(session.connected(at(0)), Some(Step::Say(Function::SignOn)));
+        session.said(stan(1));
+        assert!(!session.is_online(), "TCP up is not online");
+        assert_eq!(session.replied(Some(stan(1)), true), Some(Step::Online));
+        session
+    }
+
+    #[test]
+    fn only_the_answer_to_the_sign_on_opens_the_session() {
+        let mut session = Session::new(settings());
+        session.start();
+        session.connected(at(0));
+        assert_eq!(session.replied(None, true), None, "nothing was written yet");
+        session.said(stan(1));
+        assert_eq!(session.replied(Some(stan(2)), true), None);
+        assert_eq!(session.replied(Some(stan(1)), false), Some(Step::Disconnect));
+    }
+
+    #[test]
+    fn a_silent_peer_is_given_up_after_two_echoes() {
+        let mut session = online();
+        assert_eq!(session.wake(at(29)), None);
+        assert_eq!(session.wake(at(30)), Some(Step::Say(Function::Echo)));
+        assert_eq!(session.next_deadline(), Some(at(40)));
+        assert_eq!(session.wake(at(40)), Some(Step::Say(Function::Echo)));
+        assert_eq!(session.wake(at(50)), Some(Step::Disconnect));
+        assert!(!session.is_online());
+    }
+
+    #[test]
+    fn traffic_spares_the_echo() {
+        let mut session = online();
+        session.heard(at(29));
+        assert_eq!(session.wake(at(30)), None);
+        assert_eq!(session.next_deadline(), Some(at(59)));
+    }
+
+    #[test]
+    fn pauses_double_to_their_bound_and_are_half_drawn_by_lot() {
+        let mut session = Session::new(settings());
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            session.disconnected(at(0), 999);
+            pauses.push(session.next_deadline().unwrap().0 / 1000);
+        }
+        assert_eq!(pauses, [999, 1999, 3998, 7996, 7996, 7996]);
+        session.disconnected(at(0), 0);
+        assert_eq!(session.next_deadline(), Some(at(4)));
+    }
+
+    #[test]
+    fn a_new_connection_is_a_new_epoch() {
+        let mut session = online();
+        let before = session.epoch();
+        session.disconnected(at(5), 0);
+        assert!(!session.is_online());
+        assert_eq!(session.wake(at(6)), Some(Step::Connect));
+        session.connected(at(6));
+        assert_ne!(session.epoch(), before);
+        assert_eq!(session.replied(Some(stan(1)), true), None, "the old sign-on is void");
+    }
+
+    #[test]
+    fn a_peer_that_signs_off_is_signed_on_again_after_a_pause() {
+        let mut session = online();
+        session.asked(Function::SignOff, at(3));
+        assert!(!session.is_online());
+        assert_eq!(session.wake(at(4)), Some(Step::Say(Function::SignOn)));
+    }
+
+    #[test]
+    fn draining_signs_off_and_stays_down() {
+        let mut session = online();
+        assert_eq!(session.drain(at(1)), Some(Step::Say(Function::SignOff)));
+        session.said(stan(2));
+        assert_eq!(session.replied(Some(stan(2)), true), Some(Step::Disconnect));
+        session.disconnected(at(2), 0);
+        assert!(session.is_stopped());
+        assert_eq!(session.next_deadline(), None);
+    }
+}

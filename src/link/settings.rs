@@ -1,0 +1,129 @@
+//! The `[session]` section of a dialect file: what identifies a reply, and how a session is kept.
+
+use crate::iso8583::SpecError;
+use crate::iso8583::dialects::Layer;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// How sessions of a dialect are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Elements that identify a reply beside its class and its trace number.
+    pub match_on: Vec<u8>,
+    /// The network management message and its codes.
+    pub network: NetworkSettings,
+    /// Silence after which an echo is sent.
+    pub echo_idle: Duration,
+    /// How long a network management message may wait for its answer.
+    pub answer_timeout: Duration,
+    /// Unanswered echoes after which a connection is given up.
+    pub missed_echoes: u32,
+    /// Pause before the first attempt to connect again.
+    pub reconnect_min: Duration,
+    /// Longest pause between attempts.
+    pub reconnect_max: Duration,
+}
+
+/// Where a network management message carries what (1987: 0800 with element 70).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// Message type of the request, four digits.
+    pub mti: String,
+    /// Element of the transmission time, MMDDhhmmss.
+    pub time: u8,
+    /// Element of the trace number.
+    pub stan: u8,
+    /// Element of the function.
+    pub function: u8,
+    /// Element of the response code.
+    pub response_code: u8,
+    /// Response codes that mean yes.
+    pub approved: Vec<String>,
+    /// Code of sign-on.
+    pub sign_on: String,
+    /// Code of sign-off.
+    pub sign_off: String,
+    /// Code of the echo test.
+    pub echo: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct File {
+    session: Section,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Section {
+    #[serde(rename = "match")]
+    match_on: Option<Vec<u8>>,
+    network: Option<NetworkSettings>,
+    echo_idle_ms: Option<u64>,
+    answer_timeout_ms: Option<u64>,
+    missed_echoes: Option<u32>,
+    reconnect_min_ms: Option<u64>,
+    reconnect_max_ms: Option<u64>,
+}
+
+impl SessionSettings {
+    /// Reads the `[session]` of each layer, base first; what a later layer says replaces what an earlier one said.
+    pub fn read(layers: &[Layer]) -> Result<SessionSettings, SpecError> {
+        let mut merged = Section::default();
+        for layer in layers {
+            let file: File = toml::from_str(&layer.text).map_err(|error| {
+                let at = error.span().map_or(0, |span| span.start);
+                let line = layer.text.get(..at).map_or(0, |before| before.matches('\n').count() + 1);
+                SpecError {
+                    origin: layer.origin.to_string(),
+                    line,
+                    key: "session".to_owned(),
+                    expected: error.message().to_owned(),
+                }
+            })?;
+            merged = file.session.over(merged);
+        }
+        let origin = layers.last().map_or(String::new(), |layer| layer.origin.to_string());
+        merged.finish().map_err(|expected| SpecError { origin, line: 0, key: "session".to_owned(), expected })
+    }
+}
+
+impl Section {
+    fn over(self, base: Section) -> Section {
+        Section {
+            match_on: self.match_on.or(base.match_on),
+            network: self.network.or(base.network),
+            echo_idle_ms: self.echo_idle_ms.or(base.echo_idle_ms),
+            answer_timeout_ms: self.answer_timeout_ms.or(base.answer_timeout_ms),
+            missed_echoes: self.missed_echoes.or(base.missed_echoes),
+            reconnect_min_ms: self.reconnect_min_ms.or(base.reconnect_min_ms),
+            reconnect_max_ms: self.reconnect_max_ms.or(base.reconnect_max_ms),
+        }
+    }
+
+    fn finish(self) -> Result<SessionSettings, String> {
+        let match_on = self.match_on.unwrap_or_else(|| vec![7]);
+        if match_on.is_empty() {
+            return Err("at least one element in match: a trace number alone identifies no reply".to_owned());
+        }
+        let network = self.network.ok_or("a table session.network")?;
+        if network.mti.len() != 4 || network.mti.as_bytes().get(1) != Some(&b'8') || network.mti.parse::<u16>().is_err()
+        {
+            return Err("four digits of class 8 in network.mti, such as 0800".to_owned());
+        }
+        let (min, max) = (self.reconnect_min_ms.unwrap_or(500), self.reconnect_max_ms.unwrap_or(30_000));
+        if min == 0 || max < min {
+            return Err("reconnect_min_ms above zero and not above reconnect_max_ms".to_owned());
+        }
+        Ok(SessionSettings {
+            match_on,
+            network,
+            echo_idle: Duration::from_millis(self.echo_idle_ms.unwrap_or(30_000)),
+            answer_timeout: Duration::from_millis(self.answer_timeout_ms.unwrap_or(10_000)),
+            missed_echoes: self.missed_echoes.unwrap_or(2).max(1),
+            reconnect_min: Duration::from_millis(min),
+            reconnect_max: Duration::from_millis(max),
+        })
+    }
+}

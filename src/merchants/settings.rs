@@ -1,0 +1,57 @@
+//! How a merchant stands in the configuration.
+
+use super::{Proof, Sealing};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// One `[[merchants]]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MerchantSettings {
+    /// Identifier: 1 to 64 of `a-z A-Z 0-9 _ -`.
+    pub id: String,
+    /// What people call it; the identifier if absent.
+    pub name: Option<String>,
+    /// SHA-256 of each API key, hexadecimal. The keys themselves are nowhere.
+    #[serde(default)]
+    pub api_key_sha256: Vec<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo of each client certificate, hexadecimal.
+    #[serde(default)]
+    pub client_cert_spki_sha256: Vec<String>,
+    /// `any`, `key`, `certificate` or `both`.
+    #[serde(default)]
+    pub require: Proof,
+    /// `optional` or `required`.
+    #[serde(default)]
+    pub sealing: Sealing,
+    /// File with the merchant's public payload key: a JWK, or PEM (SubjectPublicKeyInfo).
+    pub payload_key_file: Option<PathBuf>,
+    /// Whether the check digit of card numbers is checked.
+    #[serde(default = "yes")]
+    pub luhn: bool,
+    /// At least one; the first is used where a request names none.
+    #[serde(default)]
+    pub terminals: Vec<TerminalSettings>,
+}
+
+/// One `[[merchants.terminals]]` table: the card acceptor as a bank is told it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalSettings {
+    /// Card acceptor terminal identification, 1 to 8 characters.
+    pub terminal: String,
+    /// Card acceptor identification code, 1 to 15 characters.
+    pub acceptor: String,
+    /// Merchant category code, four digits.
+    pub category_code: String,
+    /// Name, at most 25 characters; the merchant's name if absent.
+    pub name: Option<String>,
+    /// City, at most 13 characters.
+    pub city: String,
+    /// Country, two letters.
+    pub country: String,
+}
+
+fn yes() -> bool {
+    true
+}

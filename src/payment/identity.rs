@@ -1,0 +1,99 @@
+//! What things are called inside and in the API. All are made in the shells: no random source lives down here.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A payment, 128 bits, time-ordered where it is made; `pay_` and 32 hex digits in the API.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentId(pub u128);
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pay_{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for PaymentId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<PaymentId, ()> {
+        let hex = text.strip_prefix("pay_").filter(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        u128::from_str_radix(hex.ok_or(())?, 16).map(PaymentId).map_err(|_| ())
+    }
+}
+
+/// A card at rest. Says nothing of the number: it is random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CardId(pub u128);
+
+/// A merchant of the register: 1 to 64 of the characters `a-z A-Z 0-9 _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MerchantId(std::sync::Arc<str>);
+
+impl MerchantId {
+    /// `None` where the text is not an identifier.
+    pub fn new(text: &str) -> Option<MerchantId> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| MerchantId(text.into()))
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MerchantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name from the configuration (a host, a dialect, an acquiring institution): cheap to copy, any text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(std::sync::Arc<str>);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Name {
+        Name(text.into())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payment_ids_go_both_ways() {
+        let id = PaymentId(0x0197_0000_0000_7000_8000_0000_0000_002a);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("pay_+1".parse::<PaymentId>(), Err(()));
+        assert_eq!("01970000000070008000000000000002a".parse::<PaymentId>(), Err(()));
+    }
+
+    #[test]
+    fn merchant_ids_are_plain_words() {
+        assert!(MerchantId::new("acme-shop_1").is_some());
+        assert!(MerchantId::new("").is_none());
+        assert!(MerchantId::new("acme shop").is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! The values of a message to a bank, whatever its dialect: what a record keeps of it and `translation` writes.
+//!
+//! Field numbers are those of the stored record: a field that is no longer written keeps its number.
+
+use super::{Amount, ApprovalCode, Name, Rrn, Stan, Wall};
+use minicbor::{Decode, Encode};
+
+/// The values of one message to a bank, whatever its dialect.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct MessageValues {
+    /// The host it goes to.
+    #[n(0)]
+    pub host: Name,
+    /// The dialect it is written in: name and digest of its definition.
+    #[n(1)]
+    pub dialect: Name,
+    /// Message type as first sent, four digits.
+    #[n(2)]
+    pub mti: u16,
+    /// Processing code (data element 3).
+    #[n(3)]
+    pub processing_code: u32,
+    /// Transaction amount (data elements 4 and 49).
+    #[n(4)]
+    pub amount: Amount,
+    /// Trace number (data element 11).
+    #[n(5)]
+    pub stan: Stan,
+    /// Transmission time (data element 7), also the local time of the transaction where it has no other.
+    #[n(6)]
+    pub transmitted_at: Wall,
+    /// Retrieval reference (data element 37).
+    #[n(7)]
+    pub rrn: Rrn,
+    /// How the card was entered (data elements 22 and 25).
+    #[n(8)]
+    pub entry: PosEntry,
+    /// Acquiring institution (data element 32).
+    #[n(9)]
+    pub acquirer: Name,
+    /// Approval code of the original (data element 38).
+    #[n(10)]
+    pub approval_code: Option<ApprovalCode>,
+    /// The original this message is about (data element 90).
+    #[n(11)]
+    pub original: Option<Original>,
+    /// Why it is reversed (data element 39 of a reversal).
+    #[n(12)]
+    pub reason: Option<ReversalReason>,
+    /// When the cardholder's transaction took place (data elements 12 and 13).
+    #[n(13)]
+    pub local_time: Wall,
+    /// Link and its epoch as chosen when recorded; none for what is sent on whichever link there is.
+    #[n(14)]
+    pub link: Option<(u16, u32)>,
+}
+
+/// How the card came to the merchant, in the words of data elements 22 and 25 (1987).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PosEntry {
+    /// Keyed in on a web page.
+    #[n(0)]
+    Ecommerce,
+    /// By mail or telephone.
+    #[n(1)]
+    MailOrder,
+}
+
+/// Names an earlier message (data element 90).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Original {
+    /// Its message type.
+    #[n(0)]
+    pub mti: u16,
+    /// Its trace number.
+    #[n(1)]
+    pub stan: Stan,
+    /// Its transmission time.
+    #[n(2)]
+    pub transmitted_at: Wall,
+}
+
+impl MessageValues {
+    /// This message as the original of another.
+    pub fn as_original(&self) -> Original {
+        Original { mti: self.mti, stan: self.stan, transmitted_at: self.transmitted_at }
+    }
+}
+
+/// Why something is reversed; a dialect writes it in its own code (1987: data element 39).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ReversalReason {
+    /// No answer came in time, or the line broke.
+    #[n(0)]
+    Timeout,
+    /// The merchant or cardholder cancelled.
+    #[n(1)]
+    Cancelled,
+    /// The answer did not fit the request.
+    #[n(2)]
+    InvalidResponse,
+    /// Approved for less than was asked, and that was not wanted.
+    #[n(3)]
+    PartialRefused,
+}
+
+impl ReversalReason {
+    /// Name in dialect files.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReversalReason::Timeout => "timeout",
+            ReversalReason::Cancelled => "cancelled",
+            ReversalReason::InvalidResponse => "invalid_response",
+            ReversalReason::PartialRefused => "partial_refused",
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What a payment is, without any wire: cards, amounts, acceptors, operations, outcomes, references and times.
+//!
+//! These are values. Whoever holds one holds a checked thing: there is no card number of three digits, no amount
+//! without a currency, no unknown currency. Parsing happens once, at the border, with an error that names the fault
+//! and never repeats a card number.
+
+mod acceptor;
+mod amount;
+mod card;
+mod expiry;
+mod identity;
+mod message;
+mod operation;
+mod reference;
+mod result_code;
+mod time;
+
+pub use acceptor::Acceptor;
+pub use amount::{Amount, AmountError, Currency};
+pub use card::{Brand, Card, CardError, Cvc, Pan};
+pub use expiry::Expiry;
+pub use identity::{CardId, MerchantId, Name, PaymentId};
+pub use message::{MessageValues, Original, PosEntry, ReversalReason};
+pub use operation::OperationKind;
+pub use reference::{ApprovalCode, ReferenceError, Rrn, Stan};
+pub use result_code::{Decline, DeclineKind, ResultClass, ResultCode};
+pub use time::{BusinessDate, Monotonic, Now, Wall};

@@ -1,0 +1,157 @@
+//! Answers: what the bank says back, element by element.
+//!
+//! An answer is made from the message it answers and from the entry that was booked, so the answer to
+//! a duplicate is the first one again without that one having been kept.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::iso8583::{Message, MessageBuilder, Spec};
+use crate::payment::{BusinessDate, Currency};
+
+use super::entry::Balances;
+use super::profile::Profile;
+use super::scenario::Wrong;
+
+/// What a financial answer says.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) code: String,
+    pub(super) approval_code: Option<String>,
+    pub(super) day: Option<BusinessDate>,
+    /// Less than was asked for, when the code says so: the amount in the answer.
+    pub(super) partial: Option<i64>,
+    pub(super) asked: i64,
+    pub(super) currency: Option<Currency>,
+    pub(super) balances: Option<Balances>,
+}
+
+impl Said {
+    /// A bare code.
+    pub(super) fn code(code: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            approval_code: None,
+            day: None,
+            partial: None,
+            asked: 0,
+            currency: None,
+            balances: None,
+        }
+    }
+}
+
+/// Makes answers under a spec and a profile.
+pub(super) struct Pen<'a> {
+    pub(super) spec: &'a Arc<Spec>,
+    pub(super) profile: &'a Profile,
+}
+
+impl Pen<'_> {
+    /// The answer to a financial message; `None` where its type has none or it can't be written.
+    pub(super) fn financial(&self, message: &Message, said: &Said, wrong: &[Wrong]) -> Option<Bytes> {
+        let (elements, echo) = (&self.profile.elements, &self.profile.answers.echo);
+        let mut builder = self.echo(message, echo)?;
+        builder.set(elements.code, &said.code);
+        if let Some(day) = said.day {
+            builder.set(elements.business_date, day.mmdd());
+        }
+        if let Some(code) = &said.approval_code {
+            builder.set(elements.approval, code);
+        }
+        if let Some(approved) = said.partial {
+            builder.set(elements.amount, format!("{approved:012}"));
+        }
+        if let Some(amounts) = self.amounts(said) {
+            builder.set(elements.balances, amounts);
+        }
+        for wrong in wrong {
+            self.spoil(message, &mut builder, *wrong);
+        }
+        self.spec.encode_to_bytes(&builder).ok()
+    }
+
+    /// The answer to a network message.
+    pub(super) fn network(&self, message: &Message, code: &str) -> Option<Bytes> {
+        let mut builder = self.echo(message, &self.profile.answers.network_echo)?;
+        builder.set(self.profile.elements.code, code);
+        self.spec.encode_to_bytes(&builder).ok()
+    }
+
+    fn echo(&self, message: &Message, elements: &[u8]) -> Option<MessageBuilder> {
+        let mut builder = MessageBuilder::new(message.mti().response()?);
+        if let Some(header) = message.header() {
+            builder = builder.header(header);
+        }
+        for element in elements {
+            if let Some(value) = message.value(*element) {
+                builder.set(*element, value.whole_text());
+            }
+        }
+        Some(builder)
+    }
+
+    /// Additional amounts: entries of account 2, kind 2, currency 3, sign 1, amount 12.
+    fn amounts(&self, said: &Said) -> Option<String> {
+        let entry = |kind: &str, amount: i64| {
+            let currency = said.currency.map_or(0, Currency::numeric);
+            let sign = if amount < 0 { 'D' } else { 'C' };
+            format!("00{kind}{currency:03}{sign}{:012}", amount.unsigned_abs().min(999_999_999_999))
+        };
+        match (said.balances, said.partial) {
+            (Some(balances), _) => Some(entry("01", balances.booked) + &entry("02", balances.available)),
+            (None, Some(_)) => Some(entry("57", said.asked)),
+            (None, None) => None,
+        }
+    }
+
+    /// Puts something else where the answer should agree with the request.
+    fn spoil(&self, message: &Message, builder: &mut MessageBuilder, wrong: Wrong) {
+        let elements = &self.profile.elements;
+        let element = match wrong {
+            Wrong::Stan => elements.stan,
+            Wrong::Amount => elements.amount,
+            Wrong::Terminal => elements.terminal,
+            Wrong::Currency => elements.currency,
+            Wrong::Rrn => elements.rrn,
+        };
+        let Some(value) = message.value(element) else { return };
+        let right = value.whole_text();
+        let spoiled = match (wrong, right.as_ref()) {
+            (Wrong::Currency, "840") => "978".to_owned(),
+            (Wrong::Currency, _) => "840".to_owned(),
+            (_, right) => other(right),
+        };
+        builder.set(element, spoiled);
+    }
+}
+
+/// The text with its last letter or digit changed to another of its kind.
+fn other(text: &str) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    if let Some(last) = characters.iter_mut().rfind(|character| character.is_ascii_alphanumeric()) {
+        *last = match *last {
+            '9' => '0',
+            'Z' => 'A',
+            'z' => 'a',
+            character => char::from(character as u8 + 1),
+        };
+    }
+    characters.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spoiled_text_keeps_its_length_and_differs() {
+        for text in ["000199", "TERM000Z", "5", "A1  "] {
+            let spoiled = other(text);
+            assert_eq!(spoiled.len(), text.len());
+            assert_ne!(spoiled, text);
+        }
+        assert_eq!(other("000009"), "000000");
+    }
+}

@@ -1,0 +1,313 @@
+//! The configuration of `isthmus bank`: one TOML file, everything in it optional.
+//!
+//! Names of dialect, issuer profile and scenario are those of what is built in; anything with a dot
+//! or a slash is a file, relative to the configuration's own directory. Cards, ranges and rules may
+//! stand in it as in a scenario; they come before the scenario's.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::framing::{self, Framing};
+use crate::iso8583::{Spec, dialects};
+
+use super::mistake::{Examined, Mistake};
+use super::profile::Profile;
+use super::scenario::{Scenario, ScenarioTables};
+use super::server::Settings;
+
+/// A bank's configuration, checked and whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The dialect.
+    pub spec: Arc<Spec>,
+    /// The framing.
+    pub framing: Framing,
+    /// The issuer profile.
+    pub profile: Arc<Profile>,
+    /// The scenario, with the configuration's own cards and rules.
+    pub scenario: Arc<Scenario>,
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// The seed.
+    pub seed: u64,
+    /// Links at a time.
+    pub max_links: usize,
+    /// Messages remembered.
+    pub remembered_messages: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConfigFile {
+    listen: Spanned<String>,
+    dialect: Spanned<String>,
+    issuer: Spanned<String>,
+    scenario: Spanned<String>,
+    ledger: PathBuf,
+    seed: Spanned<i64>,
+    max_links: Spanned<i64>,
+    remembered_messages: Spanned<i64>,
+    framing: Option<Spanned<framing::Settings>>,
+    #[serde(rename = "card")]
+    cards: Vec<super::scenario::CardTable>,
+    #[serde(rename = "range")]
+    ranges: Vec<super::scenario::RangeTable>,
+    #[serde(rename = "rule")]
+    rules: Vec<super::scenario::RuleTable>,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        let text = |text: &str| Spanned::new(0..0, text.to_owned());
+        Self {
+            listen: text("127.0.0.1:8583"),
+            dialect: text("iso8583-1987-ascii"),
+            issuer: text("iso8583-1987"),
+            scenario: text("demo"),
+            ledger: PathBuf::from("bank-ledger.sqlite"),
+            seed: Spanned::new(0..0, 1),
+            max_links: Spanned::new(0..0, Settings::MAX_LINKS as i64),
+            remembered_messages: Spanned::new(0..0, Settings::REMEMBERED_MESSAGES as i64),
+            framing: None,
+            cards: Vec::new(),
+            ranges: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// What an empty file says.
+    pub fn demo() -> Result<Config, Vec<Mistake>> {
+        Config::read("bank", "", Path::new("."))
+    }
+
+    /// Reads a configuration file and the files it names.
+    pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
+        let origin = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| vec![unreadable(&origin, &error)])?;
+        Config::read(&origin, &text, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Reads a configuration's text; `directory` is what its paths are relative to.
+    pub fn read(origin: &str, text: &str, directory: &Path) -> Result<Config, Vec<Mistake>> {
+        let (mut examined, file) = Examined::read::<ConfigFile>(origin, text)?;
+        let mut within = Vec::new();
+        let listen = examined.parsed(&file.listen, "listen", "an address and port", |text| text.parse().ok());
+        let named = Named { directory };
+        let spec = named.dialect(&mut examined, &file.dialect, &mut within);
+        let profile = named.profile(&mut examined, &file.issuer, &mut within);
+        let scenario = named.scenario(&mut examined, &file.scenario, &mut within);
+        let framing = match &file.framing {
+            None => Some(Framing::default()),
+            Some(settings) => framing_of(&mut examined, settings),
+        };
+        let seed = examined.parsed(&file.seed, "seed", "0 or more", |seed| u64::try_from(*seed).ok());
+        let max_links = count(&mut examined, &file.max_links, "max_links", 10_000);
+        let remembered = count(&mut examined, &file.remembered_messages, "remembered_messages", 100_000_000);
+        let own = ScenarioTables { card: file.cards, range: file.ranges, rule: file.rules };
+        let own = own.read(&mut examined);
+        let config = (|| {
+            Some(Config {
+                listen: listen?,
+                spec: spec?,
+                framing: framing?,
+                profile: Arc::new(profile?),
+                scenario: Arc::new(own.before(scenario?)),
+                ledger: directory.join(&file.ledger),
+                seed: seed?,
+                max_links: max_links?,
+                remembered_messages: remembered?,
+            })
+        })();
+        match (examined.finish(()), config) {
+            (Ok(()), Some(config)) if within.is_empty() => Ok(config),
+            (own, _) => Err(own.err().into_iter().flatten().chain(within).collect()),
+        }
+    }
+
+    /// What the server needs of it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            spec: self.spec.clone(),
+            framing: self.framing.clone(),
+            profile: self.profile.clone(),
+            scenario: self.scenario.clone(),
+            seed: self.seed,
+            ledger: self.ledger.clone(),
+            max_links: self.max_links,
+            remembered_messages: self.remembered_messages,
+        }
+    }
+}
+
+/// Things by name or by file.
+struct Named<'a> {
+    directory: &'a Path,
+}
+
+impl Named<'_> {
+    fn dialect(
+        &self,
+        examined: &mut Examined<'_>,
+        name: &Spanned<String>,
+        within: &mut Vec<Mistake>,
+    ) -> Option<Arc<Spec>> {
+        let read = match self.file(name.get_ref()) {
+            None => dialects::builtin(name.get_ref()),
+            Some(path) => {
+                Some(dialects::read(&path.display().to_string(), &text_of(examined, name, "dialect", &path)?))
+            }
+        };
+        let Some(read) = read else {
+            let expected = format!("a file or one of {}", dialects::names().join(", "));
+            examined.note(name.span(), "dialect", expected);
+            return None;
+        };
+        read.map_err(|errors| {
+            within.extend(errors.into_iter().map(|error| Mistake {
+                origin: error.origin,
+                line: error.line,
+                key: error.key,
+                expected: error.expected,
+            }));
+        })
+        .ok()
+    }
+
+    fn profile(
+        &self,
+        examined: &mut Examined<'_>,
+        name: &Spanned<String>,
+        within: &mut Vec<Mistake>,
+    ) -> Option<Profile> {
+        let read = match self.file(name.get_ref()) {
+            None => Profile::builtin(name.get_ref()),
+            Some(path) => Some(Profile::read(&path.display().to_string(), &text_of(examined, name, "issuer", &path)?)),
+        };
+        let Some(read) = read else {
+            let names: Vec<&str> = Profile::names().collect();
+            examined.note(name.span(), "issuer", format!("a file or one of {}", names.join(", ")));
+            return None;
+        };
+        read.map_err(|mistakes| within.extend(mistakes)).ok()
+    }
+
+    fn scenario(
+        &self,
+        examined: &mut Examined<'_>,
+        name: &Spanned<String>,
+        within: &mut Vec<Mistake>,
+    ) -> Option<Scenario> {
+        let read = match (self.file(name.get_ref()), name.get_ref().as_str()) {
+            (Some(path), _) => {
+                Scenario::read(&path.display().to_string(), &text_of(examined, name, "scenario", &path)?)
+            }
+            (None, "demo") => Scenario::demo(),
+            (None, "none") => Ok(Scenario::default()),
+            (None, _) => {
+                examined.note(name.span(), "scenario", "a file, \"demo\" or \"none\"");
+                return None;
+            }
+        };
+        read.map_err(|mistakes| within.extend(mistakes)).ok()
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        name.contains(['/', '.']).then(|| self.directory.join(name))
+    }
+}
+
+fn text_of(examined: &mut Examined<'_>, name: &Spanned<String>, key: &str, path: &Path) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            examined.note(name.span(), key, format!("a file that can be read ({}: {error})", path.display()));
+            None
+        }
+    }
+}
+
+fn framing_of(examined: &mut Examined<'_>, settings: &Spanned<framing::Settings>) -> Option<Framing> {
+    match Framing::new(settings.get_ref()) {
+        Ok(framing) => Some(framing),
+        Err(error) => {
+            examined.note(settings.span(), format!("framing.{}", error.key), error.expected);
+            None
+        }
+    }
+}
+
+fn count(examined: &mut Examined<'_>, value: &Spanned<i64>, key: &str, most: usize) -> Option<usize> {
+    examined.parsed(value, key, &format!("1 to {most}"), |value| {
+        usize::try_from(*value).ok().filter(|value| (1..=most).contains(value))
+    })
+}
+
+fn unreadable(origin: &str, error: &std::io::Error) -> Mistake {
+    Mistake {
+        origin: origin.to_owned(),
+        line: 1,
+        key: "the file".to_owned(),
+        expected: format!("a file that can be read ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+        Config::read("bank.toml", text, Path::new("/dir"))
+    }
+
+    #[test]
+    fn an_empty_file_is_the_demo() {
+        let config = parse("").unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8583");
+        assert_eq!(config.ledger, Path::new("/dir/bank-ledger.sqlite"));
+        assert!(!config.scenario.cards.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_line_and_key() {
+        let text = "listen = \"here\"\ndialect = \"klingon\"\nissuer = \"x\"\nscenario = \"y\"\nmax_links = 0\n\
+                    [framing]\nlength_bytes = 9\n[[card]]\nnumber = \"4111111111111112\"\nabout = \"\"\n";
+        let mistakes = parse(text).unwrap_err();
+        let told: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+        let expected = [
+            (1, "listen"),
+            (2, "dialect"),
+            (3, "issuer"),
+            (4, "scenario"),
+            (6, "framing.length_bytes"),
+            (5, "max_links"),
+            (9, "card[0].number"),
+        ];
+        assert_eq!(told, expected);
+        assert!(mistakes[1].expected.contains("iso8583-1987-ascii"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_mistake() {
+        let mistakes = parse("listen = \"127.0.0.1:1\"\nlisten_ms = 3\n").unwrap_err();
+        assert_eq!((mistakes[0].line, mistakes[0].key.as_str()), (2, "listen_ms"));
+    }
+
+    #[test]
+    fn own_cards_and_rules_come_before_the_scenarios() {
+        let own = "[[card]]\nnumber = \"4111111111111111\"\nabout = \"mine\"\naccount = \"mine\"\nbalance_minor = 5\n\
+                   [[rule]]\nabout = \"first\"\nthen = { code = \"05\" }\n";
+        let config = parse(own).unwrap();
+        assert_eq!(config.scenario.rules[0].about, "first");
+        let pan = crate::payment::Pan::parse("4111111111111111").unwrap();
+        assert_eq!(config.scenario.card(&pan).unwrap().1.balance, 5);
+    }
+}

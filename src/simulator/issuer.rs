@@ -1,0 +1,489 @@
+//! The issuer: one deterministic value that takes messages and plans answers.
+//!
+//! Bytes in; out come planned actions, each with its link and a delay, and entries on the ledger. No
+//! clock, no socket, no randomness but the seed's: the server drives it over TCP and makes the entries
+//! durable before it lets an action out; a simulation drives it with a virtual clock.
+//!
+//! What surprises: an answer that a scenario makes late is kept here until a reversal of its request
+//! arrives, since late means "after the reversal", not "after so many seconds".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::iso8583::{Message, Spec};
+use crate::payment::{Pan, Wall};
+
+use super::answer::{Pen, Said};
+use super::books::{Books, REMEMBERED_MESSAGES};
+use super::decision::{Bench, Decision};
+use super::entry::{AccountName, Entry, Kind, Sequence};
+use super::ledger::{Ledger, PaymentKey};
+use super::profile::Profile;
+use super::request::{Asked, Network, Request};
+use super::scenario::{Behaviour, Counted, Reply, Scenario, When};
+
+/// A connection by its number, which the driver gives and never gives twice.
+pub type Link = u64;
+
+/// The most answers that wait for a reversal; the oldest is dropped beyond that.
+const MOST_LATE: usize = 10_000;
+
+/// The most payments that a rule counts by; the oldest key is forgotten beyond that.
+const MOST_COUNTED: usize = 100_000;
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// On which link.
+    pub link: Link,
+    /// How long after the message arrived.
+    pub after: Duration,
+    /// What.
+    pub action: Action,
+}
+
+/// Something that happens on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// These bytes go out in a frame.
+    Send(Bytes),
+    /// These bytes go out without a frame.
+    SendUnframed(Bytes),
+    /// The link is closed, without sending what was planned for later.
+    Close,
+}
+
+/// How often what happened, since the issuer was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages received.
+    pub received: u64,
+    /// Of them, those that could not be read.
+    pub unreadable: u64,
+    /// Of them, those with no answer to their type.
+    pub ignored: u64,
+    /// Financial messages on a link that had not signed on.
+    pub not_signed_on: u64,
+    /// Financial messages that were answered as one before.
+    pub duplicates: u64,
+    /// Messages to which a rule of the scenario applied.
+    pub by_rule: u64,
+    /// Answers planned, copies aside.
+    pub answers: u64,
+    /// Answers withheld, spoiled or replaced by a rule.
+    pub withheld: u64,
+    /// Answers that could not be written.
+    pub unwritable: u64,
+}
+
+/// What the bank thinks of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    /// Up, and not signed on.
+    Silent,
+    /// Signed on.
+    Working,
+    /// A scenario has cut it; it just doesn't show.
+    Stalled,
+}
+
+/// An answer that waits for a reversal of what it answers.
+#[derive(Clone, Debug)]
+struct Late {
+    link: Link,
+    answer: Bytes,
+    /// Goes out before the reversal's own answer.
+    first: bool,
+}
+
+/// The bank host's mind.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    spec: Arc<Spec>,
+    profile: Arc<Profile>,
+    scenario: Arc<Scenario>,
+    seed: u64,
+    random: fastrand::Rng,
+    books: Books,
+    ledger: Ledger,
+    /// Links that are up.
+    links: BTreeMap<Link, Session>,
+    /// Answers that wait for a reversal of what they answer.
+    late: BTreeMap<Sequence, Late>,
+    /// How many messages fitted a rule, by rule and, where it counts so, by payment.
+    counted: BTreeMap<(usize, Option<PaymentKey>), u64>,
+    counters: Counters,
+}
+
+impl Issuer {
+    /// A bank that has booked nothing yet.
+    ///
+    /// The seed decides approval codes, jitter, garbage, and the names of the accounts behind cards
+    /// of a range; a restart has to be given the same one.
+    pub fn new(spec: Arc<Spec>, profile: Arc<Profile>, scenario: Arc<Scenario>, seed: u64) -> Self {
+        Self {
+            spec,
+            profile,
+            scenario,
+            seed,
+            random: fastrand::Rng::with_seed(seed),
+            books: Books::new(REMEMBERED_MESSAGES),
+            ledger: Ledger::default(),
+            links: BTreeMap::new(),
+            late: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Remembers so many messages instead of [`REMEMBERED_MESSAGES`]. Before the first one only.
+    pub fn remembering(mut self, messages: usize) -> Self {
+        self.books = Books::new(messages);
+        self
+    }
+
+    /// Books an entry of an earlier run; oldest first, before the first message.
+    pub fn restore(&mut self, entry: &Entry) {
+        self.books.apply(entry);
+    }
+
+    /// A link is up; it hasn't signed on.
+    pub fn link_up(&mut self, link: Link) {
+        self.links.insert(link, Session::Silent);
+    }
+
+    /// A link is gone, and its sign-on with it.
+    pub fn link_down(&mut self, link: Link) {
+        self.links.remove(&link);
+    }
+
+    /// Takes a message that arrived on a link and plans what comes of it.
+    ///
+    /// The entries it booked stand at the end of [`Issuer::ledger`]; nothing planned may happen
+    /// before they are durable, where anybody cares.
+    pub fn receive(&mut self, link: Link, message: Bytes, now: Wall) -> Vec<Planned> {
+        self.counters.received += 1;
+        if self.links.get(&link) == Some(&Session::Stalled) {
+            self.counters.ignored += 1;
+            return Vec::new();
+        }
+        let Ok(message) = self.spec.decode(message) else {
+            self.counters.unreadable += 1;
+            return Vec::new();
+        };
+        match self.profile.clone().understand(&message) {
+            Asked::Network(network) => self.network(link, &message, network),
+            Asked::Financial(_) | Asked::Incomplete(_) if !self.is_signed_on(link) => {
+                self.counters.not_signed_on += 1;
+                let code = self.profile.codes.not_signed_on.clone();
+                self.refuse(link, &message, &code)
+            }
+            Asked::Financial(request) => self.financial(link, &message, &request, now),
+            Asked::Incomplete(_) => self.refuse(link, &message, &self.profile.codes.incomplete.clone()),
+            Asked::Unsupported => self.refuse(link, &message, &self.profile.codes.invalid.clone()),
+        }
+    }
+
+    /// Entries booked and not taken out.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Takes the entries out, oldest first, to be made durable.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        self.ledger.take()
+    }
+
+    /// Balances and what is remembered.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether a link is up and has signed on.
+    pub fn is_signed_on(&self, link: Link) -> bool {
+        self.links.get(&link) == Some(&Session::Working)
+    }
+
+    fn network(&mut self, link: Link, message: &Message, network: Network) -> Vec<Planned> {
+        let behaviour = self.applying(|when| when.fits_network(network), || None);
+        if !behaviour.reply.is_booked() {
+            return self.pass_over(link, &behaviour);
+        }
+        let codes = &self.profile.codes;
+        let ordinary = if network == Network::Other { &codes.invalid } else { &codes.approved };
+        let code = behaviour.code.as_ref().unwrap_or(ordinary);
+        match network {
+            Network::SignOn if *code == codes.approved => self.links.insert(link, Session::Working),
+            Network::SignOff if *code == codes.approved => self.links.insert(link, Session::Silent),
+            _ => None,
+        };
+        let answer = self.pen().network(message, code);
+        self.plan(link, None, &behaviour, answer, None)
+    }
+
+    /// Answers with a code and books nothing.
+    fn refuse(&mut self, link: Link, message: &Message, code: &str) -> Vec<Planned> {
+        if message.mti().response().is_none() {
+            self.counters.ignored += 1;
+            return Vec::new();
+        }
+        let answer = self.pen().financial(message, &Said::code(code), &[]);
+        self.send(link, answer)
+    }
+
+    fn send(&mut self, link: Link, answer: Option<Bytes>) -> Vec<Planned> {
+        let Some(answer) = answer else {
+            self.counters.unwritable += 1;
+            return Vec::new();
+        };
+        self.counters.answers += 1;
+        vec![Planned { link, after: Duration::ZERO, action: Action::Send(answer) }]
+    }
+
+    fn financial(&mut self, link: Link, message: &Message, request: &Request, now: Wall) -> Vec<Planned> {
+        let payment = || (request.identity.acquirer.clone(), request.rrn.clone());
+        let behaviour = self.applying(|when| when.fits(request), || Some(payment()));
+        if !behaviour.reply.is_booked() {
+            return self.pass_over(link, &behaviour);
+        }
+        let account = self.account(request);
+        let (said, concerns) = match self.repeated(request, account.as_ref()) {
+            Some(again) => again,
+            None => self.book(request, account, &behaviour, now),
+        };
+        let answer = self.pen().financial(message, &said, &behaviour.wrong);
+        self.plan(link, Some(request.kind), &behaviour, answer, concerns)
+    }
+
+    /// The message might as well not have come.
+    fn pass_over(&mut self, link: Link, behaviour: &Behaviour) -> Vec<Planned> {
+        self.counters.withheld += 1;
+        match behaviour.reply {
+            Reply::DropUnseen => vec![Planned { link, after: behaviour.delay, action: Action::Close }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What was said to the same message before, and the entry of it.
+    fn repeated(&mut self, request: &Request, account: Option<&AccountName>) -> Option<(Said, Option<Sequence>)> {
+        let entry = &self.books.duplicate(&request.key)?.entry;
+        self.counters.duplicates += 1;
+        // A reversal may name its card or not; a request that changed isn't the same request.
+        let same_card = request.kind == Kind::Reversal || entry.account.as_ref() == account;
+        if entry.amount != request.amount || !same_card || entry.kind != request.kind {
+            return Some((Said::code(&self.profile.codes.duplicate), None));
+        }
+        let concerns = if entry.kind == Kind::Reversal { entry.original } else { Some(entry.sequence) };
+        Some((self.said(entry), concerns))
+    }
+
+    /// Decides, books, and tells what to say, and which entry an answer kept late belongs to.
+    fn book(
+        &mut self,
+        request: &Request,
+        account: Option<AccountName>,
+        behaviour: &Behaviour,
+        now: Wall,
+    ) -> (Said, Option<Sequence>) {
+        let today = self.profile.business_date(now);
+        let bench =
+            Bench { profile: &self.profile, scenario: &self.scenario, books: &self.books, behaviour, account, today };
+        let decision = bench.decide(request);
+        let untraced = decision.leaves_no_trace;
+        let entry = self.entry(request, decision, now);
+        let said = self.said(&entry);
+        let concerns = if entry.kind == Kind::Reversal { entry.original } else { Some(entry.sequence) };
+        if !untraced {
+            self.books.apply(&entry);
+            self.ledger.append(entry);
+        }
+        (said, concerns)
+    }
+
+    fn entry(&self, request: &Request, decision: Decision, now: Wall) -> Entry {
+        let sequence = self.books.next_sequence();
+        let own = decision.gives_approval.then(|| self.approval_code(sequence));
+        Entry {
+            sequence,
+            at: now,
+            business_date: decision.day.unwrap_or_else(|| self.profile.business_date(now)),
+            kind: request.kind,
+            mti: request.mti,
+            key: request.key.clone(),
+            identity: request.identity.clone(),
+            rrn: request.rrn.clone(),
+            terminal: request.terminal.clone(),
+            account: decision.account,
+            currency: decision.currency.or(request.currency),
+            amount: request.amount,
+            approved: decision.approved,
+            net: decision.net,
+            held: decision.held,
+            response_code: decision.code,
+            approval_code: decision.approval_of.or(own),
+            original: decision.original,
+            standing: decision.standing,
+            balances: decision.balances,
+            unseen: decision.unseen,
+        }
+    }
+
+    fn said(&self, entry: &Entry) -> Said {
+        let takes = matches!(entry.kind, Kind::Authorisation | Kind::Sale);
+        Said {
+            code: entry.response_code.clone(),
+            approval_code: entry.approval_code.clone(),
+            day: Some(entry.business_date),
+            partial: (takes && entry.approved > 0 && entry.approved < entry.amount).then_some(entry.approved),
+            asked: entry.amount,
+            currency: entry.currency,
+            balances: entry.balances,
+        }
+    }
+
+    /// Six digits that a restart gives again.
+    fn approval_code(&self, sequence: Sequence) -> String {
+        let mut random = fastrand::Rng::with_seed(self.seed ^ sequence.rotate_left(32));
+        format!("{:06}", random.u32(0..1_000_000))
+    }
+
+    /// The first rule that applies, or an ordinary bank.
+    fn applying(&mut self, fits: impl Fn(&When) -> bool, payment: impl Fn() -> Option<PaymentKey>) -> Behaviour {
+        let scenario = Arc::clone(&self.scenario);
+        for (place, rule) in scenario.rules.iter().enumerate() {
+            if !fits(&rule.when) {
+                continue;
+            }
+            if rule.when.is_counted() {
+                let by = match rule.when.counted {
+                    Counted::All => None,
+                    Counted::Payment => payment(),
+                };
+                if !rule.when.counts(self.count(place, by)) {
+                    continue;
+                }
+            }
+            self.counters.by_rule += 1;
+            return rule.then.clone();
+        }
+        Behaviour { copies: 1, ..Behaviour::default() }
+    }
+
+    fn count(&mut self, rule: usize, by: Option<PaymentKey>) -> u64 {
+        let count = self.counted.entry((rule, by)).or_insert(0);
+        *count += 1;
+        let count = *count;
+        if self.counted.len() > MOST_COUNTED {
+            self.counted.pop_first();
+        }
+        count
+    }
+
+    /// The account behind a card: its listed name, or one that nobody can turn back into a number.
+    fn account(&self, request: &Request) -> Option<AccountName> {
+        let pan = request.pan.as_ref()?;
+        match self.scenario.card(pan)? {
+            (Some(name), _) => Some(name.clone()),
+            (None, _) => Some(self.unlisted(pan)),
+        }
+    }
+
+    fn unlisted(&self, pan: &Pan) -> AccountName {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.seed.to_be_bytes()).expect("any key length is taken");
+        mac.update(pan.reveal().as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let name = data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default());
+        format!("{}-{name}", pan.first6())
+    }
+
+    /// What becomes of an answer.
+    fn plan(
+        &mut self,
+        link: Link,
+        kind: Option<Kind>,
+        behaviour: &Behaviour,
+        answer: Option<Bytes>,
+        concerns: Option<Sequence>,
+    ) -> Vec<Planned> {
+        let Some(answer) = answer else {
+            self.counters.unwritable += 1;
+            return Vec::new();
+        };
+        let after = behaviour.delay + behaviour.jitter.mul_f64(self.random.f64());
+        let mut planned = self.deliver(link, behaviour, answer, concerns, after);
+        if kind == Some(Kind::Reversal) {
+            self.release_late(&mut planned, concerns, after);
+        }
+        planned
+    }
+
+    fn deliver(
+        &mut self,
+        link: Link,
+        behaviour: &Behaviour,
+        answer: Bytes,
+        concerns: Option<Sequence>,
+        after: Duration,
+    ) -> Vec<Planned> {
+        let at = |action| Planned { link, after, action };
+        if behaviour.reply == Reply::Sent {
+            self.counters.answers += 1;
+            return vec![at(Action::Send(answer)); usize::from(behaviour.copies)];
+        }
+        self.counters.withheld += 1;
+        match behaviour.reply {
+            Reply::Late | Reply::LateFirst => {
+                let first = behaviour.reply == Reply::LateFirst;
+                self.keep_late(Late { link, answer, first }, concerns);
+                Vec::new()
+            }
+            Reply::Garbage => vec![at(Action::Send(self.garbage()))],
+            Reply::Truncated => vec![at(Action::Send(answer.slice(..answer.len() / 2)))],
+            Reply::Unframed => vec![at(Action::SendUnframed(self.garbage())), at(Action::Close)],
+            Reply::Drop | Reply::DropUnseen => vec![at(Action::Close)],
+            Reply::Stall => {
+                self.links.insert(link, Session::Stalled);
+                Vec::new()
+            }
+            Reply::Sent | Reply::Silence | Reply::Unseen => Vec::new(),
+        }
+    }
+
+    fn garbage(&mut self) -> Bytes {
+        let length = self.random.usize(1..64);
+        (0..length).map(|_| self.random.u8(..)).collect()
+    }
+
+    fn keep_late(&mut self, late: Late, concerns: Option<Sequence>) {
+        if let Some(sequence) = concerns {
+            self.late.insert(sequence, late);
+        }
+        if self.late.len() > MOST_LATE {
+            self.late.pop_first();
+        }
+    }
+
+    /// A reversal has arrived: the answer that waited for it goes out, before or after its own.
+    fn release_late(&mut self, planned: &mut Vec<Planned>, original: Option<Sequence>, after: Duration) {
+        let Some(late) = original.and_then(|original| self.late.remove(&original)) else { return };
+        let at = if late.first { 0 } else { planned.len() };
+        planned.insert(at, Planned { link: late.link, after, action: Action::Send(late.answer) });
+    }
+
+    fn pen(&self) -> Pen<'_> {
+        Pen { spec: &self.spec, profile: &self.profile }
+    }
+}
+
+#[cfg(test)]
+mod tests;

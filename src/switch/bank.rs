@@ -1,0 +1,91 @@
+//! A host as the switch holds it: its links, what is pending on them, what is owed to it, and its numbers.
+
+use super::event::LinkId;
+use super::settings::HostSettings;
+use crate::host::{CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
+use crate::iso8583::Message;
+use crate::link::{Function, Network, Session};
+use crate::payment::{BusinessDate, PaymentId, Wall};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Element of the trace number in every edition of the standard.
+pub(super) const STAN_ELEMENT: u8 = 11;
+
+/// Whose a pending message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// The request of an operation.
+    Request(PaymentId, u16),
+    /// An obligation.
+    Owed(PaymentId, u16),
+}
+
+impl Subject {
+    pub(super) fn payment(self) -> PaymentId {
+        match self {
+            Subject::Request(payment, _) | Subject::Owed(payment, _) => payment,
+        }
+    }
+}
+
+/// A host in motion.
+#[derive(Debug)]
+pub(super) struct Bank {
+    pub settings: HostSettings,
+    pub network: Network,
+    pub sessions: BTreeMap<LinkId, Session>,
+    pub pending: PendingTable<Subject>,
+    pub outbox: Outbox<(PaymentId, u16)>,
+    pub numbers: Numbers,
+    /// What is owed, oldest first.
+    pub owed: BTreeSet<(Wall, PaymentId, u16)>,
+    day: Option<BusinessDate>,
+}
+
+impl Bank {
+    pub(super) fn new(settings: HostSettings, settled_memory: usize, reserved: Reservation) -> Bank {
+        let session = |link: &LinkId| (*link, Session::new(Arc::clone(&settings.session)));
+        Bank {
+            network: Network::new(settings.session.network.clone()),
+            sessions: settings.links.iter().map(session).collect(),
+            pending: PendingTable::new(settled_memory),
+            outbox: Outbox::new(settings.retry),
+            numbers: Numbers::after(reserved),
+            owed: BTreeSet::new(),
+            day: None,
+            settings,
+        }
+    }
+
+    /// The online link with the least outstanding, or the preferred one while its epoch lives.
+    pub(super) fn choose_link(&self, preferred: Option<(u16, u32)>) -> Option<(LinkId, u32)> {
+        let online = || self.sessions.iter().filter(|(_, session)| session.is_online());
+        let of_preferred = online().find(|(link, session)| preferred == Some((link.0, session.epoch())));
+        let chosen = of_preferred.or_else(|| online().min_by_key(|(link, _)| self.pending.on_link(link.0)));
+        chosen.map(|(link, session)| (*link, session.epoch()))
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.sessions.values().any(Session::is_online)
+    }
+
+    /// What identifies a message; `None` for one that lacks a part of it.
+    pub(super) fn key_of(&self, message: &Message) -> Option<CorrelationKey> {
+        let match_on = &self.settings.session.match_on;
+        CorrelationKey::of(message.mti(), STAN_ELEMENT, match_on, |element| message.text(element))
+    }
+
+    pub(super) fn function_of(&self, message: &Message) -> Function {
+        self.network.function(message)
+    }
+
+    /// The host's current day: what it last told, otherwise the calendar's.
+    pub(super) fn today(&self, now: Wall) -> BusinessDate {
+        self.day.unwrap_or(BusinessDate::of(now))
+    }
+
+    pub(super) fn told_day(&mut self, day: Option<BusinessDate>) {
+        self.day = day.or(self.day);
+    }
+}

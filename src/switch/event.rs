@@ -1,0 +1,380 @@
+//! What the switch is told, and what it answers: the whole of its contact with the world.
+
+use crate::payment::{Acceptor, Amount, Card, CardId, MerchantId, Name, Now, OperationKind, PaymentId, ResultCode};
+use crate::payment::{Monotonic, PosEntry, Rrn, Stan};
+use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
+use bytes::Bytes;
+
+/// Who waits for an answer at an edge; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+/// An append on its way to the store; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A frame on its way to a link; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SendId(pub u64);
+
+/// A link of a host: place in the configured order, over all hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u16);
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// What the store says was in motion when the last run ended. Comes before [`Event::Start`].
+    Resume(Vec<Stored>),
+    /// How far numbers were reserved by earlier runs. Comes before [`Event::Start`].
+    Numbers(Vec<NumberBlock>),
+    /// Connect the links and take work.
+    Start,
+    /// A merchant asks for something.
+    Submit(Box<Submission>),
+    /// An append was made durable, or not.
+    Recorded {
+        /// Which one.
+        ticket: Ticket,
+        /// Whether it is durable.
+        result: Result<(), NotRecorded>,
+    },
+    /// A payment was loaded, or is not there.
+    Loaded {
+        /// Which one was asked for.
+        payment: PaymentId,
+        /// Its records; `Err` where the store could not be read.
+        found: Result<Option<Box<Stored>>, ()>,
+    },
+    /// A connection stands; nothing has been said on it.
+    Connected {
+        /// On which link.
+        link: LinkId,
+    },
+    /// A connection ended or could not be made.
+    Disconnected {
+        /// On which link.
+        link: LinkId,
+        /// Frames of which no byte was handed to the connection.
+        unsent: Vec<SendId>,
+    },
+    /// A whole frame came.
+    Arrived {
+        /// On which link.
+        link: LinkId,
+        /// Without its length header.
+        frame: Bytes,
+    },
+    /// Frames were not handed to a connection that still stands, because their time had passed.
+    Unsent {
+        /// On which link.
+        link: LinkId,
+        /// Which ones.
+        sends: Vec<SendId>,
+    },
+    /// A deadline named by [`super::Switch::next_deadline`] has come.
+    Wake,
+    /// Take no new work, finish what is in flight, sign off.
+    Drain,
+}
+
+/// A payment as the store holds it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its records, oldest first.
+    pub records: Vec<Record>,
+    /// Its card without verification code; none once it was purged.
+    pub card: Option<Card>,
+}
+
+/// How far the numbers of an acquirer are reserved; those below were or may have been used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberBlock {
+    /// The acquiring institution.
+    pub acquirer: Name,
+    /// Count of trace numbers reserved since the beginning (they wrap; the count does not).
+    pub stans: u64,
+    /// Count of retrieval references reserved since the beginning.
+    pub rrns: u64,
+}
+
+/// Why an append is not in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRecorded {
+    /// The merchant used this key before, for an operation of this payment.
+    KeyUsed(PaymentId),
+    /// Another writer was first.
+    VersionTaken,
+    /// The store cannot be written. Nothing of the append is in it.
+    Unavailable,
+}
+
+/// A merchant's request, checked and with all its values.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Whom to answer.
+    pub waiter: WaiterId,
+    /// Who asks.
+    pub merchant: MerchantId,
+    /// Under which key.
+    pub key: IdempotencyKey,
+    /// With which content.
+    pub fingerprint: Fingerprint,
+    /// What for.
+    pub command: Command,
+}
+
+/// What a merchant can ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Begin a payment.
+    Begin(Box<Begin>),
+    /// Capture an authorised amount, or all that is left.
+    Capture {
+        /// Of which payment.
+        payment: PaymentId,
+        /// How much.
+        amount: Option<Amount>,
+        /// Whether it is the last capture.
+        is_final: bool,
+    },
+    /// Take the payment back.
+    Void {
+        /// Which one.
+        payment: PaymentId,
+    },
+    /// Give money back.
+    Refund {
+        /// Of which payment.
+        payment: PaymentId,
+        /// How much; all that is left if absent.
+        amount: Option<Amount>,
+    },
+}
+
+impl Command {
+    /// The payment it is about.
+    pub fn payment(&self) -> PaymentId {
+        match self {
+            Command::Begin(begin) => begin.payment,
+            Command::Capture { payment, .. } | Command::Void { payment } | Command::Refund { payment, .. } => *payment,
+        }
+    }
+}
+
+/// The beginning of a payment.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// Its name, made by the edge.
+    pub payment: PaymentId,
+    /// [`OperationKind::Authorisation`] or [`OperationKind::Sale`].
+    pub kind: OperationKind,
+    /// How much.
+    pub amount: Amount,
+    /// Whether an approval for less is welcome.
+    pub allow_partial: bool,
+    /// The merchant's own reference.
+    pub reference: String,
+    /// The card.
+    pub card: Card,
+    /// The name under which the card is sealed, made by the edge.
+    pub card_id: CardId,
+    /// The acceptor as the bank is told it.
+    pub acceptor: Acceptor,
+    /// How the card was entered.
+    pub entry: PosEntry,
+}
+
+/// Something to be done.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Make this durable, all of it or nothing, then say [`Event::Recorded`].
+    Append {
+        /// To be named in the answer.
+        ticket: Ticket,
+        /// What to record.
+        entry: Entry,
+    },
+    /// Read a payment, then say [`Event::Loaded`].
+    Load {
+        /// Which one.
+        payment: PaymentId,
+    },
+    /// Connect a link, then say [`Event::Connected`] or [`Event::Disconnected`].
+    Connect {
+        /// Which one.
+        link: LinkId,
+    },
+    /// End the connection of a link, then say [`Event::Disconnected`].
+    Disconnect {
+        /// Which one.
+        link: LinkId,
+    },
+    /// Hand a frame to a link.
+    Send {
+        /// Which one.
+        link: LinkId,
+        /// To be named if it is not handed over.
+        id: SendId,
+        /// Without its length header.
+        frame: Bytes,
+        /// After this moment it must not be handed over any more.
+        send_by: Monotonic,
+    },
+    /// Answer a merchant.
+    Answer {
+        /// Whom.
+        waiter: WaiterId,
+        /// With what.
+        answer: Answer,
+    },
+    /// Nothing is in flight any more after [`Event::Drain`]; what is still owed is recorded.
+    Drained,
+    /// For the eyes of operators: no one acts on it.
+    Observe(Observation),
+}
+
+/// What an append makes durable.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Records of one payment, and its card with the first of them.
+    Payment {
+        /// Consecutive versions.
+        records: Vec<Record>,
+        /// To be sealed and stored in the same step.
+        card: Option<(CardId, Box<Card>)>,
+    },
+    /// Numbers reserved for use.
+    Numbers(NumberBlock),
+}
+
+/// What a merchant is told.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The payment as it stands by this operation.
+    Told {
+        /// As it was when the operation's outcome was recorded.
+        payment: Box<Payment>,
+        /// Number of the operation.
+        operation: u16,
+        /// Whether this answer was given before.
+        replayed: bool,
+    },
+    /// Nothing was done for this request.
+    Refused(Refusal),
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such payment of this merchant.
+    #[error("no such payment")]
+    NotFound,
+    /// The payment does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+    /// The first request under this key has no outcome yet.
+    #[error("a request with this idempotency key is still in flight")]
+    KeyInFlight,
+    /// The key was used with another content.
+    #[error("this idempotency key was used for another request")]
+    KeyReused,
+    /// Too many operations wait on this payment.
+    #[error("too many operations wait on this payment")]
+    PaymentBusy,
+    /// Too much is in flight.
+    #[error("too many operations are in flight")]
+    Overloaded,
+    /// The switch is stopping.
+    #[error("the service is stopping")]
+    Draining,
+    /// Records cannot be written or read.
+    #[error("the store cannot be used")]
+    StoreUnavailable,
+    /// The bank answered, but its answer could not be made durable yet.
+    #[error("the outcome is not recorded yet; ask again with the same key")]
+    OutcomeNotRecorded,
+    /// The card is no longer stored.
+    #[error("the card of this payment is no longer stored")]
+    CardGone,
+}
+
+/// Something worth seeing.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// A frame left for a bank.
+    Sent {
+        /// For which payment, none for network management.
+        payment: Option<PaymentId>,
+        /// On which link.
+        link: LinkId,
+        /// The frame; holds card data.
+        frame: Bytes,
+    },
+    /// A bank's reply found its request.
+    Replied {
+        /// Of which payment, none for network management.
+        payment: Option<PaymentId>,
+        /// On which link.
+        link: LinkId,
+        /// The frame; holds card data.
+        frame: Bytes,
+        /// From hand-over to reply.
+        took: std::time::Duration,
+    },
+    /// An outcome was decided.
+    Settled {
+        /// What was asked for.
+        kind: OperationKind,
+        /// What it means.
+        result: ResultCode,
+        /// The bank's code.
+        response_code: Option<String>,
+    },
+    /// A reply came too late, twice, or for nothing we know.
+    Stray {
+        /// Which of these.
+        kind: Stray,
+        /// On which link.
+        link: LinkId,
+        /// Its trace number, where it could be read.
+        stan: Option<Stan>,
+        /// Its retrieval reference, where it could be read.
+        rrn: Option<Rrn>,
+    },
+    /// A frame could not be read.
+    Unreadable {
+        /// On which link.
+        link: LinkId,
+        /// Stable code of the fault.
+        code: &'static str,
+    },
+    /// A link changed its state.
+    Link {
+        /// Which one.
+        link: LinkId,
+        /// Its new state.
+        state: &'static str,
+    },
+    /// Something owed needs a person.
+    Exception {
+        /// For which payment.
+        payment: PaymentId,
+        /// Number of the obligation.
+        obligation: u16,
+    },
+}
+
+/// The kinds of replies that match no pending request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stray {
+    /// Its request was settled without it.
+    Late,
+    /// Its request was answered already.
+    Duplicate,
+    /// No request is known for it.
+    Unmatched,
+}
+
+/// An event with its times.
+pub type Timed = (Now, Event);

@@ -1,0 +1,131 @@
+//! Links and their sessions: what they ask for becomes effects, what befalls them settles what was on them.
+
+use super::*;
+use crate::iso8583::Message;
+use crate::link::{Function, Step};
+use crate::payment::{ResultCode, Stan};
+
+impl Switch {
+    pub(super) fn place_of(&self, link: LinkId) -> Option<usize> {
+        self.banks.iter().position(|bank| bank.sessions.contains_key(&link))
+    }
+
+    pub(super) fn take_step(&mut self, place: usize, link: LinkId, step: Step) {
+        match step {
+            Step::Connect => self.effects.push(Effect::Connect { link }),
+            Step::Disconnect => self.effects.push(Effect::Disconnect { link }),
+            Step::Say(function) => self.say(place, link, function),
+            Step::Online => {}
+        }
+        self.observe_link(place, link);
+    }
+
+    fn observe_link(&mut self, place: usize, link: LinkId) {
+        if let Some(state) = self.banks[place].sessions.get(&link).map(|session| session.state().name()) {
+            self.observe(Observation::Link { link, state });
+        }
+    }
+
+    /// Writes a network management request. Its number is used once and not held: the session keeps it.
+    fn say(&mut self, place: usize, link: LinkId, function: Function) {
+        let (now, wall) = (self.now.monotonic, self.now.wall);
+        let bank = &mut self.banks[place];
+        let drawn = bank.numbers.stan(wall).ok();
+        let Some(session) = bank.sessions.get_mut(&link) else { return };
+        let Some((stan, time)) = drawn else {
+            if let Some(step) = session.unsaid() {
+                self.take_step(place, link, step);
+            }
+            return;
+        };
+        session.said(stan);
+        bank.numbers.release(stan);
+        let request = bank.network.request(function, stan, time);
+        if let Ok(frame) = bank.settings.translation.spec().encode_to_bytes(&request) {
+            let send_by = now.after(bank.settings.send_timeout);
+            self.send_network(link, frame, send_by);
+        }
+    }
+
+    fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
+        self.last_send += 1;
+        let id = SendId(self.last_send);
+        self.observe(Observation::Sent { payment: None, link, frame: frame.clone() });
+        self.effects.push(Effect::Send { link, id, frame, send_by });
+    }
+
+    pub(super) fn network_message(&mut self, place: usize, link: LinkId, message: &Message) {
+        match message.mti().is_response() {
+            true => self.network_reply(place, link, message),
+            false => self.network_request(place, link, message),
+        }
+    }
+
+    fn network_reply(&mut self, place: usize, link: LinkId, message: &Message) {
+        let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
+        let bank = &mut self.banks[place];
+        let approved = bank.network.is_approved(message);
+        let step = bank.sessions.get_mut(&link).and_then(|session| session.replied(stan, approved));
+        if let Some(step) = step {
+            self.take_step(place, link, step);
+        }
+    }
+
+    /// A peer's own request is answered in every state.
+    fn network_request(&mut self, place: usize, link: LinkId, message: &Message) {
+        let now = self.now.monotonic;
+        let bank = &mut self.banks[place];
+        let function = bank.function_of(message);
+        let answer = bank.network.answer(message);
+        let send_by = now.after(bank.settings.send_timeout);
+        let frame = answer.and_then(|answer| bank.settings.translation.spec().encode_to_bytes(&answer).ok());
+        let step = bank.sessions.get_mut(&link).and_then(|session| session.asked(function, now));
+        if let Some(frame) = frame {
+            self.send_network(link, frame, send_by);
+        }
+        match step {
+            Some(step) => self.take_step(place, link, step),
+            None => self.observe_link(place, link),
+        }
+    }
+
+    pub(super) fn connected(&mut self, link: LinkId) {
+        let Some(place) = self.place_of(link) else { return };
+        let now = self.now.monotonic;
+        let step = self.banks[place].sessions.get_mut(&link).and_then(|session| session.connected(now));
+        if let Some(step) = step {
+            self.take_step(place, link, step);
+        }
+    }
+
+    /// What was handed to the connection may have reached the bank; what was not certainly did not.
+    pub(super) fn disconnected(&mut self, link: LinkId, unsent: &[SendId]) {
+        let Some(place) = self.place_of(link) else { return };
+        let (now, jitter) = (self.now.monotonic, self.jitter());
+        if let Some(session) = self.banks[place].sessions.get_mut(&link) {
+            session.disconnected(now, jitter);
+        }
+        self.unsent(link, unsent);
+        let lost = self.banks[place].pending.lose_link(link.0);
+        lost.into_iter().for_each(|pending| self.unanswered(place, pending, ResultCode::LinkLost));
+        self.observe_link(place, link);
+    }
+
+    pub(super) fn wake_sessions(&mut self) {
+        let now = self.now.monotonic;
+        for place in 0..self.banks.len() {
+            let sessions = self.banks[place].sessions.iter_mut();
+            let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.wake(now)?))).collect();
+            steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
+        }
+    }
+
+    pub(super) fn drain_sessions(&mut self) {
+        let now = self.now.monotonic;
+        for place in 0..self.banks.len() {
+            let sessions = self.banks[place].sessions.iter_mut();
+            let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.drain(now)?))).collect();
+            steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A payment in motion: something about it is asked, being recorded, pending or owed.
+
+use super::event::{Submission, Ticket, WaiterId};
+use crate::payment::{Card, Cvc, MerchantId, Monotonic};
+use crate::transaction::{Body, IdempotencyKey, Payment, Record};
+use std::collections::VecDeque;
+
+/// A payment in motion.
+#[derive(Debug, Default)]
+pub(super) struct Motion {
+    /// What is durable; `None` until the first record is, or while it is being loaded.
+    pub payment: Option<Payment>,
+    /// The card, without its verification code.
+    pub card: Option<Card>,
+    /// Whether the store was asked for it.
+    pub loading: bool,
+    /// The operation that has no durable outcome yet.
+    pub open: Option<Open>,
+    /// Operations that wait for the open one.
+    pub queue: VecDeque<Submission>,
+    /// What is being made durable.
+    pub recording: Option<Recording>,
+    /// What is to be made durable after that.
+    pub backlog: VecDeque<(Vec<Body>, Then)>,
+}
+
+/// An operation that has no durable outcome yet.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub operation: u16,
+    pub merchant: MerchantId,
+    pub key: IdempotencyKey,
+    /// Who waits; `None` after a restart, or once it was told that the outcome is not recorded.
+    pub waiter: Option<WaiterId>,
+    /// Lives only until the request is written.
+    pub cvc: Option<Cvc>,
+    /// The submission, kept until its first record is durable: it may turn out to be a repeat.
+    pub submission: Option<Box<Submission>>,
+    /// Whether its outcome is decided and waits for the store.
+    pub decided: bool,
+}
+
+/// Records on their way to the store.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub ticket: Ticket,
+    pub records: Vec<Record>,
+    pub then: Then,
+    /// When to try again after the store refused; `None` while it is trying.
+    pub retry_at: Option<Monotonic>,
+    pub attempts: u32,
+}
+
+/// What follows once records are durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Send the request of the open operation.
+    Send,
+    /// Tell the merchant of the open operation: it ends with these records.
+    Tell,
+    /// Nothing more.
+    Rest,
+}
+
+impl Motion {
+    /// Whether a new operation has to wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.loading || self.open.is_some()
+    }
+
+    /// Whether an operation under this key is open or waits.
+    pub(super) fn holds_key(&self, key: &IdempotencyKey) -> bool {
+        self.open.as_ref().is_some_and(|open| open.key == *key) || self.queue.iter().any(|waiting| waiting.key == *key)
+    }
+
+    /// Whether nothing is left to do, so that it may be forgotten.
+    pub(super) fn is_over(&self) -> bool {
+        let idle = !self.is_busy() && self.queue.is_empty() && self.recording.is_none() && self.backlog.is_empty();
+        idle && self.payment.as_ref().is_none_or(Payment::is_at_rest)
+    }
+
+    /// The version that the next record will have.
+    pub(super) fn next_version(&self) -> u32 {
+        self.payment.as_ref().map_or(0, |payment| payment.version) + 1
+    }
+}

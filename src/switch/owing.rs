@@ -1,0 +1,169 @@
+//! What is owed to banks: advices and reversals, sent in the order of their payment until they are acknowledged.
+
+use super::bank::Subject;
+use super::sending::{NotHandedOver, message_kind};
+use super::*;
+use crate::iso8583::Message;
+use crate::payment::{Card, ResultClass};
+use crate::transaction::{Body, Discharge, Obligation, ObligationKind, Record};
+use crate::translation::MessageKind;
+use std::time::Duration;
+
+/// Pause before an owed message is looked at again that could not be handed over just now.
+const HAND_OVER_PAUSE: Duration = Duration::from_millis(100);
+
+impl Switch {
+    /// Keeps account of obligations that became durable, or ended.
+    pub(super) fn note_owed(&mut self, id: PaymentId, records: &[Record]) {
+        let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return };
+        let mut begun = Vec::new();
+        let mut ended = Vec::new();
+        for record in records {
+            match &record.body {
+                Body::Requested(requested) => begun.extend(requested.obligations.iter().map(|o| (record.at, o.number))),
+                Body::Settled(outcome) => begun.extend(outcome.obligations.iter().map(|o| (record.at, o.number))),
+                Body::Reopened { obligation } => begun.push((record.at, *obligation)),
+                Body::Discharged { obligation, .. } => ended.push(*obligation),
+                Body::LateReply { .. } => {}
+            }
+        }
+        let open: Vec<u16> = payment.open_obligations().map(|owed| owed.number).collect();
+        let owed = |number: &u16| payment.obligations.iter().find(|owed| owed.obligation.number == *number);
+        let begun: Vec<_> = begun.into_iter().filter(|(_, number)| open.contains(number)).collect();
+        let begun =
+            begun.into_iter().filter_map(|(at, number)| Some((at, owed(&number)?.obligation.clone()))).collect();
+        let ended: Vec<_> = ended.iter().filter_map(|number| Some(owed(number)?.obligation.clone())).collect();
+        self.count_owed(id, begun, &ended);
+    }
+
+    fn count_owed(&mut self, id: PaymentId, begun: Vec<(Wall, Obligation)>, ended: &[Obligation]) {
+        for (at, obligation) in begun {
+            let Some(place) = self.bank_named(&obligation.message.host) else { continue };
+            self.banks[place].owed.insert((at, id, obligation.number));
+            self.banks[place].numbers.hold(obligation.message.stan);
+        }
+        for obligation in ended {
+            let Some(place) = self.bank_named(&obligation.message.host) else { continue };
+            self.resumed.remove(&(id, obligation.number));
+            let bank = &mut self.banks[place];
+            bank.outbox.remove((id, obligation.number));
+            let before = bank.owed.len();
+            bank.owed.retain(|(_, payment, number)| (*payment, *number) != (id, obligation.number));
+            if bank.owed.len() < before {
+                bank.numbers.release(obligation.message.stan);
+            }
+        }
+    }
+
+    /// Puts the first thing a payment owes into the outbox of its bank.
+    pub(super) fn queue_owed(&mut self, id: PaymentId) {
+        let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return };
+        let Some(first) = payment.open_obligations().next() else { return };
+        let (number, host) = (first.number, first.message.host.clone());
+        let Some(place) = self.bank_named(&host) else { return };
+        let (now, sent_before) = (self.now.monotonic, self.resumed.contains(&(id, number)));
+        let bank = &mut self.banks[place];
+        if !bank.outbox.contains((id, number)) {
+            bank.outbox.put((id, number), now, sent_before);
+        }
+    }
+
+    pub(super) fn send_owed(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for place in 0..self.banks.len() {
+            while self.banks[place].is_online() {
+                let Some(((id, number), repeat)) = self.banks[place].outbox.next(self.now.monotonic) else { break };
+                self.send_one(place, id, number, repeat);
+            }
+        }
+    }
+
+    fn send_one(&mut self, place: usize, id: PaymentId, number: u16, repeat: bool) {
+        let handed = match self.owed_message(id, number) {
+            None => Err(NotHandedOver::NoLink),
+            Some((_, None)) => return self.end_owed(id, number, Discharge::Parked(None)),
+            Some((obligation, Some(card))) => self.hand_over_owed(place, id, &obligation, &card, repeat),
+        };
+        match handed {
+            Ok(()) => self.banks[place].outbox.sent((id, number)),
+            Err(NotHandedOver::NoLink) => self.owed_not_sent(place, id, number),
+            Err(NotHandedOver::Unfit) => self.end_owed(id, number, Discharge::Parked(None)),
+        }
+    }
+
+    /// An obligation that may be sent now, and the card it is about; nothing while its payment is being recorded.
+    fn owed_message(&self, id: PaymentId, number: u16) -> Option<(Obligation, Option<Card>)> {
+        let motion = self.motions.get(&id).filter(|motion| motion.recording.is_none())?;
+        let owed = motion.payment.as_ref()?.open_obligations().find(|owed| owed.number == number)?;
+        Some((owed.clone(), motion.card.clone()))
+    }
+
+    fn hand_over_owed(
+        &mut self,
+        place: usize,
+        id: PaymentId,
+        obligation: &Obligation,
+        card: &Card,
+        repeat: bool,
+    ) -> Result<(), NotHandedOver> {
+        let payment = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()).ok_or(NotHandedOver::NoLink)?;
+        let operation = payment.operation(obligation.operation).ok_or(NotHandedOver::Unfit)?;
+        let kind = match obligation.kind {
+            ObligationKind::Reversal => MessageKind::Reversal,
+            ObligationKind::Advice => message_kind(operation.kind),
+        };
+        let settings = &self.banks[place].settings;
+        let flagged = repeat && settings.repeat == Repeat::Flagged;
+        let acceptor = &payment.origin.acceptor;
+        let frame = settings.translation.encode(kind, &obligation.message, acceptor, card, flagged);
+        let frame = frame.map_err(|_| NotHandedOver::Unfit)?;
+        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame)
+    }
+
+    pub(super) fn owed_not_sent(&mut self, place: usize, id: PaymentId, number: u16) {
+        let again_at = self.now.monotonic.after(HAND_OVER_PAUSE);
+        self.banks[place].outbox.not_sent((id, number), again_at);
+    }
+
+    pub(super) fn owed_unanswered(&mut self, place: usize, id: PaymentId, number: u16) {
+        let (now, jitter) = (self.now.monotonic, self.jitter());
+        if !self.banks[place].outbox.retry((id, number), now, jitter) {
+            self.end_owed(id, number, Discharge::Parked(None));
+        }
+    }
+
+    /// The bank answered an advice or a reversal: any answer ends it, save a code that asks to come again.
+    pub(super) fn owed_answered(&mut self, place: usize, id: PaymentId, number: u16, message: &Message) {
+        let Some((obligation, _)) = self.owed_open(id, number) else { return };
+        let reply = self.banks[place].settings.translation.read(message, &obligation.message);
+        let code = reply.response_code.clone();
+        let named = self.banks[place].settings.translation.code(message).1;
+        let discharge = match (obligation.kind, named.class()) {
+            _ if reply.wants_retry => return self.owed_unanswered(place, id, number),
+            (ObligationKind::Reversal, _) if reply.original_unknown => Discharge::OriginalUnknown(code),
+            (_, ResultClass::Approved | ResultClass::ApprovedPartly) => Discharge::Acknowledged(code),
+            // A bank that has it already has what it is owed.
+            _ if reply.is_duplicate => Discharge::Acknowledged(code),
+            _ => Discharge::Refused(code),
+        };
+        self.end_owed(id, number, discharge);
+    }
+
+    fn owed_open(&self, id: PaymentId, number: u16) -> Option<(Obligation, ())> {
+        let payment = self.motions.get(&id)?.payment.as_ref()?;
+        let owed = payment.open_obligations().find(|owed| owed.number == number)?;
+        Some((owed.clone(), ()))
+    }
+
+    fn end_owed(&mut self, id: PaymentId, obligation: u16, discharge: Discharge) {
+        if discharge.is_exception() {
+            self.observe(Observation::Exception { payment: id, obligation });
+        }
+        if let Some(place) = self.owed_open(id, obligation).and_then(|(owed, ())| self.bank_named(&owed.message.host)) {
+            self.banks[place].outbox.hold((id, obligation));
+        }
+        self.append(id, vec![Body::Discharged { obligation, discharge }], Then::Rest);
+    }
+}

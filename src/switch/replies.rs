@@ -1,0 +1,181 @@
+//! What banks say: each frame finds its request, or a home as late, second or unknown.
+
+use super::bank::Subject;
+use super::sending::Verdict;
+use super::*;
+use crate::host::{Pending, Settled};
+use crate::iso8583::Message;
+use crate::payment::{Card, ResultClass, ResultCode, ReversalReason, Rrn, Stan};
+use crate::transaction::{Body, Discharge};
+use crate::translation::Reply;
+use bytes::Bytes;
+
+/// A reply to a request that was settled without it.
+#[derive(Clone, Debug)]
+pub(super) struct LateReply {
+    operation: u16,
+    response_code: Option<String>,
+    result: ResultCode,
+}
+
+impl Switch {
+    pub(super) fn arrived(&mut self, link: LinkId, frame: Bytes) {
+        let Some(place) = self.place_of(link) else { return };
+        let now = self.now.monotonic;
+        if let Some(session) = self.banks[place].sessions.get_mut(&link) {
+            session.heard(now);
+        }
+        match self.banks[place].settings.translation.spec().decode(frame) {
+            Ok(message) if message.mti().class() == 8 => self.network_message(place, link, &message),
+            Ok(message) if message.mti().is_response() => self.reply(place, link, &message, true),
+            Ok(_) => self.observe(Observation::Unreadable { link, code: "unexpected_request" }),
+            Err(error) => self.unreadable(place, link, &error),
+        }
+    }
+
+    /// A frame that cannot be read whole may still say which request it was meant for.
+    fn unreadable(&mut self, place: usize, link: LinkId, error: &crate::iso8583::DecodeError) {
+        self.observe(Observation::Unreadable { link, code: error.code() });
+        if let Some(partial) = error.partial().filter(|partial| partial.mti().is_response()) {
+            self.reply(place, link, partial, false);
+        }
+    }
+
+    fn reply(&mut self, place: usize, link: LinkId, message: &Message, readable: bool) {
+        let bank = &mut self.banks[place];
+        let key = bank.key_of(message);
+        match key.as_ref().and_then(|key| bank.pending.answer(key)) {
+            Some(pending) => self.matched(place, link, pending, message, readable),
+            None if readable => self.stray(place, link, key.as_ref(), message),
+            None => {}
+        }
+    }
+
+    fn matched(&mut self, place: usize, link: LinkId, pending: Pending<Subject>, message: &Message, readable: bool) {
+        let payment = pending.subject.payment();
+        let took = self.now.monotonic.since(pending.sent_at);
+        let frame = message.as_bytes().clone();
+        self.observe(Observation::Replied { payment: Some(payment), link, frame, took });
+        match pending.subject {
+            Subject::Request(id, _) if !readable => {
+                self.settle_unknown(id, ResultCode::InvalidResponse, ReversalReason::InvalidResponse);
+            }
+            Subject::Request(id, number) => self.request_answered(place, id, number, message),
+            Subject::Owed(id, number) if !readable => self.owed_unanswered(place, id, number),
+            Subject::Owed(id, number) => self.owed_answered(place, id, number, message),
+        }
+    }
+
+    fn request_answered(&mut self, place: usize, id: PaymentId, number: u16, message: &Message) {
+        let Some(motion) = self.motions.get(&id) else { return };
+        let (Some(payment), Some(card)) = (&motion.payment, &motion.card) else { return };
+        let operation = payment.operation(number).expect("a pending request is an operation of its payment");
+        let (sent, allow_partial) = (operation.message.clone(), operation.allow_partial);
+        let reply = self.read_reply(place, message, &sent, &payment.origin.acceptor.clone(), &card.clone());
+        self.banks[place].told_day(reply.business_date);
+        self.settle(id, verdict(reply, allow_partial));
+    }
+
+    /// A reply as it is meant, or as invalid where it contradicts what was sent or answers another kind of message.
+    fn read_reply(
+        &self,
+        place: usize,
+        message: &Message,
+        sent: &crate::payment::MessageValues,
+        acceptor: &crate::payment::Acceptor,
+        card: &Card,
+    ) -> Reply {
+        let translation = &self.banks[place].settings.translation;
+        let mut reply = translation.read(message, sent);
+        let expected = crate::iso8583::Mti::new(sent.mti).and_then(|mti| mti.response());
+        let contradicts = translation.contradiction(message, sent, acceptor, card).is_some();
+        if contradicts || expected != Some(message.mti()) {
+            (reply.result, reply.approved) = (ResultCode::InvalidResponse, None);
+        }
+        reply
+    }
+
+    /// A reply that no pending message waits for.
+    fn stray(&mut self, place: usize, link: LinkId, key: Option<&crate::host::CorrelationKey>, message: &Message) {
+        let recalled = key.and_then(|key| self.banks[place].pending.recall(key)).map(|(subject, how)| (*subject, how));
+        let kind = match recalled {
+            Some((_, Settled::Unanswered)) => Stray::Late,
+            Some((_, Settled::Answered)) => Stray::Duplicate,
+            None => Stray::Unmatched,
+        };
+        let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
+        let rrn = message.text(37).and_then(|text| Rrn::parse(&text).ok());
+        self.observe(Observation::Stray { kind, link, stan, rrn });
+        match recalled {
+            Some((Subject::Request(id, operation), Settled::Unanswered)) => self.late(place, id, operation, message),
+            Some((Subject::Owed(id, number), Settled::Unanswered)) => self.owed_answered(place, id, number, message),
+            _ => {}
+        }
+    }
+
+    /// The answer to a request that was settled without it: recorded, and never told.
+    fn late(&mut self, place: usize, id: PaymentId, operation: u16, message: &Message) {
+        let mapping = &self.banks[place].settings.translation;
+        let (response_code, result) = mapping.code(message);
+        self.late.entry(id).or_default().push(LateReply { operation, response_code, result });
+        match self.motions.get_mut(&id) {
+            Some(motion) if motion.payment.is_some() => self.note_late(id),
+            Some(motion) if motion.loading => {}
+            _ => {
+                self.motions.entry(id).or_default().loading = true;
+                self.effects.push(Effect::Load { payment: id });
+            }
+        }
+    }
+
+    /// Records the late replies of a payment that is loaded.
+    pub(super) fn note_late(&mut self, id: PaymentId) {
+        let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return };
+        let mut bodies = Vec::new();
+        for late in self.late.remove(&id).unwrap_or_default() {
+            let reopened = reopened_by(payment, &late);
+            let LateReply { operation, response_code, result } = late;
+            bodies.push(Body::LateReply { operation, response_code, result });
+            bodies.extend(reopened.map(|obligation| Body::Reopened { obligation }));
+        }
+        if !bodies.is_empty() {
+            self.append(id, bodies, Then::Rest);
+        }
+    }
+}
+
+/// The reversal that was closed because the bank knew no original, and which it approved after all.
+fn reopened_by(payment: &Payment, late: &LateReply) -> Option<u16> {
+    let approved = matches!(late.result.class(), ResultClass::Approved | ResultClass::ApprovedPartly);
+    let mut owed = payment.obligations.iter().filter(|owed| owed.obligation.operation == late.operation);
+    let closed = owed.find(|owed| matches!(owed.discharge, Some(Discharge::OriginalUnknown(_))));
+    closed.filter(|_| approved).map(|owed| owed.obligation.number)
+}
+
+fn verdict(reply: Reply, allow_partial: bool) -> Verdict {
+    let plain = Verdict {
+        result: reply.result,
+        response_code: reply.response_code,
+        approved: reply.approved,
+        approval_code: reply.approval_code,
+        business_date: reply.business_date,
+        reverse: None,
+    };
+    match reply.result.class() {
+        ResultClass::Unknown => Verdict { reverse: Some(reason_of(reply.result)), ..plain },
+        ResultClass::ApprovedPartly if !allow_partial => Verdict {
+            result: ResultCode::PartialRefused,
+            approved: None,
+            reverse: Some(ReversalReason::PartialRefused),
+            ..plain
+        },
+        _ => plain,
+    }
+}
+
+fn reason_of(result: ResultCode) -> ReversalReason {
+    match result {
+        ResultCode::InvalidResponse => ReversalReason::InvalidResponse,
+        _ => ReversalReason::Timeout,
+    }
+}

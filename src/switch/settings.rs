@@ -1,0 +1,84 @@
+//! What the switch is told about its hosts. How a host differs from another is a setting, never code.
+
+use super::event::LinkId;
+use crate::host::RetrySettings;
+use crate::link::SessionSettings;
+use crate::payment::Name;
+use crate::translation::Translation;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of the switch.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The hosts, in order.
+    pub hosts: Vec<HostSettings>,
+    /// How many operations may be open at once; beyond it submissions are refused.
+    pub credit: usize,
+    /// How many operations may wait on one payment.
+    pub payment_queue: usize,
+    /// How many settled keys a host remembers, to tell late and second replies.
+    pub settled_memory: usize,
+}
+
+/// Settings of a host.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// Its name in records.
+    pub name: Name,
+    /// The acquiring institution we are to it.
+    pub acquirer: Name,
+    /// Its links.
+    pub links: Vec<LinkId>,
+    /// Its dialect.
+    pub translation: Arc<Translation>,
+    /// How its sessions are kept.
+    pub session: Arc<SessionSettings>,
+    /// How long a request waits for its answer.
+    pub answer_timeout: Duration,
+    /// How long a message may wait to be handed to a link.
+    pub send_timeout: Duration,
+    /// How owed messages are repeated.
+    pub retry: RetrySettings,
+    /// What a request of unknown outcome leaves behind.
+    pub on_unknown: OnUnknown,
+    /// Whether a reversal bears its original's trace number.
+    pub reversal_stan: ReversalStan,
+    /// Whether a repeat is flagged in its message type.
+    pub repeat: Repeat,
+}
+
+/// What a request of unknown outcome leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// A reversal, owed until acknowledged.
+    #[default]
+    Reverse,
+    /// Nothing: it stays pending until the bank's file decides.
+    #[serde(rename = "none")]
+    Nothing,
+}
+
+/// Which trace number a reversal bears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReversalStan {
+    /// Its original's.
+    #[default]
+    Same,
+    /// One of its own.
+    New,
+}
+
+/// How a message is sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repeat {
+    /// With the repeat digit set (0421).
+    #[default]
+    Flagged,
+    /// Unchanged.
+    Unchanged,
+}

@@ -1,0 +1,366 @@
+//! What a merchant asks: admission, legality, and the first record of an operation.
+
+use super::*;
+use crate::payment::{Amount, BusinessDate, Card, MessageValues, OperationKind, ReversalReason};
+use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Plan, Requested};
+use crate::translation::MessageKind;
+
+/// An operation that is legal and about to be recorded.
+struct Planned {
+    kind: OperationKind,
+    amount: Amount,
+    is_final: bool,
+    allow_partial: bool,
+    delivery: Delivery,
+    message: MessageValues,
+    business_date: BusinessDate,
+    obligations: Vec<Obligation>,
+    /// Obligations that end with it: they were never sent, and what they are about is taken back.
+    cancelled: Vec<u16>,
+    origin: Option<Box<Origin>>,
+}
+
+impl Switch {
+    pub(super) fn submit(&mut self, submission: Submission) {
+        match self.admit(&submission) {
+            Err(refusal) => self.refuse(submission.waiter, refusal),
+            Ok(()) if submission.command.begins() => self.begin_operation(submission),
+            Ok(()) => self.operate(submission),
+        }
+    }
+
+    fn admit(&self, submission: &Submission) -> Result<(), Refusal> {
+        match self.phase {
+            Phase::Running => {}
+            _ => return Err(Refusal::Draining),
+        }
+        if self.in_flight >= self.settings.credit {
+            return Err(Refusal::Overloaded);
+        }
+        match self.open_under(submission) {
+            Some(open) if open.decided => Err(Refusal::OutcomeNotRecorded),
+            Some(_) => Err(Refusal::KeyInFlight),
+            None => Ok(()),
+        }
+    }
+
+    /// The open operation of the payment that has this very key. A payment that begins has another id each time, so
+    /// there the store finds the key; unless its outcome is stuck, which is looked for here.
+    fn open_under(&self, submission: &Submission) -> Option<&Open> {
+        let same = |open: &&Open| open.key == submission.key && open.merchant == submission.merchant;
+        match self.motions.get(&submission.command.payment()) {
+            Some(motion) => motion.open.as_ref().filter(same),
+            None => self.stuck_opens().find(same),
+        }
+    }
+
+    fn stuck_opens(&self) -> impl Iterator<Item = &Open> {
+        self.retries.iter().filter_map(|(_, payment)| self.motions.get(payment)?.open.as_ref())
+    }
+
+    /// An operation on a payment that exists: it is loaded if it is at rest, and waits if another is open.
+    fn operate(&mut self, submission: Submission) {
+        let id = submission.command.payment();
+        let bound = self.settings.payment_queue;
+        let motion = self.motions.entry(id).or_default();
+        if motion.holds_key(&submission.key) {
+            return self.refuse(submission.waiter, Refusal::KeyInFlight);
+        }
+        if motion.queue.len() >= bound {
+            return self.refuse(submission.waiter, Refusal::PaymentBusy);
+        }
+        self.in_flight += 1;
+        let load = motion.payment.is_none() && !motion.loading;
+        motion.loading |= load;
+        motion.queue.push_back(submission);
+        if load {
+            self.effects.push(Effect::Load { payment: id });
+        } else {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// The next operation of a payment, which has no open one.
+    pub(super) fn begin_operation(&mut self, submission: Submission) {
+        let id = submission.command.payment();
+        if submission.command.begins() {
+            self.in_flight += 1;
+        } else if let Some(answered) = self.answer_without_bank(&submission) {
+            self.in_flight -= 1;
+            self.ready.push_back(id);
+            return self.after_lookup(submission, answered);
+        }
+        match self.plan(&submission) {
+            Ok(planned) => self.record_request(submission, planned),
+            Err(refusal) => {
+                self.in_flight -= 1;
+                self.ready.push_back(id);
+                self.refuse(submission.waiter, refusal);
+            }
+        }
+    }
+
+    /// What can be said of an operation on a known payment without planning it.
+    fn answer_without_bank(&self, submission: &Submission) -> Option<Lookup> {
+        let payment = self.motions.get(&submission.command.payment()).and_then(|motion| motion.payment.as_ref());
+        match payment {
+            Some(payment) if payment.origin.merchant != submission.merchant => Some(Lookup::NotFound),
+            Some(payment) if payment.operation_by_key(&submission.key).is_some() => Some(Lookup::Repeat),
+            Some(_) => None,
+            None => Some(Lookup::NotFound),
+        }
+    }
+
+    fn after_lookup(&mut self, submission: Submission, lookup: Lookup) {
+        match lookup {
+            Lookup::NotFound => self.refuse(submission.waiter, Refusal::NotFound),
+            Lookup::Repeat => self.replay(submission.command.payment(), submission),
+        }
+    }
+
+    fn plan(&mut self, submission: &Submission) -> Result<Planned, Refusal> {
+        match &submission.command {
+            Command::Begin(begin) => self.plan_begin(&submission.merchant, begin),
+            Command::Capture { payment, amount, is_final } => self.plan_capture(*payment, *amount, *is_final),
+            Command::Void { payment } => self.plan_void(*payment),
+            Command::Refund { payment, amount } => self.plan_refund(*payment, *amount),
+        }
+    }
+
+    fn plan_begin(&mut self, merchant: &crate::payment::MerchantId, begin: &Begin) -> Result<Planned, Refusal> {
+        let kind = match begin.kind {
+            OperationKind::Sale => MessageKind::Sale,
+            _ => MessageKind::Authorisation,
+        };
+        // One host for now; routing will choose among several.
+        let place = 0;
+        let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;
+        let summary = CardSummary {
+            id: begin.card_id,
+            brand: begin.card.pan.brand(),
+            first6: begin.card.pan.first6().to_owned(),
+            last4: begin.card.pan.last4().to_owned(),
+        };
+        Ok(Planned {
+            kind: begin.kind,
+            amount: begin.amount,
+            is_final: true,
+            allow_partial: begin.allow_partial,
+            delivery: Delivery::Request,
+            message,
+            business_date: self.banks[place].today(self.now.wall),
+            obligations: Vec::new(),
+            cancelled: Vec::new(),
+            origin: Some(Box::new(Origin {
+                merchant: merchant.clone(),
+                reference: begin.reference.clone(),
+                card: summary,
+                acceptor: begin.acceptor.clone(),
+            })),
+        })
+    }
+
+    fn plan_capture(&mut self, id: PaymentId, amount: Option<Amount>, is_final: bool) -> Result<Planned, Refusal> {
+        let (payment, place) = self.standing(id)?;
+        let plan = payment.plan_capture(amount)?;
+        let (original, entry) = (payment.first().clone(), payment.first().message.entry);
+        let number = next_obligation(payment);
+        let operation = next_operation(payment);
+        let mut message = self.new_message(place, MessageKind::Capture, plan.amount, entry, Some(&original.message))?;
+        message.rrn = original.message.rrn;
+        message.approval_code = original.approval_code;
+        let obligation = Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
+        Ok(Planned {
+            is_final,
+            delivery: Delivery::Advice,
+            business_date: self.banks[place].today(self.now.wall),
+            obligations: vec![obligation],
+            ..Planned::plain(OperationKind::Capture, plan.amount, message)
+        })
+    }
+
+    fn plan_refund(&mut self, id: PaymentId, amount: Option<Amount>) -> Result<Planned, Refusal> {
+        let (payment, place) = self.standing(id)?;
+        let plan = payment.plan_refund(amount)?;
+        let original = payment.first().message.clone();
+        let message = self.new_message(place, MessageKind::Refund, plan.amount, original.entry, Some(&original))?;
+        Ok(Planned {
+            business_date: self.banks[place].today(self.now.wall),
+            ..Planned::plain(OperationKind::Refund, plan.amount, message)
+        })
+    }
+
+    fn plan_void(&mut self, id: PaymentId) -> Result<Planned, Refusal> {
+        let (payment, place) = self.standing(id)?;
+        let plan = payment.plan_void(self.banks[place].today(self.now.wall))?;
+        let payment = payment.clone();
+        let cancelled = self.unsent_advices(place, &payment, &plan);
+        let is_cancelled = |operation: &u16| {
+            payment
+                .obligations
+                .iter()
+                .any(|owed| owed.obligation.operation == *operation && cancelled.contains(&owed.obligation.number))
+        };
+        let mut obligations = Vec::new();
+        for operation in plan.takes_back.iter().filter(|operation| !is_cancelled(operation)) {
+            let number = next_obligation(&payment) + obligations.len() as u16;
+            let original = payment.operation(*operation).expect("a plan names operations of its payment");
+            obligations.push(self.reversal(place, number, original, ReversalReason::Cancelled));
+        }
+        let message = obligations.last().expect("a void takes the first operation back").message.clone();
+        Ok(Planned {
+            delivery: Delivery::Advice,
+            business_date: payment.first().business_date,
+            obligations,
+            cancelled,
+            ..Planned::plain(OperationKind::Void, plan.amount, message)
+        })
+    }
+
+    /// Advices of what a void takes back, of which no byte can have left.
+    fn unsent_advices(&self, place: usize, payment: &Payment, plan: &Plan) -> Vec<u16> {
+        let outbox = &self.banks[place].outbox;
+        let open = payment.open_obligations().filter(|owed| owed.kind == ObligationKind::Advice);
+        let unsent = open.filter(|owed| plan.takes_back.contains(&owed.operation));
+        unsent.map(|owed| owed.number).filter(|number| !outbox.may_be_sent((payment.id, *number))).collect()
+    }
+
+    /// A payment that is loaded and whose card can still be read, and its bank.
+    fn standing(&self, id: PaymentId) -> Result<(&Payment, usize), Refusal> {
+        let motion = self.motions.get(&id).ok_or(Refusal::NotFound)?;
+        let payment = motion.payment.as_ref().ok_or(Refusal::NotFound)?;
+        motion.card.as_ref().ok_or(Refusal::CardGone)?;
+        let place = self.bank_of(payment).ok_or(Refusal::Overloaded)?;
+        Ok((payment, place))
+    }
+
+    fn record_request(&mut self, submission: Submission, planned: Planned) {
+        let id = submission.command.payment();
+        let card = match &submission.command {
+            Command::Begin(begin) => Some((begin.card_id, begin.card.clone())),
+            _ => None,
+        };
+        let motion = self.motions.entry(id).or_default();
+        let operation = motion.payment.as_ref().map_or(1, next_operation);
+        motion.card = card.as_ref().map(|(_, card)| card.without_cvc()).or(motion.card.take());
+        motion.open = Some(Open {
+            operation,
+            merchant: submission.merchant.clone(),
+            key: submission.key.clone(),
+            waiter: Some(submission.waiter),
+            cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
+            submission: None,
+            decided: false,
+        });
+        let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };
+        let bodies = planned.bodies(operation, &submission);
+        if let Some(open) = &mut motion.open {
+            open.submission = Some(Box::new(submission.without_card()));
+        }
+        let card = card.map(|(card_id, card)| (card_id, Box::new(card.without_cvc())));
+        self.append_first(id, bodies, then, card);
+    }
+
+    /// The values of a new message with numbers of its own.
+    fn new_message(
+        &mut self,
+        place: usize,
+        kind: MessageKind,
+        amount: Amount,
+        entry: crate::payment::PosEntry,
+        original: Option<&MessageValues>,
+    ) -> Result<MessageValues, Refusal> {
+        let bank = &mut self.banks[place];
+        let rrn = bank.numbers.rrn().map_err(|_| Refusal::Overloaded)?;
+        let (stan, transmitted_at) = bank.numbers.stan(self.now.wall).map_err(|_| Refusal::Overloaded)?;
+        let (mti, processing_code) = bank.settings.translation.head(kind);
+        Ok(MessageValues {
+            host: bank.settings.name.clone(),
+            dialect: bank.settings.translation.name().clone(),
+            mti,
+            processing_code: processing_code.unwrap_or_default(),
+            amount,
+            stan,
+            transmitted_at,
+            rrn,
+            entry,
+            acquirer: bank.settings.acquirer.clone(),
+            approval_code: None,
+            original: original.map(MessageValues::as_original),
+            reason: None,
+            local_time: transmitted_at,
+            link: bank.choose_link(None).map(|(link, epoch)| (link.0, epoch)),
+        })
+    }
+}
+
+/// What a look at a payment's records can say at once.
+enum Lookup {
+    NotFound,
+    Repeat,
+}
+
+impl Planned {
+    /// A request without surprises; the day is set by the caller.
+    fn plain(kind: OperationKind, amount: Amount, message: MessageValues) -> Planned {
+        Planned {
+            kind,
+            amount,
+            is_final: true,
+            allow_partial: false,
+            delivery: Delivery::Request,
+            business_date: BusinessDate::of(message.transmitted_at),
+            message,
+            obligations: Vec::new(),
+            cancelled: Vec::new(),
+            origin: None,
+        }
+    }
+
+    fn bodies(self, operation: u16, submission: &Submission) -> Vec<Body> {
+        let requested = Requested {
+            operation,
+            kind: self.kind,
+            amount: self.amount,
+            key: submission.key.clone(),
+            fingerprint: submission.fingerprint,
+            allow_partial: self.allow_partial,
+            is_final: self.is_final,
+            delivery: self.delivery,
+            message: self.message,
+            business_date: self.business_date,
+            obligations: self.obligations,
+            origin: self.origin,
+        };
+        let cancelled = self.cancelled.into_iter();
+        let ended = cancelled.map(|obligation| Body::Discharged { obligation, discharge: Discharge::Cancelled });
+        std::iter::once(Body::Requested(Box::new(requested))).chain(ended).collect()
+    }
+}
+
+impl Command {
+    fn begins(&self) -> bool {
+        matches!(self, Command::Begin(_))
+    }
+}
+
+impl Submission {
+    /// What is needed to answer it as a repeat, without the card.
+    fn without_card(self) -> Submission {
+        let command = Command::Void { payment: self.command.payment() };
+        Submission { command, ..self }
+    }
+}
+
+fn next_operation(payment: &Payment) -> u16 {
+    payment.operations.last().map_or(1, |operation| operation.number + 1)
+}
+
+pub(super) fn next_obligation(payment: &Payment) -> u16 {
+    payment.obligations.last().map_or(1, |owed| owed.obligation.number + 1)
+}
+
+/// The card of a request, with its verification code while that lives.
+pub(super) fn card_for(card: &Card, open: Option<&Open>) -> Card {
+    Card { cvc: open.and_then(|open| open.cvc.clone()), ..card.clone() }
+}

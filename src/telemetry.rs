@@ -1,0 +1,109 @@
+//! Every metric of the switch by name, and where its observations go. Base units, as Prometheus asks for.
+
+use crate::switch::{Observation, Snapshot, Stray};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::collections::BTreeMap;
+
+/// Operations that got an outcome, by kind, result and the bank's response code.
+pub const OPERATIONS: &str = "isthmus_operations_total";
+/// From handing a request to a link to its reply.
+pub const BANK_REPLY: &str = "isthmus_bank_reply_seconds";
+/// Replies that no pending request waits for, by kind: late, duplicate, unmatched.
+pub const STRAY_REPLIES: &str = "isthmus_stray_replies_total";
+/// Frames from a bank that could not be read, by fault.
+pub const UNREADABLE_FRAMES: &str = "isthmus_unreadable_frames_total";
+/// Owed messages that a person must settle.
+pub const EXCEPTIONS: &str = "isthmus_exceptions_total";
+/// Operations without outcome.
+pub const IN_FLIGHT: &str = "isthmus_in_flight";
+/// Payments held in memory.
+pub const PAYMENTS_IN_MOTION: &str = "isthmus_payments_in_motion";
+/// Messages that wait for a bank's answer, by host.
+pub const PENDING: &str = "isthmus_pending";
+/// Messages that are owed to a bank, by host.
+pub const OWED: &str = "isthmus_owed";
+/// Age of the oldest of them, by host.
+pub const OWED_AGE: &str = "isthmus_owed_oldest_age_seconds";
+/// 1 for the state a link is in, by link and state.
+pub const LINK_STATE: &str = "isthmus_link_state";
+
+/// The states a link can be in, as [`LINK_STATE`] labels them.
+const LINK_STATES: [&str; 5] = ["down", "connecting", "signing_on", "online", "draining"];
+
+/// Tells the recorder what each metric is.
+pub fn describe() {
+    describe_counter!(OPERATIONS, "Operations that got an outcome.");
+    describe_histogram!(BANK_REPLY, Unit::Seconds, "From handing a request to a link to its reply.");
+    describe_counter!(STRAY_REPLIES, "Replies that no pending request waits for.");
+    describe_counter!(UNREADABLE_FRAMES, "Frames from a bank that could not be read.");
+    describe_counter!(EXCEPTIONS, "Owed messages that a person must settle.");
+    describe_gauge!(IN_FLIGHT, "Operations without outcome.");
+    describe_gauge!(PAYMENTS_IN_MOTION, "Payments held in memory.");
+    describe_gauge!(PENDING, "Messages that wait for a bank's answer.");
+    describe_gauge!(OWED, "Messages that are owed to a bank.");
+    describe_gauge!(OWED_AGE, Unit::Seconds, "Age of the oldest message that is owed to a bank.");
+    describe_gauge!(LINK_STATE, "1 for the state a link is in.");
+}
+
+/// Counts what the switch observed. Frames are not looked at: they hold card data.
+pub fn observe(observation: &Observation) {
+    match observation {
+        Observation::Settled { kind, result, response_code } => {
+            let code = response_code.clone().unwrap_or_default();
+            counter!(OPERATIONS, "kind" => kind.name(), "result" => result.name(), "response_code" => code)
+                .increment(1);
+        }
+        Observation::Replied { took, .. } => histogram!(BANK_REPLY).record(took.as_secs_f64()),
+        Observation::Stray { kind, link, stan, rrn } => stray(*kind, link.0, stan, rrn),
+        Observation::Unreadable { link, code } => {
+            tracing::warn!(link = link.0, code, "a frame from the bank cannot be read");
+            counter!(UNREADABLE_FRAMES, "code" => *code).increment(1);
+        }
+        Observation::Exception { payment, obligation } => {
+            tracing::error!(%payment, obligation, "a message owed to the bank needs a person");
+            counter!(EXCEPTIONS).increment(1);
+        }
+        Observation::Link { link, state } => {
+            tracing::info!(link = link.0, state, "link");
+            link_state(link.0, state);
+        }
+        Observation::Sent { .. } => {}
+    }
+}
+
+fn stray(kind: Stray, link: u16, stan: &Option<crate::payment::Stan>, rrn: &Option<crate::payment::Rrn>) {
+    let kind = match kind {
+        Stray::Late => "late",
+        Stray::Duplicate => "duplicate",
+        Stray::Unmatched => "unmatched",
+    };
+    let (stan, rrn) = (stan.map(|s| s.to_string()).unwrap_or_default(), rrn.map(|r| r.to_string()).unwrap_or_default());
+    tracing::warn!(link, kind, stan, rrn, "a reply that no pending request waits for");
+    counter!(STRAY_REPLIES, "kind" => kind).increment(1);
+}
+
+fn link_state(link: u16, state: &str) {
+    for known in LINK_STATES {
+        let value = if known == state { 1.0 } else { 0.0 };
+        gauge!(LINK_STATE, "link" => link.to_string(), "state" => known).set(value);
+    }
+}
+
+/// Shows the figures of a moment; `now` is the wall time in seconds.
+pub fn show(snapshot: &Snapshot, now: crate::payment::Wall) {
+    gauge!(IN_FLIGHT).set(snapshot.in_flight as f64);
+    gauge!(PAYMENTS_IN_MOTION).set(snapshot.payments as f64);
+    for host in &snapshot.hosts {
+        let name = host.name.to_string();
+        let age = host.owed_since.map_or(0.0, |since| now.since(since).as_secs_f64());
+        gauge!(PENDING, "host" => name.clone()).set(host.pending as f64);
+        gauge!(OWED, "host" => name.clone()).set(host.owed as f64);
+        gauge!(OWED_AGE, "host" => name).set(age);
+        host.links.iter().for_each(|(link, state)| link_state(link.0, state));
+    }
+}
+
+/// The links' states for people, by link.
+pub fn links(snapshot: &Snapshot) -> BTreeMap<u16, &'static str> {
+    snapshot.hosts.iter().flat_map(|host| &host.links).map(|(link, state)| (link.0, *state)).collect()
+}

@@ -1,0 +1,152 @@
+//! How records are written: a format number, then CBOR (RFC 8949) with numbered fields.
+//!
+//! Every format number ever written stays readable. Domain values are written as the plain values below and checked
+//! again when read: a record that does not make sense is an error, never a guess.
+
+use super::record::{Fingerprint, IdempotencyKey, Record};
+use crate::payment::{
+    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, Currency, MerchantId, Name, OperationKind, PaymentId,
+    ResultCode, Rrn, Stan, Wall,
+};
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
+
+/// The format that is written.
+pub const FORMAT: u8 = 1;
+
+/// Why stored bytes are no record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Nothing there.
+    #[error("an empty record")]
+    Empty,
+    /// Written by a later version of this program.
+    #[error("record format {0} is not known to this version")]
+    Format(u8),
+    /// Damaged or not a record.
+    #[error("a record that cannot be read: {0}")]
+    Damaged(String),
+}
+
+/// The stored form of a record.
+pub fn encode(record: &Record) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(512);
+    stored.push(FORMAT);
+    minicbor::encode(record, &mut stored).expect("writing to a Vec does not fail");
+    stored
+}
+
+/// Reads a stored record of any format.
+pub fn decode(stored: &[u8]) -> Result<Record, RecordError> {
+    match stored.split_first() {
+        None => Err(RecordError::Empty),
+        Some((1, cbor)) => minicbor::decode(cbor).map_err(|error| RecordError::Damaged(error.to_string())),
+        Some((format, _)) => Err(RecordError::Format(*format)),
+    }
+}
+
+/// Writes a domain value as a plain one, and reads it back through its own check.
+macro_rules! stored_as {
+    ($($domain:ty: $plain:ty, $write:expr, $read:expr;)*) => {$(
+        impl<C> Encode<C> for $domain {
+            fn encode<W: en::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), en::Error<W::Error>> {
+                let write: fn(&$domain) -> $plain = $write;
+                write(self).encode(e, ctx)
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $domain {
+            fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, de::Error> {
+                let read: fn($plain) -> Option<$domain> = $read;
+                read(<$plain>::decode(d, ctx)?).ok_or_else(|| de::Error::message(concat!("not a ", stringify!($domain))))
+            }
+        }
+    )*};
+}
+
+stored_as! {
+    PaymentId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(PaymentId(u128::from_be_bytes(bytes.into())));
+    CardId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(CardId(u128::from_be_bytes(bytes.into())));
+    Fingerprint: ByteArray<32>, |hash| hash.0.into(), |bytes| Some(Fingerprint(bytes.into()));
+    Wall: i64, |wall| wall.0, |micros| Some(Wall(micros));
+    Stan: u32, |stan| stan.number(), |number| Stan::new(number).ok();
+    OperationKind: u8, |kind| kind_number(*kind), kind_of;
+    Amount: (u64, u16), |amount| (amount.minor(), amount.currency().numeric()), amount_of;
+    Acceptor: (String, String, String, String, String, String), acceptor_parts, acceptor_of;
+}
+
+/// Writes a domain value as its text.
+macro_rules! stored_as_text {
+    ($($domain:ty: $write:expr, $read:expr;)*) => {$(
+        impl<C> Encode<C> for $domain {
+            fn encode<W: en::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), en::Error<W::Error>> {
+                e.str(($write as fn(&$domain) -> &str)(self))?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $domain {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, de::Error> {
+                let read: fn(&str) -> Option<$domain> = $read;
+                read(d.str()?).ok_or_else(|| de::Error::message(concat!("not a ", stringify!($domain))))
+            }
+        }
+    )*};
+}
+
+stored_as_text! {
+    MerchantId: MerchantId::as_str, MerchantId::new;
+    Name: Name::as_str, |text| Some(text.into());
+    IdempotencyKey: IdempotencyKey::as_str, IdempotencyKey::new;
+    Rrn: Rrn::as_str, |text| Rrn::parse(text).ok();
+    ApprovalCode: ApprovalCode::as_str, |text| ApprovalCode::parse(text).ok();
+    ResultCode: |code| code.name(), ResultCode::from_name;
+    Brand: |brand| brand.name(), Brand::from_name;
+}
+
+impl<C> Encode<C> for BusinessDate {
+    fn encode<W: en::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), en::Error<W::Error>> {
+        e.str(&self.to_string())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for BusinessDate {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, de::Error> {
+        BusinessDate::parse(d.str()?).ok_or_else(|| de::Error::message("not a BusinessDate"))
+    }
+}
+
+fn kind_number(kind: OperationKind) -> u8 {
+    match kind {
+        OperationKind::Authorisation => 1,
+        OperationKind::Sale => 2,
+        OperationKind::Capture => 3,
+        OperationKind::Void => 4,
+        OperationKind::Refund => 5,
+    }
+}
+
+fn kind_of(number: u8) -> Option<OperationKind> {
+    Some(match number {
+        1 => OperationKind::Authorisation,
+        2 => OperationKind::Sale,
+        3 => OperationKind::Capture,
+        4 => OperationKind::Void,
+        5 => OperationKind::Refund,
+        _ => return None,
+    })
+}
+
+fn amount_of((minor, currency): (u64, u16)) -> Option<Amount> {
+    Amount::new(minor, Currency::from_numeric(currency)?).ok()
+}
+
+type AcceptorParts = (String, String, String, String, String, String);
+
+fn acceptor_parts(a: &Acceptor) -> AcceptorParts {
+    let a = a.clone();
+    (a.terminal, a.identification, a.category_code, a.name, a.city, a.country)
+}
+
+fn acceptor_of((terminal, identification, category_code, name, city, country): AcceptorParts) -> Option<Acceptor> {
+    Some(Acceptor { terminal, identification, category_code, name, city, country })
+}

@@ -1,0 +1,394 @@
+//! The fold: a payment as its records tell it.
+
+use super::obligation::{Discharge, Obligation, ObligationKind};
+use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested};
+use crate::payment::{
+    Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode, Wall,
+};
+
+/// A payment, folded from its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Which one.
+    pub id: PaymentId,
+    /// Version of the last record.
+    pub version: u32,
+    /// What it keeps from its beginning.
+    pub origin: Origin,
+    /// What was asked for at the beginning.
+    pub amount: Amount,
+    /// When it began.
+    pub created_at: Wall,
+    /// Its operations in order; never empty.
+    pub operations: Vec<Operation>,
+    /// All that is or was owed for it, in order.
+    pub obligations: Vec<Owed>,
+}
+
+/// One operation of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Number within the payment, from 1.
+    pub number: u16,
+    /// What was asked for.
+    pub kind: OperationKind,
+    /// How much.
+    pub amount: Amount,
+    /// Under which key.
+    pub key: IdempotencyKey,
+    /// With which content.
+    pub fingerprint: Fingerprint,
+    /// Whether an approval for less is welcome.
+    pub allow_partial: bool,
+    /// Of a capture: whether it is the last one.
+    pub is_final: bool,
+    /// How the bank is told.
+    pub delivery: Delivery,
+    /// What the request is made of.
+    pub message: MessageValues,
+    /// The day it is booked on.
+    pub business_date: BusinessDate,
+    /// How far it came.
+    pub state: OperationState,
+    /// What the outcome means, once there is one.
+    pub result: Option<ResultCode>,
+    /// The bank's own code.
+    pub response_code: Option<String>,
+    /// What the bank approved.
+    pub approved: Option<Amount>,
+    /// Approval code.
+    pub approval_code: Option<ApprovalCode>,
+    /// When it was asked for.
+    pub created_at: Wall,
+    /// Version of the record by which its merchant was told: the answer to a repeat is the fold up to here.
+    pub told_at: Option<u32>,
+}
+
+/// The states of an operation (see the diagram in [`super`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationState {
+    /// No outcome yet, or one that the bank's file must tell.
+    Pending,
+    /// Done.
+    Approved,
+    /// Refused by the bank.
+    Declined,
+    /// Certainly not done.
+    Failed,
+    /// Outcome unknown, being taken back: not done, at once and for ever.
+    Reversing,
+    /// Taken back, and the bank acknowledged it.
+    Reversed,
+}
+
+impl OperationState {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            OperationState::Pending => "pending",
+            OperationState::Approved => "approved",
+            OperationState::Declined => "declined",
+            OperationState::Failed => "failed",
+            OperationState::Reversing => "reversing",
+            OperationState::Reversed => "reversed",
+        }
+    }
+}
+
+/// The states of a payment as a merchant sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum PaymentStatus {
+    Pending,
+    Authorized,
+    Captured,
+    PartiallyRefunded,
+    Refunded,
+    Voided,
+    Declined,
+    Failed,
+    Reversing,
+    Reversed,
+}
+
+impl PaymentStatus {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            PaymentStatus::Pending => "pending",
+            PaymentStatus::Authorized => "authorized",
+            PaymentStatus::Captured => "captured",
+            PaymentStatus::PartiallyRefunded => "partially_refunded",
+            PaymentStatus::Refunded => "refunded",
+            PaymentStatus::Voided => "voided",
+            PaymentStatus::Declined => "declined",
+            PaymentStatus::Failed => "failed",
+            PaymentStatus::Reversing => "reversing",
+            PaymentStatus::Reversed => "reversed",
+        }
+    }
+}
+
+/// Something owed, and how it ended if it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The message that is owed.
+    pub obligation: Obligation,
+    /// How it ended; `None` while it is open.
+    pub discharge: Option<Discharge>,
+}
+
+/// Why records are not a payment's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// No records, or the first does not begin a payment.
+    #[error("the history does not begin with a payment's first request")]
+    Beginning,
+    /// A version is missing or stands twice.
+    #[error("version {found} stands where {expected} is expected")]
+    Version {
+        /// What should have come.
+        expected: u32,
+        /// What came.
+        found: u32,
+    },
+    /// A record speaks of an operation or obligation that is not there.
+    #[error("a record speaks of something that is not there")]
+    Dangling,
+}
+
+impl Payment {
+    /// Folds a whole history, oldest first.
+    pub fn fold(records: &[Record]) -> Result<Payment, FoldError> {
+        let (first, rest) = records.split_first().ok_or(FoldError::Beginning)?;
+        let mut payment = Payment::begin(first)?;
+        rest.iter().try_for_each(|record| payment.apply(record))?;
+        Ok(payment)
+    }
+
+    /// The payment right after its first record.
+    pub fn begin(first: &Record) -> Result<Payment, FoldError> {
+        let Body::Requested(requested) = &first.body else { return Err(FoldError::Beginning) };
+        let origin = requested.origin.as_deref().ok_or(FoldError::Beginning)?;
+        let mut payment = Payment {
+            id: first.payment,
+            version: 0,
+            origin: origin.clone(),
+            amount: requested.amount,
+            created_at: first.at,
+            operations: Vec::with_capacity(1),
+            obligations: Vec::new(),
+        };
+        payment.apply(first)?;
+        Ok(payment)
+    }
+
+    /// Takes the next record in.
+    pub fn apply(&mut self, record: &Record) -> Result<(), FoldError> {
+        let expected = self.version + 1;
+        if record.version != expected {
+            return Err(FoldError::Version { expected, found: record.version });
+        }
+        match &record.body {
+            Body::Requested(requested) => self.request(requested, record),
+            Body::Settled(outcome) => self.settle(outcome, record.version)?,
+            Body::Discharged { obligation, discharge } => self.discharge(*obligation, discharge)?,
+            Body::LateReply { operation, .. } => drop(self.operation_mut(*operation)?),
+            Body::Reopened { obligation } => self.reopen(*obligation)?,
+        }
+        self.version = expected;
+        Ok(())
+    }
+
+    fn request(&mut self, requested: &Requested, record: &Record) {
+        let told = requested.delivery == Delivery::Advice;
+        self.operations.push(Operation {
+            number: requested.operation,
+            kind: requested.kind,
+            amount: requested.amount,
+            key: requested.key.clone(),
+            fingerprint: requested.fingerprint,
+            allow_partial: requested.allow_partial,
+            is_final: requested.is_final,
+            delivery: requested.delivery,
+            message: requested.message.clone(),
+            business_date: requested.business_date,
+            state: if told { OperationState::Approved } else { OperationState::Pending },
+            result: told.then_some(ResultCode::Approved),
+            response_code: None,
+            approved: told.then_some(requested.amount),
+            approval_code: None,
+            created_at: record.at,
+            told_at: told.then_some(record.version),
+        });
+        self.owe(&requested.obligations);
+    }
+
+    fn settle(&mut self, outcome: &Outcome, version: u32) -> Result<(), FoldError> {
+        let owes_reversal = outcome.obligations.iter().any(|owed| owed.kind == ObligationKind::Reversal);
+        let operation = self.operation_mut(outcome.operation)?;
+        operation.state = match outcome.result.class() {
+            ResultClass::Approved | ResultClass::ApprovedPartly => OperationState::Approved,
+            ResultClass::Declined(_) => OperationState::Declined,
+            ResultClass::NotDone => OperationState::Failed,
+            ResultClass::Unknown if owes_reversal => OperationState::Reversing,
+            ResultClass::Unknown => OperationState::Pending,
+        };
+        operation.result = Some(outcome.result);
+        operation.response_code.clone_from(&outcome.response_code);
+        operation.approved = outcome.approved;
+        operation.approval_code = outcome.approval_code;
+        operation.business_date = outcome.business_date.unwrap_or(operation.business_date);
+        operation.told_at.get_or_insert(version);
+        self.owe(&outcome.obligations);
+        Ok(())
+    }
+
+    fn owe(&mut self, obligations: &[Obligation]) {
+        self.obligations.extend(obligations.iter().map(|owed| Owed { obligation: owed.clone(), discharge: None }));
+    }
+
+    fn discharge(&mut self, number: u16, discharge: &Discharge) -> Result<(), FoldError> {
+        let owed = self.owed_mut(number)?;
+        owed.discharge = Some(discharge.clone());
+        let (kind, operation) = (owed.obligation.kind, owed.obligation.operation);
+        let operation = self.operation_mut(operation)?;
+        let taken_back = kind == ObligationKind::Reversal && !discharge.is_exception();
+        if taken_back && operation.state == OperationState::Reversing {
+            operation.state = OperationState::Reversed;
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, number: u16) -> Result<(), FoldError> {
+        let owed = self.owed_mut(number)?;
+        owed.discharge = None;
+        let operation = owed.obligation.operation;
+        let operation = self.operation_mut(operation)?;
+        if operation.state == OperationState::Reversed {
+            operation.state = OperationState::Reversing;
+        }
+        Ok(())
+    }
+
+    fn operation_mut(&mut self, number: u16) -> Result<&mut Operation, FoldError> {
+        self.operations.iter_mut().find(|operation| operation.number == number).ok_or(FoldError::Dangling)
+    }
+
+    fn owed_mut(&mut self, number: u16) -> Result<&mut Owed, FoldError> {
+        self.obligations.iter_mut().find(|owed| owed.obligation.number == number).ok_or(FoldError::Dangling)
+    }
+
+    /// The operation that began the payment.
+    pub fn first(&self) -> &Operation {
+        self.operations.first().expect("a payment begins with an operation")
+    }
+
+    /// The operation of a number.
+    pub fn operation(&self, number: u16) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.number == number)
+    }
+
+    /// The operation that came under a key.
+    pub fn operation_by_key(&self, key: &IdempotencyKey) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.key == *key)
+    }
+
+    /// What is still owed, in order.
+    pub fn open_obligations(&self) -> impl Iterator<Item = &Obligation> {
+        self.obligations.iter().filter(|owed| owed.discharge.is_none()).map(|owed| &owed.obligation)
+    }
+
+    /// The request that has no outcome record yet.
+    pub fn unsettled(&self) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.told_at.is_none())
+    }
+
+    /// What the bank authorised.
+    pub fn authorized(&self) -> Amount {
+        let first = self.first();
+        match first.state {
+            OperationState::Approved => first.approved.unwrap_or(first.amount),
+            _ => Amount::zero(self.amount.currency()),
+        }
+    }
+
+    /// What was captured and not voided.
+    pub fn captured(&self) -> Amount {
+        let first = self.first();
+        match first.kind {
+            _ if self.is_voided() => Amount::zero(self.amount.currency()),
+            OperationKind::Sale => self.authorized(),
+            _ => self.total(OperationKind::Capture, &[OperationState::Approved]),
+        }
+    }
+
+    /// What was given back.
+    pub fn refunded(&self) -> Amount {
+        self.total(OperationKind::Refund, &[OperationState::Approved])
+    }
+
+    /// What captures have taken or may have taken.
+    pub(super) fn capture_claims(&self) -> Amount {
+        self.total(OperationKind::Capture, &[OperationState::Approved, OperationState::Pending])
+    }
+
+    /// What refunds have given back or may have given back.
+    pub(super) fn refund_claims(&self) -> Amount {
+        self.total(OperationKind::Refund, &[OperationState::Approved, OperationState::Pending])
+    }
+
+    fn total(&self, kind: OperationKind, states: &[OperationState]) -> Amount {
+        let counted = self.operations.iter().filter(|op| op.kind == kind && states.contains(&op.state));
+        let minor = counted.map(|op| op.approved.unwrap_or(op.amount).minor()).sum();
+        Amount::new(minor, self.amount.currency()).expect("captures and refunds stay below what was authorised")
+    }
+
+    /// Whether a void was done.
+    pub fn is_voided(&self) -> bool {
+        self.has_approved(|op| op.kind == OperationKind::Void)
+    }
+
+    /// Whether no capture may follow.
+    pub fn is_fully_captured(&self) -> bool {
+        self.first().kind == OperationKind::Sale
+            || self.has_approved(|op| op.kind == OperationKind::Capture && op.is_final)
+            || self.captured() == self.authorized()
+    }
+
+    fn has_approved(&self, which: impl Fn(&Operation) -> bool) -> bool {
+        self.operations.iter().any(|op| op.state == OperationState::Approved && which(op))
+    }
+
+    /// Whether the bank authorised less than was asked.
+    pub fn is_partial(&self) -> bool {
+        self.first().state == OperationState::Approved && self.authorized() != self.amount
+    }
+
+    /// The payment's status as a merchant sees it.
+    pub fn status(&self) -> PaymentStatus {
+        match self.first().state {
+            OperationState::Pending => PaymentStatus::Pending,
+            OperationState::Declined => PaymentStatus::Declined,
+            OperationState::Failed => PaymentStatus::Failed,
+            OperationState::Reversing => PaymentStatus::Reversing,
+            OperationState::Reversed => PaymentStatus::Reversed,
+            OperationState::Approved if self.is_voided() => PaymentStatus::Voided,
+            OperationState::Approved => self.status_of_money(),
+        }
+    }
+
+    fn status_of_money(&self) -> PaymentStatus {
+        match (self.refunded().minor(), self.captured().minor()) {
+            (0, _) if self.is_fully_captured() => PaymentStatus::Captured,
+            (0, _) => PaymentStatus::Authorized,
+            (refunded, captured) if refunded == captured => PaymentStatus::Refunded,
+            _ => PaymentStatus::PartiallyRefunded,
+        }
+    }
+
+    /// Whether nothing about it is in motion: no request without outcome, nothing owed.
+    pub fn is_at_rest(&self) -> bool {
+        self.unsettled().is_none() && self.open_obligations().next().is_none()
+    }
+}

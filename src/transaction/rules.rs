@@ -1,0 +1,131 @@
+//! What may follow what: the legality of captures, voids and refunds, and what each comes to.
+
+use super::payment::{Operation, OperationState, Payment};
+use crate::payment::{Amount, BusinessDate, OperationKind};
+
+/// Why an operation is not legal on a payment as it stands. Nothing is recorded and the key is not used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Illegal {
+    #[error("the payment was not authorised")]
+    NotAuthorized,
+    #[error("the payment is fully captured")]
+    FullyCaptured,
+    #[error("the amount is above what is left to capture")]
+    AboveAuthorized,
+    #[error("the payment was voided")]
+    Voided,
+    #[error("a payment that was refunded cannot be voided")]
+    RefundedAlready,
+    #[error("the day on which it was captured is closed; refund it instead")]
+    DayClosed,
+    #[error("nothing was captured")]
+    NothingCaptured,
+    #[error("the amount is above what is left to refund")]
+    AboveCaptured,
+    #[error("everything was refunded")]
+    FullyRefunded,
+    #[error("the amount is in another currency than the payment")]
+    Currency,
+    #[error("the amount must be above zero")]
+    Zero,
+    #[error("the outcome of an earlier operation is not known yet")]
+    OutcomeOpen,
+}
+
+impl Illegal {
+    /// The stable code in the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Illegal::NotAuthorized => "payment_not_authorized",
+            Illegal::FullyCaptured => "payment_fully_captured",
+            Illegal::AboveAuthorized => "amount_above_authorized",
+            Illegal::Voided => "payment_voided",
+            Illegal::RefundedAlready => "payment_refunded",
+            Illegal::DayClosed => "business_day_closed",
+            Illegal::NothingCaptured => "nothing_captured",
+            Illegal::AboveCaptured => "amount_above_captured",
+            Illegal::FullyRefunded => "payment_fully_refunded",
+            Illegal::Currency => "currency_mismatch",
+            Illegal::Zero => "amount_zero",
+            Illegal::OutcomeOpen => "outcome_open",
+        }
+    }
+}
+
+/// What a legal operation comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How much.
+    pub amount: Amount,
+    /// Numbers of the operations it takes back, in the order in which their reversals are sent.
+    pub takes_back: Vec<u16>,
+}
+
+impl Payment {
+    /// A capture of `amount`, or of all that is left.
+    pub fn plan_capture(&self, amount: Option<Amount>) -> Result<Plan, Illegal> {
+        self.must_stand()?;
+        if self.is_fully_captured() {
+            return Err(Illegal::FullyCaptured);
+        }
+        let left = self.authorized().minus(self.capture_claims()).map_err(|_| Illegal::FullyCaptured)?;
+        within(amount, left, Illegal::FullyCaptured, Illegal::AboveAuthorized)
+    }
+
+    /// A refund of `amount`, or of all that was captured and not refunded.
+    pub fn plan_refund(&self, amount: Option<Amount>) -> Result<Plan, Illegal> {
+        self.must_stand()?;
+        if self.captured().minor() == 0 {
+            return Err(Illegal::NothingCaptured);
+        }
+        let left = self.captured().minus(self.refund_claims()).map_err(|_| Illegal::FullyRefunded)?;
+        within(amount, left, Illegal::FullyRefunded, Illegal::AboveCaptured)
+    }
+
+    /// A void of everything, legal while nothing is refunded and what was captured is still of the host's day `today`.
+    pub fn plan_void(&self, today: BusinessDate) -> Result<Plan, Illegal> {
+        self.must_stand()?;
+        if self.refund_claims().minor() > 0 {
+            return Err(Illegal::RefundedAlready);
+        }
+        if self.operations.iter().any(|op| op.state == OperationState::Pending) {
+            return Err(Illegal::OutcomeOpen);
+        }
+        let captures = || self.operations.iter().filter(|op| took_money(op));
+        if captures().any(|op| op.business_date != today) {
+            return Err(Illegal::DayClosed);
+        }
+        let later = captures().map(|op| op.number).filter(|number| *number != self.first().number);
+        Ok(Plan { amount: self.authorized(), takes_back: later.chain([self.first().number]).collect() })
+    }
+
+    fn must_stand(&self) -> Result<(), Illegal> {
+        match self.first().state {
+            OperationState::Approved if self.is_voided() => Err(Illegal::Voided),
+            OperationState::Approved => Ok(()),
+            OperationState::Pending => Err(Illegal::OutcomeOpen),
+            _ => Err(Illegal::NotAuthorized),
+        }
+    }
+}
+
+fn took_money(operation: &Operation) -> bool {
+    let takes = matches!(operation.kind, OperationKind::Sale | OperationKind::Capture);
+    takes && operation.state == OperationState::Approved
+}
+
+fn within(wanted: Option<Amount>, left: Amount, none_left: Illegal, too_much: Illegal) -> Result<Plan, Illegal> {
+    if left.minor() == 0 {
+        return Err(none_left);
+    }
+    let amount = wanted.unwrap_or(left);
+    if amount.currency() != left.currency() {
+        return Err(Illegal::Currency);
+    }
+    match amount.minor() {
+        0 => Err(Illegal::Zero),
+        minor if minor > left.minor() => Err(too_much),
+        _ => Ok(Plan { amount, takes_back: Vec::new() }),
+    }
+}

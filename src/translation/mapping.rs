@@ -1,0 +1,333 @@
+//! The `[mapping]` section of a dialect file.
+
+use super::template::Template;
+use crate::iso8583::SpecError;
+use crate::iso8583::dialects::Layer;
+use crate::payment::{PosEntry, ResultCode, ReversalReason};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// The kinds of messages the switch writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageKind {
+    /// Holds an amount (x100).
+    Authorisation,
+    /// Authorises and captures (x200).
+    Sale,
+    /// Takes what is held (x220, x200).
+    Capture,
+    /// Gives back (x200, x220).
+    Refund,
+    /// Takes a message back (x400, x420).
+    Reversal,
+}
+
+const KINDS: &[(&str, MessageKind)] = &[
+    ("authorisation", MessageKind::Authorisation),
+    ("sale", MessageKind::Sale),
+    ("capture", MessageKind::Capture),
+    ("refund", MessageKind::Refund),
+    ("reversal", MessageKind::Reversal),
+];
+
+/// A mapping, read and checked.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    elements: BTreeMap<u8, Template>,
+    messages: BTreeMap<MessageKind, MessageMapping>,
+    entries: BTreeMap<u8, (String, String)>,
+    reasons: BTreeMap<ReversalReason, String>,
+    results: BTreeMap<String, ResultCode>,
+    retry: BTreeSet<String>,
+    original_unknown: BTreeSet<String>,
+    duplicate: BTreeSet<String>,
+    /// Where a reply carries what.
+    pub(super) reply: ReplyElements,
+}
+
+/// Type, processing code and elements of a kind of message.
+#[derive(Clone, Debug)]
+pub(super) struct MessageMapping {
+    pub mti: u16,
+    pub processing_code: Option<u32>,
+    elements: Vec<u8>,
+}
+
+/// The elements of a reply that are read.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplyElements {
+    pub response_code: u8,
+    pub approval_code: u8,
+    pub amount: u8,
+    pub business_date: u8,
+    /// Compared with what was sent where the reply carries them.
+    pub pan: u8,
+    pub currency: u8,
+    pub terminal: u8,
+}
+
+#[derive(Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    mapping: Section,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Section {
+    elements: BTreeMap<String, Spanned<String>>,
+    messages: BTreeMap<String, Spanned<RawMessage>>,
+    entry: BTreeMap<String, Spanned<RawEntry>>,
+    reasons: BTreeMap<String, Spanned<String>>,
+    results: BTreeMap<String, Spanned<String>>,
+    acknowledgements: RawAcknowledgements,
+    reply: Option<ReplyElements>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMessage {
+    mti: String,
+    processing_code: Option<String>,
+    elements: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntry {
+    entry_mode: String,
+    condition_code: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawAcknowledgements {
+    retry: Option<BTreeSet<String>>,
+    original_unknown: Option<BTreeSet<String>>,
+    duplicate: Option<BTreeSet<String>>,
+}
+
+impl RawAcknowledgements {
+    fn over(self, base: RawAcknowledgements) -> RawAcknowledgements {
+        RawAcknowledgements {
+            retry: self.retry.or(base.retry),
+            original_unknown: self.original_unknown.or(base.original_unknown),
+            duplicate: self.duplicate.or(base.duplicate),
+        }
+    }
+}
+
+impl Mapping {
+    /// Reads the `[mapping]` of each layer, base first; later layers replace single entries of earlier ones.
+    pub fn read(layers: &[Layer]) -> Result<Mapping, Vec<SpecError>> {
+        let mut reading = Reading::default();
+        for layer in layers {
+            reading.layer(layer);
+        }
+        reading.finish(layers.last().map_or("", |layer| &layer.origin))
+    }
+
+    pub(super) fn message(&self, kind: MessageKind) -> &MessageMapping {
+        self.messages.get(&kind).expect("Mapping::read asks for every kind of message")
+    }
+
+    pub(super) fn elements_of(&self, kind: MessageKind) -> impl Iterator<Item = (u8, &Template)> {
+        self.message(kind).elements.iter().filter_map(|element| Some((*element, self.elements.get(element)?)))
+    }
+
+    pub(super) fn element(&self, element: u8) -> Option<&Template> {
+        self.elements.get(&element)
+    }
+
+    /// Entry mode and condition code (1987: elements 22 and 25).
+    pub(super) fn entry(&self, entry: PosEntry) -> (&str, &str) {
+        let (mode, condition) = self.entries.get(&entry_key(entry)).expect("Mapping::read asks for every entry");
+        (mode, condition)
+    }
+
+    pub(super) fn reason(&self, reason: ReversalReason) -> &str {
+        self.reasons.get(&reason).expect("Mapping::read asks for every reason")
+    }
+
+    /// What a bank's code means; an unknown one is a decline (never an approval).
+    pub fn result(&self, response_code: &str) -> ResultCode {
+        self.results.get(response_code).copied().unwrap_or(ResultCode::Generic)
+    }
+
+    /// Whether a reversal or advice that was answered by this code is sent again later.
+    pub fn is_retry(&self, response_code: &str) -> bool {
+        self.retry.contains(response_code)
+    }
+
+    /// Whether this code in the answer to a reversal says that its original is not known.
+    pub fn is_original_unknown(&self, response_code: &str) -> bool {
+        self.original_unknown.contains(response_code)
+    }
+
+    /// Whether this code says that the bank has the message already.
+    pub fn is_duplicate(&self, response_code: &str) -> bool {
+        self.duplicate.contains(response_code)
+    }
+}
+
+const ENTRIES: &[(&str, PosEntry)] = &[("ecommerce", PosEntry::Ecommerce), ("mail_order", PosEntry::MailOrder)];
+
+const REASONS: &[ReversalReason] = &[
+    ReversalReason::Timeout,
+    ReversalReason::Cancelled,
+    ReversalReason::InvalidResponse,
+    ReversalReason::PartialRefused,
+];
+
+fn entry_key(entry: PosEntry) -> u8 {
+    match entry {
+        PosEntry::Ecommerce => 0,
+        PosEntry::MailOrder => 1,
+    }
+}
+
+/// A mapping half read, and what was wrong so far.
+#[derive(Default)]
+struct Reading {
+    elements: BTreeMap<u8, Template>,
+    messages: BTreeMap<MessageKind, MessageMapping>,
+    entries: BTreeMap<u8, (String, String)>,
+    reasons: BTreeMap<ReversalReason, String>,
+    results: BTreeMap<String, ResultCode>,
+    acknowledgements: RawAcknowledgements,
+    reply: Option<ReplyElements>,
+    errors: Vec<SpecError>,
+}
+
+impl Reading {
+    fn layer(&mut self, layer: &Layer) {
+        let section = match toml::from_str::<File>(&layer.text) {
+            Ok(file) => file.mapping,
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                return self.wrong(layer, at, "mapping", error.message());
+            }
+        };
+        section.elements.iter().for_each(|(number, text)| self.element(layer, number, text));
+        section.messages.iter().for_each(|(name, raw)| self.message(layer, name, raw));
+        section.entry.iter().for_each(|(name, raw)| self.entry(layer, name, raw));
+        section.reasons.iter().for_each(|(name, code)| self.reason(layer, name, code));
+        section.results.iter().for_each(|(code, name)| self.result(layer, code, name));
+        self.acknowledgements = section.acknowledgements.over(std::mem::take(&mut self.acknowledgements));
+        self.reply = section.reply.or(self.reply);
+    }
+
+    fn element(&mut self, layer: &Layer, number: &str, text: &Spanned<String>) {
+        let key = format!("mapping.elements.{number}");
+        match (number.parse(), Template::parse(text.as_ref())) {
+            (Ok(number @ 2..=128), Ok(template)) => drop(self.elements.insert(number, template)),
+            (_, Err(expected)) => self.wrong(layer, text.span().start, &key, &expected),
+            _ => self.wrong(layer, text.span().start, &key, "an element number from 2 to 128"),
+        }
+    }
+
+    fn message(&mut self, layer: &Layer, name: &str, raw: &Spanned<RawMessage>) {
+        let (key, at, raw) = (format!("mapping.messages.{name}"), raw.span().start, raw.get_ref());
+        let Some(kind) = KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind) else {
+            return self.wrong(layer, at, &key, "authorisation, sale, capture, refund or reversal");
+        };
+        let Some(mti) = digits(&raw.mti, 4) else {
+            return self.wrong(layer, at, &format!("{key}.mti"), "four digits");
+        };
+        let processing_code = raw.processing_code.as_deref().map(|code| digits(code, 6));
+        if processing_code == Some(None) {
+            return self.wrong(layer, at, &format!("{key}.processing_code"), "six digits");
+        }
+        if let Some(missing) = raw.elements.iter().find(|element| !self.elements.contains_key(element)) {
+            let expected = format!("elements that mapping.elements describes; {missing} is not among them");
+            return self.wrong(layer, at, &format!("{key}.elements"), &expected);
+        }
+        let message = MessageMapping {
+            mti: mti as u16,
+            processing_code: processing_code.flatten(),
+            elements: raw.elements.clone(),
+        };
+        self.messages.insert(kind, message);
+    }
+
+    fn entry(&mut self, layer: &Layer, name: &str, raw: &Spanned<RawEntry>) {
+        match ENTRIES.iter().find(|(known, _)| *known == name) {
+            Some((_, entry)) => {
+                let codes = raw.get_ref();
+                let codes = (codes.entry_mode.clone(), codes.condition_code.clone());
+                self.entries.insert(entry_key(*entry), codes);
+            }
+            None => self.wrong(layer, raw.span().start, &format!("mapping.entry.{name}"), "ecommerce or mail_order"),
+        }
+    }
+
+    fn reason(&mut self, layer: &Layer, name: &str, code: &Spanned<String>) {
+        match REASONS.iter().find(|reason| reason.name() == name) {
+            Some(reason) => drop(self.reasons.insert(*reason, code.get_ref().clone())),
+            None => {
+                let names: Vec<&str> = REASONS.iter().map(|reason| reason.name()).collect();
+                let expected = format!("one of {}", names.join(", "));
+                self.wrong(layer, code.span().start, &format!("mapping.reasons.{name}"), &expected);
+            }
+        }
+    }
+
+    fn result(&mut self, layer: &Layer, code: &str, name: &Spanned<String>) {
+        match ResultCode::from_name(name.as_ref()) {
+            Some(result) => drop(self.results.insert(code.to_owned(), result)),
+            None => {
+                let names: Vec<&str> = ResultCode::ALL.iter().map(|code| code.name()).collect();
+                let expected = format!("one of {}", names.join(", "));
+                self.wrong(layer, name.span().start, &format!("mapping.results.{code}"), &expected);
+            }
+        }
+    }
+
+    fn wrong(&mut self, layer: &Layer, at: usize, key: &str, expected: &str) {
+        let line = layer.text.get(..at).map_or(0, |before| before.matches('\n').count() + 1);
+        let origin = layer.origin.to_string();
+        self.errors.push(SpecError { origin, line, key: key.to_owned(), expected: expected.to_owned() });
+    }
+
+    fn finish(mut self, origin: &str) -> Result<Mapping, Vec<SpecError>> {
+        let missing = |key: String, expected: &str| SpecError {
+            origin: origin.to_owned(),
+            line: 0,
+            key,
+            expected: expected.to_owned(),
+        };
+        let kinds = KINDS.iter().filter(|(_, kind)| !self.messages.contains_key(kind));
+        self.errors
+            .extend(kinds.map(|(name, _)| missing(format!("mapping.messages.{name}"), "the message to be described")));
+        let entries = ENTRIES.iter().filter(|(_, entry)| !self.entries.contains_key(&entry_key(*entry)));
+        self.errors
+            .extend(entries.map(|(name, _)| missing(format!("mapping.entry.{name}"), "entry_mode and condition_code")));
+        let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(reason));
+        self.errors
+            .extend(reasons.map(|reason| missing(format!("mapping.reasons.{}", reason.name()), "the bank's code")));
+        match self.reply {
+            Some(reply) if self.errors.is_empty() => Ok(Mapping {
+                elements: self.elements,
+                messages: self.messages,
+                entries: self.entries,
+                reasons: self.reasons,
+                results: self.results,
+                retry: self.acknowledgements.retry.unwrap_or_default(),
+                original_unknown: self.acknowledgements.original_unknown.unwrap_or_default(),
+                duplicate: self.acknowledgements.duplicate.unwrap_or_default(),
+                reply,
+            }),
+            Some(_) => Err(self.errors),
+            None => {
+                self.errors.push(missing("mapping.reply".to_owned(), "the elements that a reply is read from"));
+                Err(self.errors)
+            }
+        }
+    }
+}
+
+fn digits(text: &str, width: usize) -> Option<u32> {
+    (text.len() == width && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}

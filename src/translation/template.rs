@@ -1,0 +1,283 @@
+//! What an element is made of: literal characters and `{values}` of the payment, with a format behind a colon.
+//!
+//! `"{transmission_time:MMDDhhmmss}"`, `"{name:25}{city:13}{country}"`, `"92{cvc:LL}"`. A template with a value that
+//! the payment does not have (no security code, no approval code) leaves its element out.
+
+use super::mapping::Mapping;
+use crate::payment::{Acceptor, Card, MessageValues, Wall};
+use std::fmt::Write;
+use zeroize::Zeroizing;
+
+/// What templates are filled from.
+pub(super) struct Terms<'a> {
+    pub values: &'a MessageValues,
+    pub acceptor: &'a Acceptor,
+    pub card: &'a Card,
+    pub mapping: &'a Mapping,
+}
+
+/// A parsed template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Value(Value, Format),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    Pan,
+    ProcessingCode,
+    Amount,
+    Currency,
+    CurrencyCode,
+    TransmissionTime,
+    LocalTime,
+    Stan,
+    Rrn,
+    Expiry,
+    Cvc,
+    CategoryCode,
+    EntryMode,
+    ConditionCode,
+    Acquirer,
+    ApprovalCode,
+    Reason,
+    Terminal,
+    Acceptor,
+    Name,
+    City,
+    Country,
+    OriginalMti,
+    OriginalStan,
+    OriginalTime,
+    OriginalAcquirer,
+}
+
+/// Name in a dialect file, and the value.
+const VALUES: &[(&str, Value)] = &[
+    ("pan", Value::Pan),
+    ("processing_code", Value::ProcessingCode),
+    ("amount", Value::Amount),
+    ("currency", Value::Currency),
+    ("currency_code", Value::CurrencyCode),
+    ("transmission_time", Value::TransmissionTime),
+    ("local_time", Value::LocalTime),
+    ("stan", Value::Stan),
+    ("rrn", Value::Rrn),
+    ("expiry", Value::Expiry),
+    ("cvc", Value::Cvc),
+    ("category_code", Value::CategoryCode),
+    ("entry_mode", Value::EntryMode),
+    ("condition_code", Value::ConditionCode),
+    ("acquirer", Value::Acquirer),
+    ("approval_code", Value::ApprovalCode),
+    ("reason", Value::Reason),
+    ("terminal", Value::Terminal),
+    ("acceptor", Value::Acceptor),
+    ("name", Value::Name),
+    ("city", Value::City),
+    ("country", Value::Country),
+    ("original_mti", Value::OriginalMti),
+    ("original_stan", Value::OriginalStan),
+    ("original_time", Value::OriginalTime),
+    ("original_acquirer", Value::OriginalAcquirer),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Format {
+    Plain,
+    /// Exactly so many characters: text is cut or filled with spaces, digits are filled with zeros in front.
+    Width(usize),
+    /// A time, by its pattern.
+    Time(String),
+    /// The value behind its length in so many digits.
+    Counted(usize),
+}
+
+impl Template {
+    /// Reads a template; the error says what was expected.
+    pub(super) fn parse(text: &str) -> Result<Template, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let (literal, tail) = rest.split_at(open);
+            let close = tail.find('}').ok_or("a closing } behind {")?;
+            push_literal(&mut parts, literal)?;
+            parts.push(Part::parse(&tail[1..close])?);
+            rest = &tail[close + 1..];
+        }
+        push_literal(&mut parts, rest)?;
+        Ok(Template(parts))
+    }
+
+    /// The characters of the element; `None` where a value is absent.
+    pub(super) fn fill(&self, terms: &Terms<'_>) -> Option<Zeroizing<String>> {
+        let mut text = Zeroizing::new(String::with_capacity(48));
+        for part in &self.0 {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Value(value, format) => value.write(format, terms, &mut text)?,
+            }
+        }
+        Some(text)
+    }
+}
+
+fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
+    if literal.contains('}') {
+        return Err("an opening { before }".to_owned());
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal.to_owned()));
+    }
+    Ok(())
+}
+
+impl Part {
+    fn parse(inside: &str) -> Result<Part, String> {
+        let (name, format) = inside.split_once(':').unwrap_or((inside, ""));
+        let value =
+            VALUES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(known_values)?;
+        Ok(Part::Value(value, Format::parse(value, format)?))
+    }
+}
+
+fn known_values() -> String {
+    let names: Vec<&str> = VALUES.iter().map(|(name, _)| *name).collect();
+    format!("one of the values {}", names.join(", "))
+}
+
+impl Format {
+    fn parse(value: Value, text: &str) -> Result<Format, String> {
+        let is_time = matches!(value, Value::TransmissionTime | Value::LocalTime | Value::OriginalTime);
+        match text {
+            "" if is_time => Err("a pattern such as MMDDhhmmss behind the colon".to_owned()),
+            "" => Ok(Format::Plain),
+            pattern if is_time => Format::time(pattern),
+            "L" | "LL" | "LLL" => Ok(Format::Counted(text.len())),
+            width => match width.parse() {
+                Ok(width @ 1..=999) => Ok(Format::Width(width)),
+                _ => Err("a width from 1 to 999, or L, LL or LLL, behind the colon".to_owned()),
+            },
+        }
+    }
+
+    fn time(pattern: &str) -> Result<Format, String> {
+        let known = pattern.replace("YYYY", "").replace("YY", "").replace("MM", "").replace("DD", "");
+        match known.replace("hh", "").replace("mm", "").replace("ss", "").is_empty() {
+            true => Ok(Format::Time(pattern.to_owned())),
+            false => Err("a pattern of YYYY, YY, MM, DD, hh, mm and ss".to_owned()),
+        }
+    }
+}
+
+impl Value {
+    fn write(self, format: &Format, terms: &Terms<'_>, out: &mut String) -> Option<()> {
+        let values = terms.values;
+        match self {
+            Value::Pan => put(out, format, terms.card.pan.reveal(), ' '),
+            Value::ProcessingCode => put_number(out, format, u64::from(values.processing_code), 6),
+            Value::Amount => put_number(out, format, values.amount.minor(), 12),
+            Value::Currency => put_number(out, format, u64::from(values.amount.currency().numeric()), 3),
+            Value::CurrencyCode => put(out, format, values.amount.currency().code(), ' '),
+            Value::TransmissionTime => put_time(out, format, values.transmitted_at),
+            Value::LocalTime => put_time(out, format, values.local_time),
+            Value::Stan => put_number(out, format, u64::from(values.stan.number()), 6),
+            Value::Rrn => put(out, format, values.rrn.as_str(), ' '),
+            Value::Expiry => put(out, format, &terms.card.expiry.yymm(), ' '),
+            Value::Cvc => put(out, format, terms.card.cvc.as_ref()?.reveal(), ' '),
+            Value::CategoryCode => put(out, format, &terms.acceptor.category_code, ' '),
+            Value::EntryMode => put(out, format, terms.mapping.entry(values.entry).0, ' '),
+            Value::ConditionCode => put(out, format, terms.mapping.entry(values.entry).1, ' '),
+            Value::Acquirer => put(out, format, values.acquirer.as_str(), '0'),
+            Value::ApprovalCode => put(out, format, values.approval_code.as_ref()?.as_str(), ' '),
+            Value::Reason => put(out, format, terms.mapping.reason(values.reason?), ' '),
+            Value::Terminal => put(out, format, &terms.acceptor.terminal, ' '),
+            Value::Acceptor => put(out, format, &terms.acceptor.identification, ' '),
+            Value::Name => put(out, format, &terms.acceptor.name, ' '),
+            Value::City => put(out, format, &terms.acceptor.city, ' '),
+            Value::Country => put(out, format, &terms.acceptor.country, ' '),
+            Value::OriginalMti => put_number(out, format, u64::from(values.original?.mti), 4),
+            Value::OriginalStan => put_number(out, format, u64::from(values.original?.stan.number()), 6),
+            Value::OriginalTime => put_time(out, format, values.original?.transmitted_at),
+            Value::OriginalAcquirer => values.original.map(|_| put(out, format, values.acquirer.as_str(), '0'))?,
+        }
+        Some(())
+    }
+}
+
+fn put(out: &mut String, format: &Format, text: &str, filler: char) {
+    match format {
+        Format::Width(width) if filler == '0' => {
+            out.extend(std::iter::repeat_n('0', width.saturating_sub(text.len())));
+            out.push_str(text);
+        }
+        Format::Width(width) => {
+            out.extend(text.chars().chain(std::iter::repeat(filler)).take(*width));
+        }
+        Format::Counted(digits) => {
+            let _ = write!(out, "{:0digits$}{text}", text.len());
+        }
+        Format::Plain | Format::Time(_) => out.push_str(text),
+    }
+}
+
+fn put_number(out: &mut String, format: &Format, number: u64, digits: usize) {
+    let width = if let Format::Width(width) = format { *width } else { digits };
+    let _ = write!(out, "{number:0width$}");
+}
+
+fn put_time(out: &mut String, format: &Format, wall: Wall) {
+    let Format::Time(pattern) = format else { return };
+    let time = wall.utc();
+    let mut rest = pattern.as_str();
+    while !rest.is_empty() {
+        let (token, number) = match rest.as_bytes() {
+            [b'Y', b'Y', b'Y', b'Y', ..] => (4, i32::from(time.year())),
+            [b'Y', ..] => (2, i32::from(time.year() % 100)),
+            [b'M', ..] => (2, i32::from(time.month())),
+            [b'D', ..] => (2, i32::from(time.day())),
+            [b'h', ..] => (2, i32::from(time.hour())),
+            [b'm', ..] => (2, i32::from(time.minute())),
+            _ => (2, i32::from(time.second())),
+        };
+        let _ = write!(out, "{number:0token$}");
+        rest = rest.get(token..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_say_what_was_expected() {
+        let expected = |text| Template::parse(text).err().unwrap_or_default();
+        assert!(expected("{pan").contains("closing"));
+        assert!(expected("pan}").contains("opening"));
+        assert!(expected("{nonsense}").contains("transmission_time"));
+        assert!(expected("{transmission_time}").contains("MMDDhhmmss"));
+        assert!(expected("{transmission_time:MMXX}").contains("YYYY"));
+        assert!(expected("{name:0}").contains("width"));
+    }
+
+    #[test]
+    fn times_follow_their_pattern() {
+        let mut out = String::new();
+        put_time(&mut out, &Format::Time("YYMMDDhhmmss".to_owned()), Wall(1_798_761_599_000_000));
+        assert_eq!(out, "261231235959");
+    }
+
+    #[test]
+    fn text_is_cut_and_filled_and_counted() {
+        let mut out = String::new();
+        put(&mut out, &Format::Width(5), "Zürich Oerlikon", ' ');
+        put(&mut out, &Format::Width(5), "Ulm", ' ');
+        put(&mut out, &Format::Width(5), "12", '0');
+        put(&mut out, &Format::Counted(2), "123", ' ');
+        assert_eq!(out, "ZüricUlm  0001203123");
+    }
+}

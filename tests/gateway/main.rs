@@ -1,0 +1,10 @@
+//! The merchants' door end to end: real TLS on loopback, a client that shares no code with the door, and behind the
+//! door a scripted switch that keeps real records.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bad_input;
+mod door;
+mod scripted_switch;
+mod sealed;
+mod stage;
