@@ -552,12 +552,19 @@ fn take_dataset_bitmap(input: &[u8]) -> Parsed<'_, DatasetBitmap> {
 }
 
 /// A BER tag of at most four bytes, as the number its bytes make.
+#[inline]
 fn take_ber_tag(input: &[u8]) -> Parsed<'_, u32> {
+    match input {
+        [one, rest @ ..] if one & 0x1F != 0x1F => Ok((rest, u32::from(*one))),
+        [first, last @ 0..=0x7F, rest @ ..] => Ok((rest, u32::from(*first) << 8 | u32::from(*last))),
+        _ => take_long_tag(input),
+    }
+}
+
+/// A tag of three or four bytes.
+fn take_long_tag(input: &[u8]) -> Parsed<'_, u32> {
     let (mut rest, first) = take(1usize).parse(input)?;
     let mut tag = u32::from(first[0]);
-    if first[0] & 0x1F != 0x1F {
-        return Ok((rest, tag));
-    }
     for _ in 0..3 {
         let next;
         (rest, next) = take(1usize).parse(rest)?;

@@ -221,12 +221,16 @@ impl Spec {
 
 /// Writes the first `bits` bits of `block`, a multiple of 8.
 pub(crate) fn write_bits(encoding: BitmapEncoding, bits: u8, block: u64, out: &mut BytesMut) {
-    for byte in &block.to_be_bytes()[..usize::from(bits / 8).min(8)] {
-        match encoding {
-            BitmapEncoding::Raw => out.put_u8(*byte),
-            BitmapEncoding::Hex(charset) => {
-                out.put_slice(&hex_pair(*byte).map(|digit| charset.byte(digit)));
+    let bytes = block.to_be_bytes();
+    let bytes = &bytes[..usize::from(bits / 8).min(8)];
+    match encoding {
+        BitmapEncoding::Raw => out.put_slice(bytes),
+        BitmapEncoding::Hex(charset) => {
+            let mut text = [0; 16];
+            for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+                pair.copy_from_slice(&hex_pair(*byte).map(|digit| charset.byte(digit)));
             }
+            out.put_slice(&text[..2 * bytes.len()]);
         }
     }
 }

@@ -517,14 +517,14 @@ impl Odd {
 
 /// A BER length (ISO 8825-1, 8.1.3, definite form) of at most four bytes.
 pub(crate) fn take_ber_length(input: &[u8]) -> Parsed<'_, usize> {
-    let (rest, first) = take(1usize).parse(input)?;
-    match first {
-        [short @ 0..=0x7F] => Ok((rest, usize::from(*short))),
-        [long @ 0x81..=0x84] => {
+    match input {
+        [short @ 0..=0x7F, rest @ ..] => Ok((rest, usize::from(*short))),
+        [long @ 0x81..=0x84, rest @ ..] => {
             let (rest, bytes) = take(usize::from(long & 0x7F)).parse(rest)?;
             let count = bytes.iter().fold(0, |count, b| count << 8 | usize::from(*b));
             Ok((rest, count))
         }
+        [] => Err(Fault::at(input, DecodeErrorKind::Truncated)),
         _ => Err(Fault::at(input, DecodeErrorKind::LengthUnreadable)),
     }
 }
