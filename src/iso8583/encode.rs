@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn a_character_beyond_ascii_is_one_byte_where_any_may_stand() {
+        let spec = SpecBuilder::new("any").element(48, Element::variable(Class::Any, 99)).build().unwrap();
+        let mut message = builder("0200");
+        message.set(48, "\u{99}é");
+        let bytes = spec.encode_to_bytes(&message).unwrap();
+        assert_eq!(bytes[20..], [b'0', b'2', 0x99, 0xE9]);
+        let read = spec.decode(bytes).unwrap();
+        assert_eq!(read.text(48).as_deref(), Some("\u{99}é"));
+    }
+
+    #[test]
     fn the_spans_tell_where_content_landed_and_an_error_leaves_the_buffer_alone() {
         let spec = small();
         let mut message = builder("0200");

@@ -145,6 +145,8 @@ impl Short {
         let fits = match self.body {
             Body::PackedDigits => count.is_multiple_of(2) && all_digits(bytes),
             Body::Raw => false,
+            // Characters beyond ASCII are one byte on the wire and two in a string.
+            Body::Class(Class::Any) => bytes.is_ascii(),
             _ => self.fits(bytes),
         };
         if self.head == Head::None || count < self.min || count > self.max || !fits {
