@@ -158,6 +158,19 @@ impl MessageBuilder {
         self
     }
 
+    /// Exchanges two parts of a divided header.
+    pub(crate) fn swap_header(&mut self, one: u16, other: u16) {
+        let Some(Node::Parts(parts)) = &mut self.header else {
+            return;
+        };
+        let place = |number: u16| parts.iter().position(|(key, _)| **key == *number.to_string());
+        if let (Some(one), Some(other)) = (place(one), place(other)) {
+            let (first, second) = (parts[one].1.clone(), parts[other].1.clone());
+            parts[one].1 = second;
+            parts[other].1 = first;
+        }
+    }
+
     pub(crate) fn copy_header(&mut self, value: Value<'_>) {
         self.header = Some(Node::of(value));
     }

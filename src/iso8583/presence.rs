@@ -112,12 +112,15 @@ impl Message {
         violations
     }
 
-    /// The response to this message with all it has to echo; `None` where its type has no response.
+    /// The response to this message with all it has to echo, its header answered as the dialect says; `None` where its type has no response.
     pub fn response(&self) -> Option<MessageBuilder> {
         let mti = self.mti().response()?;
         let mut response = MessageBuilder::new(mti);
         if let Some(header) = self.header_value() {
             response.copy_header(header);
+        }
+        if let Some((one, other)) = self.spec().header_swap {
+            response.swap_header(one, other);
         }
         for number in self.spec().rule(mti).map(|rule| rule.echoed.as_slice()).unwrap_or_default() {
             if let Some(value) = self.value(*number) {
@@ -154,6 +157,18 @@ mod tests {
         let response = spec.decode(spec.encode_to_bytes(&response).unwrap()).unwrap();
         let changed = Violation { element: 11, kind: ViolationKind::NotEchoed };
         assert_eq!(response.violations_as_response(&request), [changed]);
+    }
+
+    #[test]
+    fn a_response_goes_back_to_where_its_request_came_from() {
+        let spec = dialects::builtin("unionpay-pos").unwrap().unwrap();
+        let header = [0x60, 0x00, 0x03, 0x12, 0x34, 0x60, 0x31, 0x00, 0x31, 0x01, 0x00];
+        let mut request = MessageBuilder::new("0800".parse().unwrap()).header(&header);
+        request.set(11, "000123");
+        let request = spec.decode(spec.encode_to_bytes(&request).unwrap()).unwrap();
+        let response = spec.encode_to_bytes(&request.response().unwrap()).unwrap();
+        assert_eq!(response[..5], [0x60, 0x12, 0x34, 0x00, 0x03]);
+        assert_eq!(response[5..11], header[5..]);
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct Spec {
     pub(crate) blocks: Blocks,
     pub(crate) third: ThirdBitmap,
     pub(crate) header: Option<(HeaderPresence, Index)>,
+    /// Two parts of the header that a response has the other way round.
+    pub(crate) header_swap: Option<(u16, u16)>,
     pub(crate) trailing: bool,
     pub(crate) max_bytes: usize,
     pub(crate) rules: Vec<(Mti, Rule)>,
@@ -209,6 +211,7 @@ pub struct SpecBuilder {
     blocks: Blocks,
     third: ThirdBitmap,
     header: Option<(HeaderPresence, Element)>,
+    header_swap: Option<(u16, u16)>,
     trailing: bool,
     max_bytes: usize,
     elements: Vec<(u8, Element)>,
@@ -226,6 +229,7 @@ impl SpecBuilder {
             blocks: Blocks::Auto,
             third: ThirdBitmap::None,
             header: None,
+            header_swap: None,
             trailing: false,
             max_bytes: DEFAULT_MAX_BYTES,
             elements: Vec::new(),
@@ -266,6 +270,13 @@ impl SpecBuilder {
     /// What stands in front of the message type.
     pub fn header(mut self, presence: HeaderPresence, header: Element) -> Self {
         self.header = Some((presence, header));
+        self
+    }
+
+    /// Two parts of the header that a response has the other way round: where it goes to and where it
+    /// comes from.
+    pub fn header_swap(mut self, one: u16, other: u16) -> Self {
+        self.header_swap = Some((one, other));
         self
     }
 
@@ -311,6 +322,7 @@ impl SpecBuilder {
             blocks: self.blocks,
             third: self.third,
             header: None,
+            header_swap: self.header_swap,
             trailing: self.trailing,
             max_bytes: self.max_bytes.min(u32::MAX as usize / 2),
             rules: self.rules,

@@ -142,6 +142,10 @@ impl<'a> Draft<'a> {
             Encoding::Raw => BitmapEncoding::Raw,
             _ => BitmapEncoding::Hex(defaults.charset),
         });
+        let swap = self.header.remove("swap").map(|entry| header_swap(&entry));
+        if let Some((one, other)) = swap.and_then(|read| self.keep(read)) {
+            builder = builder.header_swap(one, other);
+        }
         if let Some((presence, header)) = self.build_header(&defaults) {
             builder = builder.header(presence, header);
         }
@@ -313,6 +317,16 @@ impl Defaults {
             Encoding::Bcd | Encoding::Hex => text,
             Encoding::Text => Self { charset: element.charset, binary: Encoding::Hex, ..text },
         }
+    }
+}
+
+/// The two parts that a response's header has the other way round.
+fn header_swap(entry: &Entry<'_>) -> Result<(u16, u16), SpecError> {
+    let expected = "two numbers of parts, such as [2, 3]";
+    let number = |entry: &Entry<'_>| u16::try_from(entry.number(expected)?).map_err(|_| entry.fault(expected));
+    match &entry.array(expected)?[..] {
+        [one, other] => Ok((number(one)?, number(other)?)),
+        _ => Err(entry.fault(expected)),
     }
 }
 

@@ -72,7 +72,8 @@
 //! | `messages` | `none`, or a table | by message type: `mandatory`, `conditional`, `forbidden`, `echoed` |
 //!
 //! `[codec.header]` describes an element in front of the message type, with `presence` = `none`, `required`
-//! or `optional` (then `first_byte` tells that it is there).
+//! or `optional` (then `first_byte` tells that it is there); `swap = [2, 3]` names two parts that a response has
+//! the other way round.
 //!
 //! ## `[codec.elements]`: each element and each part
 //!
