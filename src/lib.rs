@@ -48,10 +48,13 @@ pub mod edge;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod framing;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#[cfg(feature = "dialects")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod host;
-#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod journal;

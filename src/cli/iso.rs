@@ -4,10 +4,13 @@
 //! Card numbers and other secrets are masked unless `--unmasked` is given. Errors are one JSON object
 //! each, so that a script can read them as well as a person.
 
+mod capture;
 mod decode;
 mod dialect;
+mod diff;
 mod encode;
 mod failure;
+mod frame;
 mod input;
 mod specs;
 
@@ -24,6 +27,7 @@ pub struct IsoCommand {
 enum Action {
     Decode(decode::Decode),
     Encode(encode::Encode),
+    Diff(diff::Diff),
     Specs(specs::Specs),
 }
 
@@ -32,6 +36,7 @@ pub fn run(command: IsoCommand) -> ExitCode {
     let done = match command.action {
         Action::Decode(decode) => decode.run(),
         Action::Encode(encode) => encode.run(),
+        Action::Diff(diff) => diff.run(),
         Action::Specs(specs) => specs.run(),
     };
     match done {

@@ -31,13 +31,13 @@ impl Assembler<'_> {
         let element = &described.element;
         match node {
             Node::Text(text) => element.put(Given::Text(text), out),
-            Node::Bytes(bytes) if element.is_binary() => element.put(Given::Bytes(bytes), out),
-            Node::Bytes(_) => Err(element.refused(EncodeErrorKind::Content)),
+            Node::Printed(text) => element.put(Given::Printed(text), out),
+            Node::Bytes(bytes) => element.put(Given::Bytes(bytes), out),
             Node::Parts(parts) => {
                 let Some(division) = &described.division else {
                     return Err(shape("one undivided value"));
                 };
-                let mut content = BytesMut::new();
+                let mut content = BytesMut::with_capacity(256);
                 self.join(division, element, parts, &mut content)?;
                 self.write_joined(element, &content, out)
             }
@@ -46,7 +46,7 @@ impl Assembler<'_> {
 
     /// Writes joined parts as the content of the element they belong to.
     fn write_joined(&self, element: &Element, content: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
-        if element.is_binary() {
+        if element.is_binary() || element.prints_bytes() {
             return element.put(Given::Bytes(content), out);
         }
         let text = match element.encoding {
@@ -210,6 +210,12 @@ impl Assembler<'_> {
         if !is_ber_tag(bytes) {
             return Err(unwritable());
         }
+        if let (Node::Bytes(value), true) = (node, self.spec.at(*index).plain) {
+            out.put_slice(bytes);
+            put_ber_length(value.len(), out);
+            out.put_slice(value);
+            return Ok(());
+        }
         let mut value = BytesMut::new();
         self.write(*index, node, &mut value)?;
         out.put_slice(bytes);
@@ -297,7 +303,7 @@ impl Assembler<'_> {
                 Condition::Otherwise | Condition::FirstByte(..) => true,
                 Condition::Mti(digits) => self.message.mti().to_string().starts_with(digits),
                 Condition::Element(number, text) => match self.message.node(*number) {
-                    Some(Node::Text(value)) => value.starts_with(text),
+                    Some(Node::Text(value) | Node::Printed(value)) => value.starts_with(text),
                     _ => false,
                 },
             };

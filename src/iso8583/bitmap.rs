@@ -49,6 +49,14 @@ impl Bitmap {
         }
     }
 
+    /// Clears all bits from `element` on.
+    pub(crate) fn keep_below(&mut self, element: u8) {
+        for (block, bits) in self.0.iter_mut().enumerate() {
+            let below = usize::from(element.saturating_sub(1)).saturating_sub(64 * block);
+            *bits &= !u64::MAX.checked_shr(below as u32).unwrap_or(0);
+        }
+    }
+
     /// How many bits are set.
     pub const fn len(&self) -> usize {
         (self.0[0].count_ones() + self.0[1].count_ones() + self.0[2].count_ones()) as usize
@@ -147,6 +155,11 @@ mod tests {
         for (rank, element) in elements.iter().enumerate() {
             assert_eq!(bitmap.rank(*element), rank);
         }
+        let mut low = bitmap;
+        low.keep_below(128);
+        assert_eq!(low.iter().collect::<Vec<_>>(), [2, 64, 65]);
+        low.keep_below(2);
+        assert!(low.is_empty());
         bitmap.remove(65);
         assert!(!bitmap.has(65) && bitmap.has(64) && !bitmap.has(0) && !bitmap.has(255));
         assert_eq!(bitmap.len(), 4);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::bitmap::Bitmap;
 use super::mti::Mti;
+use super::short::Short;
 use super::value::Value;
 
 /// Collects the values of a message.
@@ -29,12 +30,17 @@ pub struct MessageBuilder {
     present: Bitmap,
     /// One for each element of the bitmap, ascending.
     nodes: Vec<Node>,
+    /// Filler nibbles other than the spec's, by element.
+    fillers: Vec<(u8, u8)>,
 }
 
 /// A value: undivided, or in parts.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(Box<str>),
+    /// Text as JSON has it.
+    #[cfg_attr(not(feature = "dialects"), expect(dead_code, reason = "only JSON is read into it"))]
+    Printed(Box<str>),
     Bytes(Bytes),
     Parts(Vec<(Box<str>, Node)>),
 }
@@ -42,7 +48,7 @@ pub(crate) enum Node {
 impl MessageBuilder {
     /// A message of this type with no element.
     pub fn new(mti: Mti) -> Self {
-        Self { mti, header: None, present: Bitmap::new(), nodes: Vec::new() }
+        Self { mti, header: None, present: Bitmap::new(), nodes: Vec::new(), fillers: Vec::new() }
     }
 
     /// The message type.
@@ -68,7 +74,7 @@ impl MessageBuilder {
         self.put(number, Node::Text(text.as_ref().into()))
     }
 
-    /// Sets a binary element.
+    /// Sets a binary element; of an element that is text, its content as it stands on the wire.
     pub fn set_binary(&mut self, number: u8, bytes: &[u8]) -> &mut Self {
         self.put(number, Node::Bytes(Bytes::copy_from_slice(bytes)))
     }
@@ -82,6 +88,14 @@ impl MessageBuilder {
     /// Sets a binary part.
     pub fn set_path_binary(&mut self, path: &str, bytes: &[u8]) -> &mut Self {
         self.put_path(path, Node::Bytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    /// Puts another filler nibble than the spec's beside an odd number of packed digits, so that a
+    /// message can be repeated as it came. Setting the element again takes it back.
+    pub fn set_filler(&mut self, number: u8, nibble: u8) -> &mut Self {
+        self.fillers.retain(|(other, _)| *other != number);
+        self.fillers.push((number, nibble & 0x0F));
+        self
     }
 
     /// Takes an element out.
@@ -103,6 +117,11 @@ impl MessageBuilder {
         self.present
     }
 
+    pub(crate) fn filler(&self, number: u8) -> Option<u8> {
+        let found = self.fillers.iter().find(|(other, _)| *other == number);
+        found.map(|(_, nibble)| *nibble)
+    }
+
     pub(crate) fn header_node(&self) -> Option<&Node> {
         self.header.as_ref()
     }
@@ -118,6 +137,7 @@ impl MessageBuilder {
         self.present.iter().zip(&self.nodes)
     }
 
+    #[cfg(feature = "dialects")]
     pub(crate) fn put_header(&mut self, node: Node) {
         self.header = Some(node);
     }
@@ -126,6 +146,7 @@ impl MessageBuilder {
         if !(2..=super::bitmap::LAST_ELEMENT).contains(&number) {
             return self;
         }
+        self.fillers.retain(|(other, _)| *other != number);
         let rank = self.present.rank(number);
         match self.present.has(number) {
             true => self.nodes[rank] = node,
@@ -137,8 +158,28 @@ impl MessageBuilder {
         self
     }
 
+    /// Exchanges two parts of a divided header.
+    pub(crate) fn swap_header(&mut self, one: u16, other: u16) {
+        let Some(Node::Parts(parts)) = &mut self.header else {
+            return;
+        };
+        let place = |number: u16| parts.iter().position(|(key, _)| **key == *number.to_string());
+        if let (Some(one), Some(other)) = (place(one), place(other)) {
+            let (first, second) = (parts[one].1.clone(), parts[other].1.clone());
+            parts[one].1 = second;
+            parts[other].1 = first;
+        }
+    }
+
+    pub(crate) fn copy_header(&mut self, value: Value<'_>) {
+        self.header = Some(Node::of(value));
+    }
+
     pub(crate) fn copy(&mut self, number: u8, value: Value<'_>) {
         self.put(number, Node::of(value));
+        if let Some(nibble) = value.filler() {
+            self.set_filler(number, nibble);
+        }
     }
 
     fn put_path(&mut self, path: &str, node: Node) -> &mut Self {
@@ -163,6 +204,14 @@ impl MessageBuilder {
 }
 
 impl Node {
+    /// The room it needs where it can be written the short way.
+    pub(crate) fn short_room(&self) -> usize {
+        match self {
+            Self::Text(text) => Short::room_for(text),
+            _ => 0,
+        }
+    }
+
     /// A copy of a value, in parts where it has any.
     pub(crate) fn of(value: Value<'_>) -> Self {
         if value.is_divided() {
@@ -175,6 +224,7 @@ impl Node {
         }
         match value.binary() {
             Some(bytes) => Self::Bytes(Bytes::copy_from_slice(&bytes)),
+            None if value.element().prints_bytes() => Self::Bytes(Bytes::copy_from_slice(value.wire())),
             None => Self::Text(value.whole_text().into()),
         }
     }

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
+use super::wire::{hex_pair, unhex};
+
 /// The character set of text, digits or a length prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Charset {
@@ -77,9 +79,34 @@ impl Charset {
             Self::Ascii if bytes.is_ascii() => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             #[cfg(feature = "dialects")]
-            Self::Gbk => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes),
+            Self::Gbk => read_gbk(bytes),
             _ => Some(bytes.iter().map(|b| char::from(self.latin(*b))).collect()),
         }
+    }
+
+    /// The characters of `bytes`, or hexadecimal where they are not text of this set or where that
+    /// text would be read back as hexadecimal.
+    pub(crate) fn read_mixed(self, bytes: &[u8]) -> Cow<'_, str> {
+        match self.read(bytes) {
+            Some(text) if self.is_plain(bytes) => text,
+            _ => Cow::Owned(bytes.iter().flat_map(|b| hex_pair(*b).map(char::from)).collect()),
+        }
+    }
+
+    /// What [`read_mixed`](Self::read_mixed) printed, back to bytes.
+    pub(crate) fn mixed_bytes(self, text: &str) -> Option<Vec<u8>> {
+        if let Some(bytes) = unhex(text.as_bytes())
+            && !self.is_plain(&bytes)
+        {
+            return Some(bytes);
+        }
+        let mut bytes = BytesMut::new();
+        self.write(text, &mut bytes).then(|| bytes.to_vec())
+    }
+
+    /// Whether bytes print as text: not where that text is itself the hexadecimal of bytes that do not.
+    fn is_plain(self, bytes: &[u8]) -> bool {
+        bytes.is_empty() || (self.read(bytes).is_some() && unhex(bytes).is_none_or(|inner| self.is_plain(&inner)))
     }
 
     /// How many bytes `text` takes in this set.
@@ -115,6 +142,18 @@ impl Charset {
         }
         true
     }
+}
+
+/// Text that is written back as the same bytes: a decoder of GBK reads sequences that it has no bytes of
+/// its own for (those of four bytes, for one), and these are not text here.
+#[cfg(feature = "dialects")]
+fn read_gbk(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    if bytes.is_ascii() {
+        return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
+    }
+    let text = encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(bytes)?;
+    let (back, _, lost) = encoding_rs::GBK.encode(&text);
+    (!lost && *back == *bytes).then_some(text)
 }
 
 const FROM_LATIN_037: [u8; 256] = reverse(&CP037);
@@ -205,6 +244,26 @@ mod tests {
             assert!(set.write(&text, &mut back));
             assert_eq!(back, all, "{set:?}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "dialects")]
+    fn bytes_that_are_no_text_print_as_hexadecimal_and_come_back() {
+        for bytes in [
+            &b""[..],
+            b"81",
+            b"3831",
+            b"plain",
+            &[0x81],
+            &[0xB3, 0xC9],
+            &[0xB2, 0x30, 0xC5, 0x30],
+            &[0x53, 0x4D, 0xBE, 0x01],
+        ] {
+            let printed = Charset::Gbk.read_mixed(bytes);
+            assert_eq!(Charset::Gbk.mixed_bytes(&printed).unwrap(), bytes, "{printed}");
+        }
+        assert_eq!(Charset::Gbk.read_mixed(&[0xB3, 0xC9, 0xB9, 0xA6]), "成功");
+        assert_eq!(Charset::Gbk.read_mixed(&[0x53, 0xBE, 0x01]), "53BE01");
     }
 
     #[test]

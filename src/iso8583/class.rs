@@ -25,6 +25,8 @@ pub enum Class {
     Track,
     /// `x+n`: the letter C or D, then digits.
     Signed,
+    /// `an+n`: a letter or digit, then digits: `x+n` from senders that have no sign.
+    Marked,
     /// `b`: bytes.
     Binary,
     /// `any`: text in which any byte may stand.
@@ -50,6 +52,7 @@ impl Class {
             Self::NumericSpecial => "ns",
             Self::Track => "z",
             Self::Signed => "x+n",
+            Self::Marked => "an+n",
             Self::Binary => "b",
             Self::Any => "any",
         }
@@ -65,6 +68,7 @@ impl Class {
             Self::NumericSpecial,
             Self::Track,
             Self::Signed,
+            Self::Marked,
             Self::Binary,
             Self::Any,
         ]
@@ -80,7 +84,7 @@ impl Class {
             Self::Text => DIGIT | LETTER | SPECIAL | beyond_ascii(charset),
             Self::NumericSpecial => DIGIT | SPECIAL,
             Self::Track => TRACK,
-            Self::Signed => DIGIT,
+            Self::Signed | Self::Marked => DIGIT,
             Self::Binary => HEX,
             Self::Any => u8::MAX,
         }
@@ -92,10 +96,12 @@ impl Class {
         match (self, charset) {
             (Self::Any, _) => true,
             (Self::Numeric, _) => all_digits(bytes, charset.byte(b'0')),
-            (Self::Signed, _) => self.fits_signed(bytes, charset),
+            (Self::Signed | Self::Marked, _) => self.fits_signed(bytes, charset),
             _ => {
                 let allowed = self.allowed(charset);
-                bytes.iter().all(|b| KINDS[charset.latin(*b) as usize] & allowed != 0)
+                // Without an early exit: what is wrong is rare.
+                let strange = |b: &u8| KINDS[charset.latin(*b) as usize] & allowed == 0;
+                !bytes.iter().fold(false, |any, b| any | strange(b))
             }
         }
     }
@@ -108,17 +114,25 @@ impl Class {
         }
     }
 
+    /// Whether the first character is one and the rest digits.
+    pub(crate) const fn has_sign(self) -> bool {
+        matches!(self, Self::Signed | Self::Marked)
+    }
+
+    /// Whether `letter` may stand before the digits: C for credit, D for debit.
+    pub(crate) const fn is_sign(self, letter: u8) -> bool {
+        match self {
+            Self::Marked => letter.is_ascii_alphanumeric(),
+            _ => matches!(letter, b'C' | b'D'),
+        }
+    }
+
     fn fits_signed(self, bytes: &[u8], charset: Charset) -> bool {
         match bytes.split_first() {
             None => false,
-            Some((sign, digits)) => is_sign(charset.latin(*sign)) && Self::Numeric.fits(digits, charset),
+            Some((sign, digits)) => self.is_sign(charset.latin(*sign)) && Self::Numeric.fits(digits, charset),
         }
     }
-}
-
-/// The sign letters of `x+n`: C for credit, D for debit.
-pub(crate) const fn is_sign(letter: u8) -> bool {
-    matches!(letter, b'C' | b'D')
 }
 
 impl fmt::Display for Class {
@@ -177,6 +191,7 @@ mod tests {
             (Class::NumericSpecial, "12-34", "12x"),
             (Class::Track, "4242=2812D0", "4242-28"),
             (Class::Signed, "C00000001", "X00000001"),
+            (Class::Marked, "X00000001", " 00000001"),
             (Class::Binary, "00fFA9", "0G"),
         ];
         for (class, good, bad) in cases {

@@ -10,6 +10,7 @@ use std::fmt;
 use super::charset::Charset;
 use super::element::Prefix;
 use super::spec::BitmapEncoding;
+use super::wire::hex_digit;
 
 /// How an element's content is divided.
 #[derive(Clone, Debug)]
@@ -291,11 +292,14 @@ impl Key {
         }
     }
 
+    /// Two to eight hexadecimal digits, the first two not zero unless they are the only ones.
     fn ber_tag(text: &str) -> Option<Self> {
-        let digits = text.bytes().all(|b| b.is_ascii_hexdigit());
-        let whole = matches!(text.len(), 2 | 4 | 6 | 8);
-        let tag = u32::from_str_radix(text, 16).ok()?;
-        (digits && whole && Self::Tag(tag).to_string().len() == text.len()).then_some(Self::Tag(tag))
+        let digits = text.as_bytes();
+        if !matches!(digits.len(), 2 | 4 | 6 | 8) || (digits.len() > 2 && digits.starts_with(b"00")) {
+            return None;
+        }
+        let tag = digits.iter().try_fold(0, |tag, digit| Some(tag << 4 | u32::from(hex_digit(*digit)?)))?;
+        Some(Self::Tag(tag))
     }
 }
 

@@ -156,10 +156,10 @@ impl<'a> Reader<'a> {
         let (rest, mti) = take_mti(self.spec, rest).map_err(|e| self.broken(e, Place::Mti))?;
         self.message.mti = mti;
         let (rest, bitmap) = take_bitmap(self.spec, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
-        let rest = self.elements(rest, bitmap.iter())?;
-        if !rest.is_empty() && !self.spec.trailing {
-            let offset = self.wire.len() - rest.len();
-            return Err(Broken::new(DecodeErrorKind::TrailingBytes, offset, Place::Message));
+        let start = self.wire.len() - rest.len();
+        let end = self.elements(start, bitmap)?;
+        if end < self.wire.len() && !self.spec.trailing {
+            return Err(Broken::new(DecodeErrorKind::TrailingBytes, end, Place::Message));
         }
         Ok(())
     }
@@ -173,32 +173,69 @@ impl<'a> Reader<'a> {
         Ok(rest)
     }
 
-    fn elements(&mut self, mut rest: &'a [u8], mut numbers: Elements) -> Result<&'a [u8], Broken> {
-        self.message.spans.reserve(numbers.len());
+    /// Takes all elements from byte `at` on; returns where they end.
+    fn elements(&mut self, mut at: usize, bitmap: Bitmap) -> Result<usize, Broken> {
+        self.message.bitmap = bitmap;
+        self.message.spans.reserve(bitmap.len());
+        let mut numbers = bitmap.iter();
         while let Some(number) = numbers.next() {
-            let place = Place::Element(number);
-            if number == 65
-                && let ThirdBitmap::Element65 { spare } = self.spec.third
-            {
-                let (after, block) = take_third(self.spec, spare, rest).map_err(|e| self.broken(e, Place::Bitmap))?;
-                numbers.add_third(block);
-                rest = after;
-                continue;
-            }
-            let Some(index) = self.spec.index(number) else {
-                let offset = self.wire.len() - rest.len();
-                return Err(Broken::new(DecodeErrorKind::UndefinedElement, offset, place));
+            let short = &self.spec.short[usize::from(number)];
+            let taken = match short.take(self.wire, at) {
+                Some((span, end)) if !short.divides => Ok((span, end)),
+                Some((span, end)) => self.divided(number, span, end),
+                None if number == 65 && self.third_bitmap(&mut at, &mut numbers)? => continue,
+                None => self.long(number, at),
             };
-            let (after, span) = self.one(rest, index, place)?;
-            self.message.spans.push(span);
-            self.message.bitmap.insert(number);
-            rest = after;
+            match taken {
+                Ok((span, end)) => {
+                    self.message.spans.push(span);
+                    at = end;
+                }
+                Err(broken) => {
+                    self.message.bitmap.keep_below(number);
+                    return Err(broken);
+                }
+            }
         }
-        Ok(rest)
+        Ok(at)
+    }
+
+    /// Takes a third block that stands in the place of element 65; `false` where the spec has none.
+    fn third_bitmap(&mut self, at: &mut usize, numbers: &mut Elements) -> Result<bool, Broken> {
+        let ThirdBitmap::Element65 { spare } = self.spec.third else {
+            return Ok(false);
+        };
+        self.message.bitmap.keep_below(65);
+        let (after, block) =
+            take_third(self.spec, spare, &self.wire[*at..]).map_err(|e| self.broken(e, Place::Bitmap))?;
+        numbers.add_third(block);
+        for number in *numbers {
+            self.message.bitmap.insert(number);
+        }
+        *at = self.wire.len() - after.len();
+        Ok(true)
+    }
+
+    /// Divides an element that was taken the short way.
+    fn divided(&mut self, number: u8, mut span: Span, end: usize) -> Result<(Span, usize), Broken> {
+        if let (Some(index), true) = (self.spec.index(number), self.divide) {
+            self.divide_element(index, &mut span, Place::Element(number))?;
+        }
+        Ok((span, end))
+    }
+
+    /// Takes an element the long way.
+    #[inline(never)]
+    fn long(&mut self, number: u8, at: usize) -> Result<(Span, usize), Broken> {
+        let place = Place::Element(number);
+        let Some(index) = self.spec.index(number) else {
+            return Err(Broken::new(DecodeErrorKind::UndefinedElement, at, place));
+        };
+        let (rest, span) = self.one(&self.wire[at..], index, place)?;
+        Ok((span, self.wire.len() - rest.len()))
     }
 
     /// Takes one element and divides it.
-    #[inline]
     fn one(&mut self, input: &'a [u8], index: Index, place: Place) -> Result<(&'a [u8], Span), Broken> {
         let described = self.spec.at(index);
         let (rest, content) = match described.element.take(input) {

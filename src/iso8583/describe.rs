@@ -85,7 +85,7 @@ fn add_rows(rows: &mut Vec<Row>, path: String, depth: usize, value: Value<'_>, u
 /// The value for people: quoted where spaces at its ends would not be seen.
 fn shown(value: Value<'_>, unmasked: bool) -> String {
     let text = match unmasked {
-        true => value.whole_text(),
+        true => value.printed(),
         false => value.masked(),
     };
     if let Some(meaning) = value.element().meaning(&text) {
@@ -122,6 +122,9 @@ fn draw(out: &mut String, message: &Message, drawing: Drawing) -> fmt::Result {
     draw_bitmaps(out, message)?;
     writeln!(out)?;
     draw_rows(out, &rows(message, drawing.unmasked))?;
+    for violation in message.violations() {
+        writeln!(out, "element {violation}")?;
+    }
     writeln!(out)?;
     draw_bytes(out, message, drawing)
 }

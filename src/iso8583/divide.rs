@@ -76,7 +76,8 @@ impl Divider<'_> {
         span.first_part = first as u32;
         span.parts = (self.message.parts.len() - first) as u32;
         span.divided_as = chosen.unwrap_or(index);
-        for place in span.part_range() {
+        let deep = spec.at(span.divided_as).deep;
+        for place in span.part_range().filter(|_| deep) {
             self.divide_part(place, region, origin, scale, place - first)?;
         }
         Ok(())
@@ -377,6 +378,12 @@ impl Level<'_> {
 
     /// A part that is all of a stretch of `data`.
     fn whole(&mut self, key: Key, index: Index, stretch: std::ops::Range<usize>, data: &[u8]) -> Result<(), Lost> {
+        if self.spec.at(index).plain {
+            let content = Content { bytes: &data[stretch.clone()], units: stretch.len() as u32 };
+            let span = span_at(self.region.start + stretch.start, content);
+            self.parts.push(Part { key, index, unfolded: self.region.unfolded, span });
+            return Ok(());
+        }
         let upto = &data[..stretch.end];
         let rest = self.part(key, index, &upto[stretch.start..], upto)?;
         match rest.is_empty() {
@@ -545,12 +552,19 @@ fn take_dataset_bitmap(input: &[u8]) -> Parsed<'_, DatasetBitmap> {
 }
 
 /// A BER tag of at most four bytes, as the number its bytes make.
+#[inline]
 fn take_ber_tag(input: &[u8]) -> Parsed<'_, u32> {
+    match input {
+        [one, rest @ ..] if one & 0x1F != 0x1F => Ok((rest, u32::from(*one))),
+        [first, last @ 0..=0x7F, rest @ ..] => Ok((rest, u32::from(*first) << 8 | u32::from(*last))),
+        _ => take_long_tag(input),
+    }
+}
+
+/// A tag of three or four bytes.
+fn take_long_tag(input: &[u8]) -> Parsed<'_, u32> {
     let (mut rest, first) = take(1usize).parse(input)?;
     let mut tag = u32::from(first[0]);
-    if first[0] & 0x1F != 0x1F {
-        return Ok((rest, tag));
-    }
     for _ in 0..3 {
         let next;
         (rest, next) = take(1usize).parse(rest)?;

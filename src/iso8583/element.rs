@@ -115,8 +115,10 @@ pub struct Padding {
 pub struct Odd {
     /// Before the first digit or after the last.
     pub side: Side,
-    /// 0 to 15.
+    /// What is written there, 0 to 15; 0 and F are read as well.
     pub filler: u8,
+    /// Whether anything else is read there too.
+    pub any: bool,
 }
 
 /// What a masked view may show.
@@ -146,6 +148,7 @@ pub struct Element {
     pub(crate) sensitivity: Sensitivity,
     pub(crate) values: Vec<(String, String)>,
     pub(crate) division: Option<Box<Division<Element>>>,
+    pub(crate) is_divided: bool,
 }
 
 impl Element {
@@ -168,6 +171,7 @@ impl Element {
             sensitivity: Sensitivity::Open,
             values: Vec::new(),
             division: None,
+            is_divided: false,
         }
     }
 
@@ -259,6 +263,7 @@ impl Element {
     /// What the content is divided into.
     pub fn divided(mut self, division: Division<Element>) -> Self {
         self.division = Some(Box::new(division));
+        self.is_divided = true;
         self
     }
 
@@ -287,6 +292,31 @@ impl Element {
         self.encoding
     }
 
+    /// The character set of text and of hexadecimal text.
+    pub fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// What the length counts.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Where the filler of an odd number of packed digits stands.
+    pub fn odd_filling(&self) -> Odd {
+        self.odd
+    }
+
+    /// What fills a fixed length.
+    pub fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    /// Whether the content is divided into parts.
+    pub fn is_divided(&self) -> bool {
+        self.is_divided
+    }
+
     /// What a masked view may show.
     pub fn sensitivity(&self) -> Sensitivity {
         self.sensitivity
@@ -307,7 +337,7 @@ impl Element {
     pub fn format(&self) -> String {
         let class = self.class;
         match self.length {
-            Length::Fixed(length) if class == Class::Signed => format!("x+n{}", length.max(1) - 1),
+            Length::Fixed(length) if class.has_sign() => format!("{class}{}", length.max(1) - 1),
             Length::Fixed(length) => format!("{class}{length}"),
             Length::Variable { prefix, max, .. } => match prefix.encoding {
                 PrefixEncoding::Ber => format!("BER {class}..{max}"),
@@ -361,7 +391,7 @@ impl Padding {
     pub const fn of(class: Class) -> Self {
         let (side, fill, trim) = match class {
             Class::Numeric => (Some(Side::Left), b'0', false),
-            Class::Signed | Class::Track | Class::Binary => (None, b' ', false),
+            Class::Signed | Class::Marked | Class::Track | Class::Binary => (None, b' ', false),
             _ => (Some(Side::Right), b' ', true),
         };
         Self { side, fill, trim }
@@ -375,6 +405,6 @@ impl Odd {
             Length::Fixed(_) => Side::Left,
             _ => Side::Right,
         };
-        Self { side, filler: 0 }
+        Self { side, filler: 0, any: false }
     }
 }

@@ -10,11 +10,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::assemble::Assembler;
 use super::bitmap::Bitmap;
-use super::builder::MessageBuilder;
+use super::builder::{MessageBuilder, Node};
 use super::error::{EncodeError, EncodeErrorKind};
 use super::mti::Mti;
 use super::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, ThirdBitmap};
-use super::wire::hex_pair;
+use super::wire::{Given, hex_pair};
 
 /// Where the elements of an encoded message lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,27 +74,76 @@ impl Spec {
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
         self.write_bitmap(&bitmap, out)?;
-        let mut spans = Vec::with_capacity(bitmap.len());
-        let [_, _, third] = bitmap.blocks();
-        let mut third_due = third != 0;
-        for (number, node) in message.nodes() {
-            if number > 65 && third_due {
-                self.write_third(third, out);
-                third_due = false;
-            }
-            let at = |error: EncodeError| error.within(number);
-            let index = self
-                .index(number)
-                .ok_or_else(|| at(EncodeError::new(EncodeErrorKind::Undefined, "an element that the spec defines")))?;
-            let start = assembler.write(index, node, out).map_err(at)?;
-            spans.push(((start - base) as u32, (out.len() - base) as u32));
-        }
+        let spans = self.write_elements(&assembler, base, out)?;
         let len = out.len() - base;
         if len > self.max_bytes {
             let most = format!("at most {} bytes", self.max_bytes);
             return Err(EncodeError::new(EncodeErrorKind::TooLarge, most));
         }
         Ok(Encoded { bitmap, spans, len })
+    }
+
+    fn write_elements(
+        &self,
+        assembler: &Assembler<'_>,
+        base: usize,
+        out: &mut BytesMut,
+    ) -> Result<Vec<(u32, u32)>, EncodeError> {
+        let message = assembler.message;
+        let mut spans = Vec::with_capacity(message.bitmap().len());
+        let [_, _, third] = message.bitmap().blocks();
+        let mut third_due = third != 0;
+        // Room for all elements of the short way at once; what is left of it is cut off at the end.
+        let room: usize = message.nodes().map(|(_, node)| node.short_room()).sum();
+        let mut at = out.len();
+        out.resize(at + room, 0);
+        for (number, node) in message.nodes() {
+            if number > 65 && third_due {
+                out.truncate(at);
+                self.write_third(third, out);
+                at = out.len();
+                third_due = false;
+            }
+            let short = match (node, out.get_mut(at..)) {
+                (Node::Text(text), Some(free)) => self.short[usize::from(number)].put(text, free),
+                _ => None,
+            };
+            let (start, end) = match short {
+                Some((start, end)) => (at + start, at + end),
+                None => {
+                    out.truncate(at);
+                    let start = self.write_long(assembler, number, node, out)?;
+                    let end = out.len();
+                    out.resize(end + room, 0);
+                    (start, end)
+                }
+            };
+            spans.push(((start - base) as u32, (end - base) as u32));
+            at = end;
+        }
+        out.truncate(at);
+        Ok(spans)
+    }
+
+    /// Writes an element the long way; returns where its content begins.
+    fn write_long(
+        &self,
+        assembler: &Assembler<'_>,
+        number: u8,
+        node: &Node,
+        out: &mut BytesMut,
+    ) -> Result<usize, EncodeError> {
+        let Some(index) = self.index(number) else {
+            let expected = "an element that the spec defines";
+            return Err(EncodeError::new(EncodeErrorKind::Undefined, expected).within(number));
+        };
+        let written = match (assembler.message.filler(number), node) {
+            (Some(filler), Node::Text(text) | Node::Printed(text)) => {
+                self.at(index).element.put_filled(Given::Text(text), filler, out)
+            }
+            _ => assembler.write(index, node, out),
+        };
+        written.map_err(|error| error.within(number))
     }
 
     fn write_header(&self, assembler: &Assembler<'_>, out: &mut BytesMut) -> Result<(), EncodeError> {
@@ -172,12 +221,16 @@ impl Spec {
 
 /// Writes the first `bits` bits of `block`, a multiple of 8.
 pub(crate) fn write_bits(encoding: BitmapEncoding, bits: u8, block: u64, out: &mut BytesMut) {
-    for byte in &block.to_be_bytes()[..usize::from(bits / 8).min(8)] {
-        match encoding {
-            BitmapEncoding::Raw => out.put_u8(*byte),
-            BitmapEncoding::Hex(charset) => {
-                out.put_slice(&hex_pair(*byte).map(|digit| charset.byte(digit)));
+    let bytes = block.to_be_bytes();
+    let bytes = &bytes[..usize::from(bits / 8).min(8)];
+    match encoding {
+        BitmapEncoding::Raw => out.put_slice(bytes),
+        BitmapEncoding::Hex(charset) => {
+            let mut text = [0; 16];
+            for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+                pair.copy_from_slice(&hex_pair(*byte).map(|digit| charset.byte(digit)));
             }
+            out.put_slice(&text[..2 * bytes.len()]);
         }
     }
 }
@@ -224,6 +277,17 @@ mod tests {
         message.set(11, "12345x");
         let error = spec.encode_to_bytes(&message).unwrap_err();
         assert_eq!((error.code(), error.expected()), ("content", "n6"));
+    }
+
+    #[test]
+    fn a_character_beyond_ascii_is_one_byte_where_any_may_stand() {
+        let spec = SpecBuilder::new("any").element(48, Element::variable(Class::Any, 99)).build().unwrap();
+        let mut message = builder("0200");
+        message.set(48, "\u{99}é");
+        let bytes = spec.encode_to_bytes(&message).unwrap();
+        assert_eq!(bytes[20..], [b'0', b'2', 0x99, 0xE9]);
+        let read = spec.decode(bytes).unwrap();
+        assert_eq!(read.text(48).as_deref(), Some("\u{99}é"));
     }
 
     #[test]

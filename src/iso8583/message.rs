@@ -166,8 +166,8 @@ impl Message {
     /// A builder that holds the same message: type, header and every element, divided ones in parts.
     pub fn to_builder(&self) -> MessageBuilder {
         let mut builder = MessageBuilder::new(self.mti);
-        if let Some(header) = self.header() {
-            builder = builder.header(header);
+        if let Some(header) = self.header_value() {
+            builder.copy_header(header);
         }
         for number in self.elements() {
             if let Some(value) = self.value(number) {

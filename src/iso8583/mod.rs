@@ -43,7 +43,11 @@ mod encode;
 mod error;
 mod message;
 mod mti;
+mod presence;
+#[cfg(feature = "dialects")]
+pub(crate) mod sampling;
 mod scan;
+mod short;
 mod spec;
 mod value;
 mod wire;
@@ -66,6 +70,7 @@ pub use encode::{Encoded, to_hex};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, SpecError};
 pub use message::Message;
 pub use mti::{Mti, NotAnMti};
+pub use presence::{Rule, Violation, ViolationKind};
 pub use scan::Scan;
 pub use spec::{
     BitmapEncoding, Blocks, DEFAULT_MAX_BYTES, HeaderPresence, MtiEncoding, Spec, SpecBuilder, SpecRow, ThirdBitmap,

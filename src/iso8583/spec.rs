@@ -12,6 +12,9 @@ use super::class::Class;
 use super::composite::Division;
 use super::element::{Element, Encoding, Length, Sensitivity};
 use super::error::SpecError;
+use super::mti::Mti;
+use super::presence::Rule;
+use super::short::Short;
 
 /// The largest message a spec reads unless it says otherwise: 1 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
@@ -81,9 +84,14 @@ pub struct Spec {
     pub(crate) blocks: Blocks,
     pub(crate) third: ThirdBitmap,
     pub(crate) header: Option<(HeaderPresence, Index)>,
+    /// Two parts of the header that a response has the other way round.
+    pub(crate) header_swap: Option<(u16, u16)>,
     pub(crate) trailing: bool,
     pub(crate) max_bytes: usize,
+    pub(crate) rules: Vec<(Mti, Rule)>,
     elements: [Index; LAST_ELEMENT as usize + 1],
+    /// By element number: the short way to read and write it. As long as a number can be large.
+    pub(crate) short: [Short; 256],
     table: Vec<Described>,
 }
 
@@ -93,6 +101,10 @@ pub(crate) struct Described {
     pub(crate) division: Option<Division<Index>>,
     /// Whether its undivided value holds something a masked view must not show.
     pub(crate) veiled: bool,
+    /// Whether any bytes of any length are its content, so that there is nothing to check.
+    pub(crate) plain: bool,
+    /// Whether one of its parts is divided further.
+    pub(crate) deep: bool,
 }
 
 impl Spec {
@@ -199,9 +211,11 @@ pub struct SpecBuilder {
     blocks: Blocks,
     third: ThirdBitmap,
     header: Option<(HeaderPresence, Element)>,
+    header_swap: Option<(u16, u16)>,
     trailing: bool,
     max_bytes: usize,
     elements: Vec<(u8, Element)>,
+    rules: Vec<(Mti, Rule)>,
 }
 
 impl SpecBuilder {
@@ -215,9 +229,11 @@ impl SpecBuilder {
             blocks: Blocks::Auto,
             third: ThirdBitmap::None,
             header: None,
+            header_swap: None,
             trailing: false,
             max_bytes: DEFAULT_MAX_BYTES,
             elements: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -257,6 +273,13 @@ impl SpecBuilder {
         self
     }
 
+    /// Two parts of the header that a response has the other way round: where it goes to and where it
+    /// comes from.
+    pub fn header_swap(mut self, one: u16, other: u16) -> Self {
+        self.header_swap = Some((one, other));
+        self
+    }
+
     /// Whether bytes behind the last element are passed over instead of refused.
     pub fn allow_trailing(mut self, allow: bool) -> Self {
         self.trailing = allow;
@@ -276,6 +299,13 @@ impl SpecBuilder {
         self
     }
 
+    /// What a message of this type carries, in place of an earlier rule for it.
+    pub fn rule(mut self, mti: Mti, rule: Rule) -> Self {
+        self.rules.retain(|(other, _)| *other != mti);
+        self.rules.push((mti, rule));
+        self
+    }
+
     /// Takes an element's definition away.
     pub fn without(mut self, number: u8) -> Self {
         self.elements.retain(|(other, _)| *other != number);
@@ -292,9 +322,12 @@ impl SpecBuilder {
             blocks: self.blocks,
             third: self.third,
             header: None,
+            header_swap: self.header_swap,
             trailing: self.trailing,
             max_bytes: self.max_bytes.min(u32::MAX as usize / 2),
+            rules: self.rules,
             elements: [UNDEFINED; LAST_ELEMENT as usize + 1],
+            short: [Short::NONE; 256],
             table: Vec::new(),
         };
         let mut faults = Vec::new();
@@ -310,6 +343,7 @@ impl SpecBuilder {
                 continue;
             }
             check(&element, &key, false, &mut faults);
+            spec.short[usize::from(number)] = Short::of(&element);
             spec.elements[usize::from(number)] = spec.file(element);
         }
         if let Some((presence, header)) = self.header {
@@ -339,7 +373,11 @@ impl Spec {
             || division.as_ref().is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).veiled));
         let index = Index::try_from(self.table.len()).unwrap_or(UNDEFINED);
         if index != UNDEFINED {
-            self.table.push(Described { element, division, veiled });
+            let plain = element.encoding == Encoding::Raw && element.length == (Length::Rest { min: 0, max: u32::MAX });
+            let deep = division
+                .as_ref()
+                .is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).division.is_some()));
+            self.table.push(Described { element, division, veiled, plain, deep });
         }
         // Too many parts are reported by the caller; the spec is then never used.
         index.min(Index::try_from(self.table.len().saturating_sub(1)).unwrap_or(0))
@@ -355,7 +393,7 @@ fn check(element: &Element, key: &str, is_part: bool, faults: &mut Faults) {
     match element.encoding {
         Encoding::Raw | Encoding::Hex if !binary => fault("raw and hex only for class b"),
         Encoding::Text | Encoding::Bcd if binary => fault("raw or hex for class b"),
-        Encoding::Bcd if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed) => {
+        Encoding::Bcd if !matches!(element.class, Class::Numeric | Class::Track | Class::Signed | Class::Marked) => {
             fault("bcd only for classes n, z and x+n");
         }
         _ => {}

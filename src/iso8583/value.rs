@@ -69,6 +69,14 @@ impl<'m> Value<'m> {
         self.element().characters(self.content())
     }
 
+    /// The characters as JSON has them: see [`Given::Printed`](super::wire::Given::Printed).
+    pub(crate) fn printed(&self) -> Cow<'m, str> {
+        match self.element().prints_bytes() {
+            true => self.element().charset.read_mixed(self.wire()),
+            false => self.whole_text(),
+        }
+    }
+
     /// The characters of an element of a message that is still being read.
     pub(crate) fn text_of<'w>(spec: &Spec, index: Index, span: Span, wire: &'w [u8]) -> Cow<'w, str> {
         let bytes = wire.get(span.range()).unwrap_or_default();
@@ -118,6 +126,12 @@ impl<'m> Value<'m> {
         self.element().check(self.content())
     }
 
+    /// The nibble beside an odd number of packed digits, where it is not the one the spec writes: the
+    /// only thing about a value that its text does not tell.
+    pub fn filler(&self) -> Option<u8> {
+        self.element().odd_filler(self.content())
+    }
+
     /// Whether it was divided into parts.
     pub fn is_divided(&self) -> bool {
         self.span.parts > 0
@@ -160,11 +174,12 @@ impl<'m> Value<'m> {
             Sensitivity::Pan => Cow::Owned(mask_pan(&self.whole_text())),
             Sensitivity::Hidden => self.hidden(),
             Sensitivity::Open if self.described().veiled => self.hidden(),
-            Sensitivity::Open => self.whole_text(),
+            Sensitivity::Open => self.printed(),
         }
     }
 
     /// Whether a masked view would change it.
+    #[cfg(feature = "dialects")]
     pub(crate) fn is_veiled(&self) -> bool {
         self.within_hidden || self.described().veiled
     }
@@ -184,6 +199,10 @@ impl Element {
     /// The characters of this element's content.
     fn characters<'c>(&self, content: Content<'c>) -> Cow<'c, str> {
         match self.encoding {
+            Encoding::Text if self.prints_bytes() => {
+                let text = self.charset.read(content.bytes);
+                text.unwrap_or_else(|| Cow::Owned(hex(content.bytes)))
+            }
             Encoding::Text => self.charset.read(content.bytes).unwrap_or_default(),
             Encoding::Raw => Cow::Owned(hex(content.bytes)),
             Encoding::Hex => {

@@ -4,7 +4,8 @@
 //! ascending order, text as text with all its filling, binary as upper-case hexadecimal, digits with
 //! their leading zeros, a repeated tag as "9F26#2". The surprise: control characters inside text are
 //! written `\x01`, and a backslash that such a thing could be mistaken for as `\x5c`, so that text
-//! with bytes in it can be read by people and still comes back unchanged.
+//! with bytes in it can be read by people and still comes back unchanged. Where a sender left something
+//! odd in a filler nibble, a member `fillers` keeps it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -50,7 +51,20 @@ impl Serialize for View<'_> {
             map.serialize_entry("header", &Field { value: header, shown })?;
         }
         map.serialize_entry("fields", &Fields(*self))?;
+        let fillers = self.fillers();
+        if !fillers.is_empty() {
+            map.serialize_entry("fillers", &fillers)?;
+        }
         map.end()
+    }
+}
+
+impl View<'_> {
+    /// Nibbles that the values do not tell and that are needed to write the same bytes.
+    fn fillers(&self) -> BTreeMap<u8, String> {
+        let message = self.message;
+        let filler = |number| Some((number, format!("{:X}", message.value(number)?.filler()?)));
+        message.elements().filter_map(filler).collect()
     }
 }
 
@@ -82,7 +96,7 @@ impl Serialize for Field<'_> {
         }
         let text = match shown.masked {
             true => value.masked(),
-            false => value.whole_text(),
+            false => value.printed(),
         };
         serializer.serialize_str(&escape(&text))
     }
@@ -156,8 +170,8 @@ fn escaped_byte(text: &str) -> Option<u8> {
 
 /// That object as it was read, before a spec has been asked about it.
 ///
-/// The members `mti` and `fields` are required, `header` where the dialect wants one; `spec` is not
-/// looked at. Unknown members are refused.
+/// The members `mti` and `fields` are required, `header` where the dialect wants one and `fillers` where
+/// nibbles are odd; `spec` is not looked at. Unknown members are refused.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageJson {
@@ -167,6 +181,8 @@ pub struct MessageJson {
     #[serde(default)]
     header: Option<Tree>,
     fields: Tree,
+    #[serde(default)]
+    fillers: BTreeMap<String, String>,
 }
 
 impl MessageJson {
@@ -192,6 +208,12 @@ impl MessageJson {
                 return Err(wrong(EncodeErrorKind::Shape, "each element once").within(number));
             }
             builder.put(number, node);
+        }
+        for (number, nibble) in self.fillers {
+            match (number.parse(), u8::from_str_radix(&nibble, 16)) {
+                (Ok(number), Ok(nibble @ 0..=15)) => builder.set_filler(number, nibble),
+                _ => return Err(wrong(EncodeErrorKind::Content, "a nibble").within("fillers")),
+            };
         }
         Ok(builder)
     }
@@ -231,7 +253,7 @@ impl<'de> Deserialize<'de> for Tree {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-                Ok(Node::Text(unescape(text).into()))
+                Ok(Node::Printed(unescape(text).into()))
             }
 
             // Without these the error would repeat the value.

@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 use nom::Parser;
 use nom::bytes::complete::take;
 
-use super::class::{Class, is_sign};
+use super::class::Class;
 use super::element::{Element, Encoding, Length, Odd, Prefix, PrefixEncoding, Side, Unit};
 use super::error::{DecodeErrorKind, EncodeError, EncodeErrorKind, Fault, Parsed};
 
@@ -26,6 +26,8 @@ pub(crate) struct Content<'a> {
 pub(crate) enum Given<'a> {
     /// Text; of a binary element hexadecimal.
     Text(&'a str),
+    /// Text as JSON has it: hexadecimal where it is bytes that are not text.
+    Printed(&'a str),
     /// Bytes of a binary element.
     Bytes(&'a [u8]),
 }
@@ -82,7 +84,7 @@ impl Element {
         Some(match (self.encoding, self.unit) {
             (Encoding::Text, Unit::Characters) if !self.charset.is_single_byte() => (utf8_length(input, count), units),
             (Encoding::Text | Encoding::Raw, _) => (count, units),
-            (Encoding::Bcd, Unit::Characters) if self.class == Class::Signed => match count {
+            (Encoding::Bcd, Unit::Characters) if self.class.has_sign() => match count {
                 0 => (0, 0),
                 _ => (1 + count / 2, units),
             },
@@ -118,6 +120,7 @@ impl Element {
                     || self.class.fits(content.bytes, self.charset)
                     || self.fits_padded(content.bytes)
             }
+            Encoding::Text if self.class == Class::Any => true,
             Encoding::Text => match self.charset.read(content.bytes) {
                 Some(text) => text.chars().all(|c| self.class.fits_character(c, self.charset)),
                 None => false,
@@ -146,7 +149,7 @@ impl Element {
     fn check_packed(&self, content: Content<'_>) -> Result<(), DecodeErrorKind> {
         let (digits, units) = match (self.class, content.bytes.split_first()) {
             (_, None) => return Ok(()),
-            (Class::Signed, Some((sign, digits))) => match is_sign(self.charset.latin(*sign)) {
+            (class, Some((sign, digits))) if class.has_sign() => match self.class.is_sign(self.charset.latin(*sign)) {
                 true => (digits, content.units - 1),
                 false => return Err(DecodeErrorKind::Content),
             },
@@ -164,13 +167,66 @@ impl Element {
 
     /// Writes this element: prefix and content. Returns where the content begins.
     pub(crate) fn put(&self, value: Given<'_>, out: &mut BytesMut) -> Result<usize, EncodeError> {
-        match self.class {
-            Class::Binary => self.put_binary(value, out),
-            _ => match value {
-                Given::Text(text) => self.put_text(text, out),
-                Given::Bytes(_) => Err(self.refused(EncodeErrorKind::Content)),
-            },
+        self.put_filled(value, self.odd.filler, out)
+    }
+
+    /// Like [`put`](Self::put), with another filler beside an odd number of packed digits.
+    pub(crate) fn put_filled(&self, value: Given<'_>, filler: u8, out: &mut BytesMut) -> Result<usize, EncodeError> {
+        match (self.class, value) {
+            (Class::Binary, value) => self.put_binary(value, out),
+            (Class::Any, Given::Bytes(bytes)) => self.put_any(bytes, out),
+            (Class::Any, Given::Printed(text)) if self.prints_bytes() => {
+                let bytes = self.charset.mixed_bytes(text);
+                self.put_any(&bytes.ok_or_else(|| self.refused(EncodeErrorKind::Content))?, out)
+            }
+            (_, Given::Text(text) | Given::Printed(text)) => self.put_text(text, filler, out),
+            (_, Given::Bytes(bytes)) => self.put_wire(bytes, out),
         }
+    }
+
+    /// Writes content that is already as it stands on the wire.
+    fn put_wire(&self, bytes: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let units = match self.length {
+            Length::Fixed(length) => length,
+            _ => self.units_of(bytes),
+        };
+        let counted = match (self.encoding, self.unit) {
+            (Encoding::Bcd, Unit::Bytes) => bytes.len(),
+            _ => units as usize,
+        };
+        match self.measure(counted, bytes) {
+            Some((length, _)) if length == bytes.len() => {}
+            _ => return Err(self.refused(EncodeErrorKind::Length)),
+        }
+        if self.check(Content { bytes, units }).is_err() {
+            return Err(self.refused(EncodeErrorKind::Content));
+        }
+        self.put_length(units as usize, counted, out)?;
+        let start = out.len();
+        out.put_slice(bytes);
+        Ok(start)
+    }
+
+    /// Whether its content may be bytes that its character set has no text for.
+    pub(crate) fn prints_bytes(&self) -> bool {
+        self.class == Class::Any && !self.charset.is_single_byte()
+    }
+
+    /// Writes content as it stands on the wire.
+    fn put_any(&self, bytes: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
+        let units = self.units_of(bytes) as usize;
+        let filling = self.filling(units)?;
+        self.put_length(units + filling, units + filling, out)?;
+        let start = out.len();
+        let fill = self.charset.byte(self.padding.fill);
+        if self.padding.side == Some(Side::Left) {
+            out.put_bytes(fill, filling);
+        }
+        out.put_slice(bytes);
+        if self.padding.side == Some(Side::Right) {
+            out.put_bytes(fill, filling);
+        }
+        Ok(start)
     }
 
     /// What this element wants, as an error.
@@ -182,7 +238,7 @@ impl Element {
         let scratch;
         let bytes = match value {
             Given::Bytes(bytes) => bytes,
-            Given::Text(text) => {
+            Given::Text(text) | Given::Printed(text) => {
                 scratch = unhex(text.as_bytes()).ok_or_else(|| self.refused(EncodeErrorKind::Content))?;
                 &scratch
             }
@@ -199,7 +255,7 @@ impl Element {
         Ok(start)
     }
 
-    fn put_text(&self, text: &str, out: &mut BytesMut) -> Result<usize, EncodeError> {
+    fn put_text(&self, text: &str, filler: u8, out: &mut BytesMut) -> Result<usize, EncodeError> {
         let units = match self.counts_bytes_of_text() {
             _ if text.is_ascii() => text.len(),
             true => self.charset.length(text),
@@ -214,7 +270,7 @@ impl Element {
         self.put_length(count, counted, out)?;
         let start = out.len();
         match self.encoding {
-            Encoding::Bcd => self.put_packed(text, filling, out)?,
+            Encoding::Bcd => self.put_packed(text, filling, filler, out)?,
             _ => self.put_characters(text, filling, out)?,
         }
         Ok(start)
@@ -268,12 +324,12 @@ impl Element {
         }
     }
 
-    fn put_packed(&self, text: &str, filling: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn put_packed(&self, text: &str, filling: usize, filler: u8, out: &mut BytesMut) -> Result<(), EncodeError> {
         let mut digits = text.as_bytes();
-        if self.class == Class::Signed
+        if self.class.has_sign()
             && let Some((sign, rest)) = digits.split_first()
         {
-            if !is_sign(*sign) {
+            if !self.class.is_sign(*sign) {
                 return Err(self.refused(EncodeErrorKind::Content));
             }
             out.put_u8(self.charset.byte(*sign));
@@ -281,7 +337,7 @@ impl Element {
         }
         let mut nibbles = Nibbles { half: None, out };
         if (digits.len() + filling) % 2 == 1 && self.odd.side == Side::Left {
-            nibbles.push(self.odd.filler);
+            nibbles.push(filler);
         }
         let zero = self.padding.fill.wrapping_sub(b'0') & 0x0F;
         if self.padding.side == Some(Side::Left) {
@@ -295,7 +351,7 @@ impl Element {
             (0..filling).for_each(|_| nibbles.push(zero));
         }
         if nibbles.half.is_some() {
-            nibbles.push(self.odd.filler);
+            nibbles.push(filler);
         }
         Ok(())
     }
@@ -313,11 +369,25 @@ impl Element {
         self.encoding == Encoding::Text && self.unit == Unit::Bytes && !self.charset.is_single_byte()
     }
 
+    /// The nibble beside an odd number of packed digits, where it is not the one that is written.
+    pub(crate) fn odd_filler(&self, content: Content<'_>) -> Option<u8> {
+        let signed = u32::from(self.class.has_sign());
+        let digits = content.units.checked_sub(signed)?;
+        if self.encoding != Encoding::Bcd || digits % 2 == 0 {
+            return None;
+        }
+        let filler = match self.odd.side {
+            Side::Left => content.bytes.get(signed as usize)? >> 4,
+            Side::Right => content.bytes.last()? & 0x0F,
+        };
+        (filler != self.odd.filler).then_some(filler)
+    }
+
     /// The characters of packed content.
     pub(crate) fn unpack(&self, content: Content<'_>, mut push: impl FnMut(u8)) {
         let mut digits = content.bytes;
         let mut units = content.units as usize;
-        if self.class == Class::Signed
+        if self.class.has_sign()
             && let Some((sign, rest)) = digits.split_first()
         {
             push(self.charset.latin(*sign));
@@ -435,7 +505,7 @@ impl Odd {
                 None => return Ok(packed),
             },
         };
-        if filler != self.filler && filler != 0 && filler != 0x0F {
+        if !self.any && filler != self.filler && filler != 0 && filler != 0x0F {
             return Err(DecodeErrorKind::Filler);
         }
         match digit <= 9 || class == Class::Track {
@@ -447,14 +517,14 @@ impl Odd {
 
 /// A BER length (ISO 8825-1, 8.1.3, definite form) of at most four bytes.
 pub(crate) fn take_ber_length(input: &[u8]) -> Parsed<'_, usize> {
-    let (rest, first) = take(1usize).parse(input)?;
-    match first {
-        [short @ 0..=0x7F] => Ok((rest, usize::from(*short))),
-        [long @ 0x81..=0x84] => {
+    match input {
+        [short @ 0..=0x7F, rest @ ..] => Ok((rest, usize::from(*short))),
+        [long @ 0x81..=0x84, rest @ ..] => {
             let (rest, bytes) = take(usize::from(long & 0x7F)).parse(rest)?;
             let count = bytes.iter().fold(0, |count, b| count << 8 | usize::from(*b));
             Ok((rest, count))
         }
+        [] => Err(Fault::at(input, DecodeErrorKind::Truncated)),
         _ => Err(Fault::at(input, DecodeErrorKind::LengthUnreadable)),
     }
 }

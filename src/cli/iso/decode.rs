@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::failure::{Failure, decode_error, print_json};
+use super::frame::Frame;
 use super::{dialect, input};
 use crate::iso8583::describe::{Drawing, describe, describe_fault};
 use crate::iso8583::{DecodeError, Message, Spec, dialects, view};
@@ -14,7 +15,9 @@ use crate::iso8583::{DecodeError, Message, Spec, dialects, view};
 ///
 /// One message is given by --hex or in a FILE (hexadecimal text with any spacing, or raw bytes),
 /// without its length prefix. With - (the default) each line of stdin is one hexadecimal message, and
-/// a line of JSON comes out for each: the message, or in its place an error object.
+/// a line of JSON comes out for each: the message, or in its place an error object. A capture (pcap or
+/// pcapng) gives the messages of its TCP streams; with --frame a file or stdin is a stream of messages
+/// with their lengths.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Decode {
@@ -26,6 +29,9 @@ pub(super) struct Decode {
     hex: Option<String>,
     /// A file with one message, or - for a hexadecimal message a line on stdin
     file: Option<String>,
+    /// The length in front of each message of a stream or capture (binary2 in a capture)
+    #[arg(long)]
+    frame: Option<Frame>,
     /// Show card numbers and other secrets
     #[arg(long)]
     unmasked: bool,
@@ -45,10 +51,14 @@ const EXAMPLES: &str = "Example:
 impl Decode {
     pub(super) fn run(self) -> Result<(), Failure> {
         let spec = dialect::find(&self.spec)?;
-        match (&self.hex, &self.file) {
-            (Some(hex), _) => self.one(&spec, input::from_hex(hex)?),
-            (None, Some(path)) if path != "-" => self.one(&spec, input::from_file(path)?),
-            _ => self.stream(&spec),
+        match (&self.hex, self.file.as_deref(), self.frame) {
+            (Some(hex), ..) => self.one(&spec, input::from_hex(hex)?),
+            (None, None | Some("-"), Some(frame)) => self.many(&spec, input::stdin_frames(frame)?),
+            (None, None | Some("-"), None) => self.stream(&spec),
+            (None, Some(path), frame) => match <[Bytes; 1]>::try_from(input::messages(path, frame)?) {
+                Ok([one]) => self.one(&spec, one),
+                Err(messages) => self.many(&spec, messages),
+            },
         }
     }
 
@@ -69,11 +79,7 @@ impl Decode {
         let mut out = io::BufWriter::new(io::stdout().lock());
         for line in input::stdin_lines() {
             match input::from_hex(&line?) {
-                Ok(bytes) => match self.read(spec, bytes.clone()) {
-                    Ok(message) => self.print(&message, &mut out)?,
-                    Err(error) if self.describe => self.print_fault(&bytes, &error, &mut out)?,
-                    Err(error) => print_json(&mut out, &decode_error(&error))?,
-                },
+                Ok(bytes) => self.in_line(spec, bytes, &mut out)?,
                 Err(Failure::Told(objects)) => {
                     for object in objects {
                         print_json(&mut out, &object)?;
@@ -84,6 +90,25 @@ impl Decode {
         }
         out.flush()?;
         Ok(())
+    }
+
+    /// The messages of a stream or capture.
+    fn many(&self, spec: &Arc<Spec>, messages: Vec<Bytes>) -> Result<(), Failure> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for bytes in messages {
+            self.in_line(spec, bytes, &mut out)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// One message among others: its error stands in its place.
+    fn in_line(&self, spec: &Arc<Spec>, bytes: Bytes, out: &mut impl Write) -> Result<(), Failure> {
+        match self.read(spec, bytes.clone()) {
+            Ok(message) => self.print(&message, out),
+            Err(error) if self.describe => self.print_fault(&bytes, &error, out),
+            Err(error) => print_json(out, &decode_error(&error)),
+        }
     }
 
     fn read(&self, spec: &Arc<Spec>, bytes: Bytes) -> Result<Message, DecodeError> {

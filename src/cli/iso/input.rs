@@ -5,7 +5,9 @@ use std::io::{self, BufRead, Read};
 use bytes::Bytes;
 use data_encoding::HEXUPPER_PERMISSIVE;
 
+use super::capture;
 use super::failure::Failure;
+use super::frame::{Frame, cut};
 
 /// The bytes of hexadecimal text with any spacing.
 pub(super) fn from_hex(text: &str) -> Result<Bytes, Failure> {
@@ -18,6 +20,24 @@ pub(super) fn from_hex(text: &str) -> Result<Bytes, Failure> {
             packed.len(),
         ))),
     }
+}
+
+/// The messages of a file: those of a capture; with `frame` those of a byte stream; otherwise one, in
+/// hexadecimal where the file is nothing else, or in raw bytes.
+pub(super) fn messages(path: &str, frame: Option<Frame>) -> Result<Vec<Bytes>, Failure> {
+    let content = std::fs::read(path).map_err(|error| Failure::words(format!("{path}: {error}")))?;
+    match frame {
+        _ if capture::is_capture(&content) => capture::messages(&content, frame.unwrap_or(Frame::Binary2)),
+        Some(frame) => Ok(cut(&content, frame)),
+        None => Ok(vec![from_file(path)?]),
+    }
+}
+
+/// The framed messages of stdin.
+pub(super) fn stdin_frames(frame: Frame) -> Result<Vec<Bytes>, Failure> {
+    let mut content = Vec::new();
+    io::stdin().read_to_end(&mut content)?;
+    Ok(cut(&content, frame))
 }
 
 /// The one message of a file: hexadecimal text where it is nothing else, raw bytes otherwise.

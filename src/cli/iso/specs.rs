@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::dialect;
 use super::failure::{Failure, print_json};
-use crate::iso8583::{Sensitivity, Spec, dialects};
+use crate::iso8583::{Element, Encoding, Length, PrefixEncoding, Sensitivity, Side, Spec, SpecRow, Unit, dialects};
 
 /// Print the built-in dialects, one name a line; or one dialect as a table of its elements.
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,8 @@ impl Specs {
                 Ok(())
             }
             (None, true) => print_json(&mut out, &dialects::names()),
-            (Some(name), false) => table(&*dialect::find(name)?, &mut out),
-            (Some(name), true) => print_json(&mut out, &object(&*dialect::find(name)?)),
+            (Some(name), false) => table(dialect::find(name)?.as_ref(), &mut out),
+            (Some(name), true) => print_json(&mut out, &object(dialect::find(name)?.as_ref())),
         }
     }
 }
@@ -56,20 +56,56 @@ fn table(spec: &Spec, out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn object(spec: &Spec) -> serde_json::Value {
-    let rows = spec.table();
-    let elements: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "path": row.path,
-                "name": row.element.name(),
-                "title": row.element.title(),
-                "format": row.element.format(),
-                "written": row.element.written(),
-                "sensitive": row.element.sensitivity() != Sensitivity::Open,
-            })
-        })
-        .collect();
+fn object(spec: &Spec) -> Value {
+    let elements: Vec<_> = spec.table().iter().map(row).collect();
     json!({ "name": spec.name(), "title": spec.title(), "elements": elements })
+}
+
+fn row(row: &SpecRow<'_>) -> Value {
+    let element = row.element;
+    let (min, max) = match element.length() {
+        Length::Fixed(length) => (length, length),
+        Length::Variable { min, max, .. } | Length::Rest { min, max } => (min, max),
+    };
+    let odd = element.odd_filling();
+    json!({
+        "path": row.path,
+        "name": element.name(),
+        "title": element.title(),
+        "format": element.format(),
+        "written": element.written(),
+        "class": element.class().notation(),
+        "encoding": encoding(element.encoding()),
+        "charset": element.charset().name(),
+        "min": min,
+        "max": max,
+        "length": prefix(element),
+        "odd": format!("{} {:X}", if odd.side == Side::Left { "lead" } else { "trail" }, odd.filler),
+        "divided": element.is_divided(),
+        "sensitive": element.sensitivity() != Sensitivity::Open,
+    })
+}
+
+fn encoding(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Text => "text",
+        Encoding::Bcd => "bcd",
+        Encoding::Raw => "raw",
+        Encoding::Hex => "hex",
+    }
+}
+
+/// How the length prefix is written, or null where there is none.
+fn prefix(element: &Element) -> Value {
+    let Length::Variable { prefix, .. } = element.length() else {
+        return Value::Null;
+    };
+    let written = match prefix.encoding {
+        PrefixEncoding::Text(charset) => charset.name(),
+        PrefixEncoding::Bcd => "bcd",
+        PrefixEncoding::Binary => "binary",
+        PrefixEncoding::Ber => "ber",
+    };
+    let counts = if element.unit() == Unit::Bytes { "bytes" } else { "characters" };
+    json!({ "written": written, "width": prefix.width, "counts": counts })
 }

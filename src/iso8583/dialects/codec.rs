@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Layer;
 use super::division::DIVISIONS;
 use super::format::{self, Extent, Format};
+use super::presence;
 use super::section::{Entry, entries, parse};
 use crate::iso8583::charset::Charset;
 use crate::iso8583::class::Class;
@@ -44,6 +45,7 @@ struct Draft<'a> {
     settings: Keys<'a>,
     header: Keys<'a>,
     elements: BTreeMap<u8, Keys<'a>>,
+    rules: BTreeMap<&'a str, Entry<'a>>,
     faults: Vec<SpecError>,
 }
 
@@ -71,6 +73,11 @@ impl<'a> Draft<'a> {
                     self.element(key, entry);
                 }
             }
+            "messages" if entry.is("none") => self.rules.clear(),
+            "messages" => {
+                let rules = self.keep(entry.table("a table of message types")).unwrap_or_default();
+                self.rules.extend(rules);
+            }
             "header" => {
                 let keys = self.keep(entry.table("a table")).unwrap_or_default();
                 self.header.extend(keys);
@@ -86,7 +93,7 @@ impl<'a> Draft<'a> {
             self.faults.push(entry.fault("an element number from 2 to 192"));
             return;
         };
-        if matches!(entry.text(""), Ok("undefined")) {
+        if entry.is("undefined") {
             self.elements.remove(&number);
             return;
         }
@@ -135,6 +142,10 @@ impl<'a> Draft<'a> {
             Encoding::Raw => BitmapEncoding::Raw,
             _ => BitmapEncoding::Hex(defaults.charset),
         });
+        let swap = self.header.remove("swap").map(|entry| header_swap(&entry));
+        if let Some((one, other)) = swap.and_then(|read| self.keep(read)) {
+            builder = builder.header_swap(one, other);
+        }
         if let Some((presence, header)) = self.build_header(&defaults) {
             builder = builder.header(presence, header);
         }
@@ -143,6 +154,12 @@ impl<'a> Draft<'a> {
             match read {
                 Ok(element) => builder = builder.element(number, element),
                 Err(faults) => self.faults.extend(faults),
+            }
+        }
+        for (mti, entry) in std::mem::take(&mut self.rules) {
+            match presence::rule(mti, &entry) {
+                Ok((mti, rule)) => builder = builder.rule(mti, rule),
+                Err(fault) => self.faults.push(fault),
             }
         }
         if !self.faults.is_empty() {
@@ -282,7 +299,8 @@ impl Defaults {
 
     /// What the parts of packed digits or hexadecimal text are: text and bytes, unfolded.
     ///
-    /// Parts of text are text too, and parts of raw bytes are what elements are.
+    /// Parts of text are text too, and parts of raw bytes are what elements are, their binary
+    /// parts raw as well.
     pub(super) fn within(&self, element: &Element) -> Self {
         let text = Self {
             charset: Charset::Ascii,
@@ -295,10 +313,20 @@ impl Defaults {
             ..self.clone()
         };
         match element.encoding {
-            Encoding::Raw => self.clone(),
+            Encoding::Raw => Self { binary: Encoding::Raw, binary_variable: None, ..self.clone() },
             Encoding::Bcd | Encoding::Hex => text,
             Encoding::Text => Self { charset: element.charset, binary: Encoding::Hex, ..text },
         }
+    }
+}
+
+/// The two parts that a response's header has the other way round.
+fn header_swap(entry: &Entry<'_>) -> Result<(u16, u16), SpecError> {
+    let expected = "two numbers of parts, such as [2, 3]";
+    let number = |entry: &Entry<'_>| u16::try_from(entry.number(expected)?).map_err(|_| entry.fault(expected));
+    match &entry.array(expected)?[..] {
+        [one, other] => Ok((number(one)?, number(other)?)),
+        _ => Err(entry.fault(expected)),
     }
 }
 
@@ -321,7 +349,7 @@ fn framed(builder: SpecBuilder, key: &str, entry: &Entry<'_>) -> Result<SpecBuil
         ])?)),
         _ => Err(entry.fault(
             "charset, text_charset, digits, track, binary, binary_variable, bitmap, mti, length, odd_fixed, odd_variable, \
-             trailing, max_bytes, blocks, third_bitmap, header or elements",
+             trailing, max_bytes, blocks, third_bitmap, header, messages or elements",
         )),
     }
 }
@@ -400,7 +428,7 @@ impl Reading<'_> {
                     (Length::Variable { .. }, Some(encoding)) => encoding,
                     _ => self.defaults.binary,
                 },
-                Class::Numeric | Class::Signed => self.defaults.digits,
+                Class::Numeric | Class::Signed | Class::Marked => self.defaults.digits,
                 Class::Track => self.defaults.track,
                 _ => Encoding::Text,
             })
@@ -440,7 +468,8 @@ impl Reading<'_> {
                 let style = entry.choice(LENGTHS)?;
                 if let Length::Variable { prefix, max, .. } = &mut element.length {
                     let digits = u8::try_from(prefix.digits()).unwrap_or(u8::MAX);
-                    *prefix = self.prefix(style, digits, *max);
+                    let counts_itself = prefix.counts_itself;
+                    *prefix = Prefix { counts_itself, ..self.prefix(style, digits, *max) };
                 }
             }
             "length_width" => {
@@ -483,18 +512,23 @@ impl Reading<'_> {
     }
 }
 
-/// "lead 0", "trail F": where the filler nibble stands and what it is.
+/// "lead 0", "trail F": where the filler nibble stands and what it is; "lead 0 any" where a sender
+/// leaves something else there.
 fn odd(entry: &Entry<'_>) -> Result<Odd, SpecError> {
-    let expected = "a side and a nibble, such as \"lead 0\" or \"trail F\"";
-    let text = entry.text(expected)?;
-    let (side, filler) = text.split_once(' ').ok_or_else(|| entry.fault(expected))?;
+    let expected = "a side and a nibble, such as \"lead 0\", \"trail F\" or \"lead 0 any\"";
+    let words: Vec<&str> = entry.text(expected)?.split(' ').collect();
+    let (side, filler, any) = match words[..] {
+        [side, filler] => (side, filler, false),
+        [side, filler, "any"] => (side, filler, true),
+        _ => return Err(entry.fault(expected)),
+    };
     let side = match side {
         "lead" => Side::Left,
         "trail" => Side::Right,
         _ => return Err(entry.fault(expected)),
     };
     match u8::from_str_radix(filler, 16) {
-        Ok(filler @ 0..=15) => Ok(Odd { side, filler }),
+        Ok(filler @ 0..=15) => Ok(Odd { side, filler, any }),
         _ => Err(entry.fault(expected)),
     }
 }

@@ -318,7 +318,7 @@ fn emv(keep_unknown: Option<()>) -> Division<Element> {
     Division::BerTlv { known, unknown }
 }
 
-fn condition(text: &str) -> Option<Condition> {
+pub(super) fn condition(text: &str) -> Option<Condition> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words[..] {
         ["otherwise"] => Some(Condition::Otherwise),

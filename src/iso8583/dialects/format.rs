@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str) -> Option<Format> {
         (Some(max), 0) => Extent::Rest(max.parse().ok()?),
         (Some(max), 1..=6) => Extent::Variable(width, max.parse().ok()?),
         (None, 0) => {
-            let sign = u32::from(class == Class::Signed);
+            let sign = u32::from(class.has_sign());
             Extent::Fixed(length.parse::<u32>().ok()?.checked_add(sign)?)
         }
         _ => return None,

@@ -4,10 +4,104 @@
 //! this one reads `[codec]` and passes over `[mapping]`, `[session]` and `[keys]`. A later layer
 //! changes key by key what an earlier one says. Every mistake is told with file, line, key and what
 //! was expected. Nothing here opens a file: the caller hands in the text.
+//!
+//! # Writing a dialect
+//!
+//! Take the built-in dialect that is nearest, say what differs, and look at the result with
+//! `isthmus iso specs my-bank.toml`. Suppose a bank sends 1987 messages with packed digits, EBCDIC text,
+//! a header of five bytes, and tags of two digits in element 48:
+//!
+//! ```
+//! let file = r#"
+//! name = "my-bank"
+//! title = "My bank, host to host"
+//! extends = "iso8583-1987-bcd"
+//!
+//! [codec]
+//! charset = "ebcdic-037"              # of text; digits and tracks are packed in the base
+//!
+//! [codec.header]
+//! presence = "required"
+//! format = "b5"
+//! parts = [
+//!     { format = "b1", name = "version", title = "Version" },
+//!     { format = "n8", name = "route", title = "Route" },
+//! ]
+//!
+//! [codec.elements]
+//! 22 = { format = "n4" }              # longer than in the standard
+//! 48 = { format = "LLL ans..255", tagged = { tag = 2, length = 2, tags = {
+//!     42 = { format = "ans..", name = "ecommerce", title = "Electronic commerce indicator" },
+//!     92 = { format = "n3", name = "cvc2", title = "Verification code", sensitive = "hidden" },
+//! } } }
+//! 60 = "undefined"                    # a message with it is refused
+//!
+//! [codec.messages]
+//! 0100 = { mandatory = [2, 3, 4, 11, 41], forbidden = [39] }
+//! "#;
+//! use isthmus::iso8583::{MessageBuilder, Mti, dialects};
+//!
+//! let spec = dialects::read("my-bank.toml", file).unwrap();
+//! let mut builder = MessageBuilder::new(Mti::new(100).unwrap()).header(&[1, 0, 0, 0, 7]);
+//! builder.set(2, "4242424242424242").set(3, "000000").set(4, "1299").set(11, "7").set(41, "T1");
+//! builder.set(22, "0510").set_path("48.42", "210").set_path("48.92", "123");
+//! assert_eq!(spec.violations(&builder), []);
+//!
+//! let message = spec.decode(spec.encode_to_bytes(&builder).unwrap()).unwrap();
+//! assert_eq!(message.number(4), Some(1299));
+//! assert_eq!(message.get("48.42").unwrap().text(), "210");
+//! assert_eq!(message.header_value().unwrap().part("2").unwrap().text(), "00000007");
+//! ```
+//!
+//! ## `[codec]`: the dialect as a whole
+//!
+//! | key | values | |
+//! | --- | --- | --- |
+//! | `charset` | `ascii`, `ebcdic-037`, `ebcdic-500`, `ebcdic-1047`, `utf-8`, `gbk` | of text, digits and lengths that are characters |
+//! | `text_charset` | the same | of classes ans and any alone |
+//! | `mti` | `bcd`, or a charset | the message type |
+//! | `bitmap` | `raw`, `hex` | |
+//! | `blocks` | `auto`, `one`, `two`, `three` | how many blocks the bitmap has; `auto` goes by bit 1 |
+//! | `third_bitmap` | `none`, `front`, `element-65`, `element-65-double` | where a third block stands |
+//! | `digits`, `track` | `text`, `bcd` | classes n, x+n and an+n; class z |
+//! | `binary`, `binary_variable` | `raw`, `hex` | class b; of variable length where that differs |
+//! | `length` | `text`, `bcd`, `binary`, `ber` | length prefixes |
+//! | `odd_fixed`, `odd_variable` | `lead 0`, `trail F`, `lead 0 any` | the filler beside an odd number of packed digits |
+//! | `trailing` | `refuse`, `ignore` | bytes behind the last element |
+//! | `max_bytes` | a number | the longest message |
+//! | `messages` | `none`, or a table | by message type: `mandatory`, `conditional`, `forbidden`, `echoed` |
+//!
+//! `[codec.header]` describes an element in front of the message type, with `presence` = `none`, `required`
+//! or `optional` (then `first_byte` tells that it is there); `swap = [2, 3]` names two parts that a response has
+//! the other way round.
+//!
+//! ## `[codec.elements]`: each element and each part
+//!
+//! | key | |
+//! | --- | --- |
+//! | `format` | as the standard writes it: `n6`, `x+n8`, `LL n..19`, `LLL ans..999`, `b8`; in parts `ans..` is all that is left |
+//! | `name`, `title` | for programs and for people |
+//! | `encoding`, `charset`, `length`, `odd` | where it differs from the dialect |
+//! | `length_width`, `counts_itself`, `count` | digits or bytes of the prefix; whether it counts itself; `bytes` or `characters` |
+//! | `min` | the shortest content |
+//! | `pad`, `trim` | `left 0`, `right space`, `none`; whether reading takes the filling off |
+//! | `sensitive` | `open`, `pan` (first six and last four are shown), `hidden` |
+//! | `values` | what values mean |
+//! | `parts` (with `open_end`, or with `separator`) | parts one after the other, or separated |
+//! | `repeat` | the parts of a record that is repeated to the end |
+//! | `bitmap` | `bits`, `encoding`, `lead`, `parts` by bit |
+//! | `tlv` (with `tags`, `unknown`) | BER-TLV: `emv` knows the EMV tags, `plain` none |
+//! | `tagged` | `tag`, `tag_encoding`, `length`, `length_encoding`, `length_first`, `counts_tag`, `lead`, `optional_lead`, `tags`, `ranges`, `unknown` |
+//! | `dataset` | the parts of a 2003 dataset with a bitmap |
+//! | `choice` | divisions with `when` = `otherwise`, `first 71-FE`, `mti 08`, `element 3 is 31` |
+//! | `whole` | takes away the division that the base has |
+//!
+//! Parts nest to any depth. Parts of packed digits and of hexadecimal text are described as text and bytes.
 
 mod codec;
 mod division;
 mod format;
+mod presence;
 mod section;
 
 use std::borrow::Cow;

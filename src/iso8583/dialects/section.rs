@@ -26,6 +26,11 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Whether it is this text.
+    pub(super) fn is(&self, word: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if text == word)
+    }
+
     pub(super) fn number(&self, expected: &str) -> Result<u32, SpecError> {
         match self.value.get_ref() {
             DeValue::Integer(number) => {
