@@ -31,6 +31,42 @@ fn pick(data: &[u8]) -> Option<(&'static Arc<Spec>, &[u8])> {
     Some((specs.get(usize::from(*first) % specs.len().max(1))?, rest))
 }
 
+/// A byte stream: the first byte picks the framing, the second how the stream is cut into reads. What comes out as a
+/// message goes in again and comes out the same.
+#[cfg(feature = "framing")]
+pub fn frame(data: &[u8]) {
+    use crate::framing::{Encoding, Frame, Framer, Framing, Settings};
+    use tokio_util::codec::Decoder;
+    let &[choice, cut, ref stream @ ..] = data else { return };
+    let encodings = [Encoding::Binary, Encoding::Bcd, Encoding::Decimal, Encoding::Hex];
+    let settings = Settings {
+        length_bytes: usize::from(choice % 5),
+        length_encoding: encodings[usize::from(choice / 8 % 4)],
+        trailer_hex: if choice & 128 != 0 || choice % 5 == 0 { "03".to_owned() } else { String::new() },
+        max_message_bytes: 9,
+        ..Settings::default()
+    };
+    let Ok(framing) = Framing::new(&settings) else { return };
+    let mut framer = Framer::new(framing.clone());
+    let mut buffer = bytes::BytesMut::new();
+    for read in stream.chunks(usize::from(cut % 16) + 1) {
+        buffer.extend_from_slice(read);
+        loop {
+            match framer.decode(&mut buffer) {
+                Ok(Some(Frame::Message(message))) => {
+                    let mut again = bytes::BytesMut::new();
+                    framing.put(&message, &mut again).expect("what was a message can be written as one");
+                    let back = Framer::new(framing.clone()).decode(&mut again).expect("what was written is a frame");
+                    assert_eq!(back, Some(Frame::Message(message)));
+                }
+                Ok(Some(Frame::KeepAlive)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
 /// A message: the first byte picks the dialect. What reads is drawn, scanned and written again, and
 /// what was written reads as the same message.
 pub fn message(data: &[u8]) {

@@ -45,7 +45,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "switch")]
 pub mod edge;
-#[cfg(feature = "switch")]
+#[cfg(feature = "framing")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod framing;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]

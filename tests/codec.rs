@@ -39,7 +39,9 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
 #[test]
 fn the_seeds_of_the_fuzz_targets_run() {
     type Body = fn(&[u8]);
-    let targets: [(&str, Body); 4] = [
+    let targets: &[(&str, Body)] = &[
+        #[cfg(feature = "framing")]
+        ("frame", fuzzing::frame),
         ("message", fuzzing::message),
         ("valid", fuzzing::valid),
         ("tlv", fuzzing::tlv),

@@ -1,7 +1,7 @@
 //! The banks' side of the wire: connects, reads and writes frames, and reports what was certainly not sent.
 //!
 //! Knows bytes and frames, not fields: what a frame says, when to connect again and what a lost line means is decided
-//! by the switch. Each link is a task of its own that obeys [`Command`]s and reports [`Event`]s.
+//! by the switch. Each link is a task of its own that obeys commands and reports [`Event`]s.
 
 mod line;
 mod settings;

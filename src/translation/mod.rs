@@ -1,6 +1,6 @@
 //! Payment values to ISO 8583 messages and back, driven by the `[mapping]` section of a dialect file.
 //!
-//! The mapping says for each element what it is made of ([`template`]), for each kind of message which type it has and
+//! The mapping says for each element what it is made of (a template), for each kind of message which type it has and
 //! which elements it carries, and what the bank's codes mean. Nothing about a network stands in code: what one bank
 //! does differently from another is a line of its dialect.
 
