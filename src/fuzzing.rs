@@ -7,6 +7,12 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+#[cfg(feature = "framing")]
+use {
+    crate::framing::{Encoding, Frame, Framer, Framing, Settings},
+    bytes::BytesMut,
+    tokio_util::codec::Decoder,
+};
 
 use crate::iso8583::describe::{Drawing, describe, describe_fault};
 use crate::iso8583::sampling::sample;
@@ -35,36 +41,40 @@ fn pick(data: &[u8]) -> Option<(&'static Arc<Spec>, &[u8])> {
 /// message goes in again and comes out the same.
 #[cfg(feature = "framing")]
 pub fn frame(data: &[u8]) {
-    use crate::framing::{Encoding, Frame, Framer, Framing, Settings};
-    use tokio_util::codec::Decoder;
     let &[choice, cut, ref stream @ ..] = data else { return };
-    let encodings = [Encoding::Binary, Encoding::Bcd, Encoding::Decimal, Encoding::Hex];
-    let settings = Settings {
-        length_bytes: usize::from(choice % 5),
-        length_encoding: encodings[usize::from(choice / 8 % 4)],
-        trailer_hex: if choice & 128 != 0 || choice % 5 == 0 { "03".to_owned() } else { String::new() },
-        max_message_bytes: 9,
-        ..Settings::default()
-    };
-    let Ok(framing) = Framing::new(&settings) else { return };
+    let Some(framing) = framing_of(choice) else { return };
     let mut framer = Framer::new(framing.clone());
-    let mut buffer = bytes::BytesMut::new();
+    let mut buffer = BytesMut::new();
     for read in stream.chunks(usize::from(cut % 16) + 1) {
         buffer.extend_from_slice(read);
-        loop {
-            match framer.decode(&mut buffer) {
-                Ok(Some(Frame::Message(message))) => {
-                    let mut again = bytes::BytesMut::new();
-                    framing.put(&message, &mut again).expect("what was a message can be written as one");
-                    let back = Framer::new(framing.clone()).decode(&mut again).expect("what was written is a frame");
-                    assert_eq!(back, Some(Frame::Message(message)));
-                }
-                Ok(Some(Frame::KeepAlive)) => {}
-                Ok(None) => break,
-                Err(_) => return,
-            }
+        while let Some(frame) = match framer.decode(&mut buffer) {
+            Ok(frame) => frame,
+            Err(_) => return,
+        } {
+            frames_again(&framing, frame);
         }
     }
+}
+
+/// A framing by one byte: width, encoding, and whether there is a trailer.
+#[cfg(feature = "framing")]
+fn framing_of(choice: u8) -> Option<Framing> {
+    let encodings = [Encoding::Binary, Encoding::Bcd, Encoding::Decimal, Encoding::Hex];
+    let length_bytes = usize::from(choice % 5);
+    let trailer_hex = if choice & 128 != 0 || length_bytes == 0 { "03".to_owned() } else { String::new() };
+    let length_encoding = encodings[usize::from(choice / 8 % 4)];
+    // A small bound, so that every width can count up to it and beyond.
+    let settings = Settings { length_bytes, length_encoding, trailer_hex, max_message_bytes: 9, ..Settings::default() };
+    Framing::new(&settings).ok()
+}
+
+#[cfg(feature = "framing")]
+fn frames_again(framing: &Framing, frame: Frame) {
+    let Frame::Message(message) = frame else { return };
+    let mut again = BytesMut::new();
+    framing.put(&message, &mut again).expect("what was a message can be written as one");
+    let back = Framer::new(framing.clone()).decode(&mut again).expect("what was written is a frame");
+    assert_eq!(back, Some(Frame::Message(message)));
 }
 
 /// A message: the first byte picks the dialect. What reads is drawn, scanned and written again, and
