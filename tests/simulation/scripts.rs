@@ -409,3 +409,38 @@ fn a_store_that_refuses_numbers_is_not_pressed() {
     assert!(due > Monotonic(6));
     assert_eq!(appends(&switch.handle(now(due.0), Event::Wake)), 1);
 }
+
+#[test]
+fn thousands_of_malformed_frames_settle_nothing() {
+    let mut desk = Desk::online();
+    desk.sale(1, 7);
+    desk.commit();
+    let sent = desk.frames.last().unwrap().clone();
+    for frame in malformed(&desk.spec, &sent) {
+        desk.handle(Event::Arrived { link: LinkId(0), frame });
+        assert_eq!(desk.switch.snapshot().in_flight, 1, "the sale still waits");
+    }
+    assert!(desk.appends.is_empty() && desk.answers.is_empty(), "nothing is recorded, nothing told");
+    desk.reply_to(&sent, "00");
+    desk.commit();
+    assert_eq!(desk.told().first().state, OperationState::Approved);
+}
+
+/// Noise, and the reply to somebody else's request with every bit flipped and every end cut off.
+fn malformed(spec: &Arc<Spec>, sent: &Bytes) -> Vec<Bytes> {
+    let mut other = spec.decode(sent.clone()).unwrap().to_builder();
+    other.set_mti("0210".parse().unwrap()).set(11, "777777").set(39, "00").unset(48);
+    let other = spec.encode_to_bytes(&other).unwrap();
+    let flipped = (0..other.len() * 8).map(|bit| {
+        let mut frame = other.to_vec();
+        frame[bit / 8] ^= 1 << (bit % 8);
+        frame.into()
+    });
+    let cut = (0..other.len()).map(|end| other.slice(..end));
+    let mut random = fastrand::Rng::with_seed(1);
+    let noise = (0..2000).map(|_| {
+        let length = random.usize(0..300);
+        std::iter::repeat_with(|| random.u8(..)).take(length).collect()
+    });
+    flipped.chain(cut).chain(noise).collect()
+}
