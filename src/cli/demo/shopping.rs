@@ -225,7 +225,9 @@ impl Shopping {
         };
         let mut ticks = interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for errand in ERRANDS.iter().cycle() {
+        // One after the other: a payment that waits for a silent bank would hold up the rest.
+        let answered: Vec<&Errand> = ERRANDS.iter().filter(|errand| errand.expected != "reversing").collect();
+        for errand in answered.into_iter().cycle() {
             ticks.tick().await;
             self.forget_steps();
             if let Err(error) = self.post("/v1/payments", &self.order(errand)).await {
