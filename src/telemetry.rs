@@ -2,7 +2,6 @@
 
 use crate::switch::{Observation, Snapshot, Stray};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use std::collections::BTreeMap;
 
 /// Operations that got an outcome, by kind, result and the bank's response code.
 pub const OPERATIONS: &str = "isthmus_operations_total";
@@ -101,9 +100,4 @@ pub fn show(snapshot: &Snapshot, now: crate::payment::Wall) {
         gauge!(OWED_AGE, "host" => name).set(age);
         host.links.iter().for_each(|(link, state)| link_state(link.0, state));
     }
-}
-
-/// The links' states for people, by link.
-pub fn links(snapshot: &Snapshot) -> BTreeMap<u16, &'static str> {
-    snapshot.hosts.iter().flat_map(|host| &host.links).map(|(link, state)| (link.0, *state)).collect()
 }
