@@ -12,6 +12,7 @@ use crate::payment::{BusinessDate, Currency, Wall};
 
 use super::entry::Balances;
 use super::profile::Profile;
+use super::request::Network;
 use super::scenario::Wrong;
 
 /// What a financial answer says.
@@ -55,7 +56,7 @@ impl Pen<'_> {
         let mut builder = self.echo(message, echo)?;
         builder.set(elements.code, &said.code);
         if let Some(day) = said.day.filter(|_| self.profile.answers.business_date) {
-            builder.set(elements.business_date, day.mmdd());
+            builder.set(elements.business_date, self.profile.written_day(day));
         }
         if let Some(code) = &said.approval_code {
             builder.set(elements.approval, code);
@@ -79,13 +80,16 @@ impl Pen<'_> {
         self.spec.encode_to_bytes(&builder).ok()
     }
 
-    /// A question of the bank's own: does the peer live?
-    pub(super) fn echo_request(&self, stan: u32, now: Wall) -> Option<Bytes> {
-        let (element, code) = self.profile.echo_code()?;
+    /// A question of the bank's own about the link; `None` where the profile has no code for it.
+    pub(super) fn question(&self, question: Network, stan: u32, now: Wall, day: BusinessDate) -> Option<Bytes> {
+        let (element, code) = self.profile.network_code(question)?;
         let elements = &self.profile.elements;
-        let mut builder = MessageBuilder::new(self.profile.network_request()?);
+        let mut builder = MessageBuilder::new(self.profile.network_request());
         builder.set(elements.transmission, now.utc().strftime("%m%d%H%M%S").to_string());
         builder.set(elements.stan, format!("{stan:06}")).set(element, code);
+        if question == Network::Cutover {
+            builder.set(elements.business_date, self.profile.written_day(day));
+        }
         self.spec.encode_to_bytes(&builder).ok()
     }
 

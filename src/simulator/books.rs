@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::payment::Currency;
+use crate::payment::{BusinessDate, Currency};
 
 use super::entry::{AccountName, Entry, Kind, Sequence};
 use super::request::{OriginalKey, Request};
@@ -53,6 +53,8 @@ pub struct Books {
     /// Originals that were reversed before they were seen.
     unseen: BTreeMap<OriginalKey, Sequence>,
     last: Sequence,
+    /// The last business day that was begun before the clock did.
+    begun: Option<BusinessDate>,
     bound: usize,
 }
 
@@ -67,6 +69,7 @@ impl Books {
             by_rrn: BTreeMap::new(),
             unseen: BTreeMap::new(),
             last: 0,
+            begun: None,
             bound: bound.max(1),
         }
     }
@@ -87,6 +90,7 @@ impl Books {
         match (entry.kind, entry.original) {
             (Kind::Capture, Some(original)) => self.capture(original, entry),
             (Kind::Reversal | Kind::Void, Some(original)) => self.take_back(original, entry),
+            (Kind::Cutover, _) => self.begun = self.begun.max(Some(entry.business_date)),
             _ => {}
         }
         if let Some(unseen) = &entry.unseen {
@@ -96,6 +100,11 @@ impl Books {
         while self.handled.len() > self.bound {
             self.forget_oldest();
         }
+    }
+
+    /// The bank's day where the clock says `by_clock`.
+    pub(super) fn day(&self, by_clock: BusinessDate) -> BusinessDate {
+        self.begun.map_or(by_clock, |begun| begun.max(by_clock))
     }
 
     fn capture(&mut self, authorisation: Sequence, entry: &Entry) {
@@ -174,8 +183,8 @@ impl Books {
     }
 
     /// The original that a message names, of one of these kinds: by its original data where it has
-    /// them, otherwise by its retrieval reference, and there rather the one with the same STAN, then
-    /// the same amount, then the latest that still stands.
+    /// them, otherwise by its retrieval reference, and there rather the one whose approval code it
+    /// quotes, then the one with the same STAN, then the same amount, then the latest that still stands.
     pub(super) fn original(&self, request: &Request, kinds: &[Kind]) -> Option<&Handled> {
         let of_kind = |handled: &&Handled| kinds.contains(&handled.entry.kind);
         if let Some(named) = &request.original {
@@ -186,9 +195,10 @@ impl Books {
             .filter(of_kind)
             .filter(|handled| handled.entry.identity.acquirer == request.identity.acquirer)
             .max_by_key(|handled| {
+                let quoted = request.approval.is_some() && handled.entry.approval_code == request.approval;
                 let same_stan = handled.entry.identity.stan == request.identity.stan;
                 let same_amount = handled.entry.amount == request.amount;
-                (same_stan, !handled.reversed, same_amount, handled.entry.sequence)
+                (quoted, same_stan, !handled.reversed, same_amount, handled.entry.sequence)
             })
     }
 

@@ -50,7 +50,7 @@ pub struct Config {
 struct ConfigFile {
     listen: Spanned<String>,
     dialect: Spanned<String>,
-    issuer: Spanned<String>,
+    issuer: Option<Spanned<String>>,
     scenario: Spanned<String>,
     ledger: PathBuf,
     seed: Spanned<i64>,
@@ -72,7 +72,7 @@ impl Default for ConfigFile {
         Self {
             listen: text("127.0.0.1:8583"),
             dialect: text("iso8583-1987-ascii"),
-            issuer: text("iso8583-1987"),
+            issuer: None,
             scenario: text("demo"),
             ledger: PathBuf::from("bank-ledger.sqlite"),
             seed: Spanned::new(0..0, 1),
@@ -107,7 +107,9 @@ impl Config {
         let listen = examined.parsed(&file.listen, "listen", "an address and port", |text| text.parse().ok());
         let named = Named { directory };
         let spec = named.dialect(&mut examined, &file.dialect, &mut within);
-        let profile = named.profile(&mut examined, &file.issuer, &mut within);
+        let suiting = Profile::suiting(spec.as_ref().map_or("", |spec| spec.name()));
+        let issuer = file.issuer.unwrap_or_else(|| Spanned::new(0..0, suiting.to_owned()));
+        let profile = named.profile(&mut examined, &issuer, &mut within);
         let scenario = named.scenario(&mut examined, &file.scenario, &mut within);
         let framing = match &file.framing {
             None => Some(Framing::default()),
@@ -309,6 +311,13 @@ mod tests {
     fn an_unknown_key_is_a_mistake() {
         let mistakes = parse("listen = \"127.0.0.1:1\"\nlisten_ms = 3\n").unwrap_err();
         assert_eq!((mistakes[0].line, mistakes[0].key.as_str()), (2, "listen_ms"));
+    }
+
+    #[test]
+    fn the_issuer_suits_the_dialect_where_none_is_named() {
+        let approved = |text: &str| parse(text).unwrap().profile.codes.approved.clone();
+        assert_eq!(approved("dialect = \"iso8583-1993-ascii\"\n"), "000");
+        assert_eq!(approved("dialect = \"iso8583-1993-ascii\"\nissuer = \"iso8583-1987\"\n"), "00");
     }
 
     #[test]

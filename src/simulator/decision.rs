@@ -7,7 +7,7 @@ use crate::payment::{BusinessDate, Currency};
 
 use super::books::{Books, Handled};
 use super::entry::{AccountName, Balances, Kind, Sequence};
-use super::profile::{Profile, Rest};
+use super::profile::{LesserReversal, Profile, Rest};
 use super::request::{OriginalKey, Request};
 use super::scenario::{Behaviour, Scenario, Status, Terms};
 
@@ -193,18 +193,18 @@ impl Bench<'_> {
 
     /// An authorisation that was approved, stands, and is the one quoted.
     fn completes(&self, request: &Request, found: &Handled) -> bool {
-        let quoted = request.approval.as_ref();
         !found.reversed
             && found.entry.approved > 0
             && found.entry.account == self.account
             && found.entry.currency == request.currency
-            && quoted.is_none_or(|quoted| found.entry.approval_code.as_ref() == Some(quoted))
+            && quotes_rightly(request, found)
     }
 
     fn void(&self, request: &Request) -> Decision {
         let codes = &self.profile.codes;
         let voidable = [Kind::Authorisation, Kind::Sale, Kind::Capture, Kind::Refund];
-        let found = self.books.original(request, &voidable).filter(|found| found.entry.account == self.account);
+        let found = self.books.original(request, &voidable);
+        let found = found.filter(|found| found.entry.account == self.account && quotes_rightly(request, found));
         match found.filter(|found| !found.reversed && found.entry.approved > 0) {
             None => self.decline(&codes.original_missing),
             Some(found) => {
@@ -232,18 +232,35 @@ impl Bench<'_> {
         let Some(found) = found.filter(|found| self.account.is_none() || found.entry.account == self.account) else {
             return self.reverse_unseen(request);
         };
-        let acknowledged = Decision { gives_approval: false, ..self.granted(&codes.approved) };
-        let target = request.replacement;
+        let acknowledged = Decision { gives_approval: false, ..self.granted(&codes.reversal_approved) };
+        let target = self.target(request, found);
         if found.withdrawn || (target > 0 && target >= found.standing) {
             let day = Some(found.entry.business_date);
             return Decision { day, ..acknowledged };
         }
         let was_said = [found.entry.amount, found.entry.approved, found.standing];
         let partly = target > 0;
-        if (request.amount != 0 && !was_said.contains(&request.amount)) || (partly && found.entry.kind == Kind::Void) {
+        let is_part = self.is_part(request, found);
+        if (request.amount != 0 && !is_part && !was_said.contains(&request.amount))
+            || (partly && found.entry.kind == Kind::Void)
+        {
             return self.decline(&codes.original_amount);
         }
         self.undo(found, target, acknowledged)
+    }
+
+    /// How much of the original is to stand afterwards.
+    fn target(&self, request: &Request, found: &Handled) -> i64 {
+        match self.is_part(request, found) {
+            true => found.standing - request.amount,
+            false => request.replacement,
+        }
+    }
+
+    /// Whether a reversal that says less than its original means that part of it.
+    fn is_part(&self, request: &Request, found: &Handled) -> bool {
+        let lesser = request.replacement == 0 && (1..found.standing).contains(&request.amount);
+        lesser && self.profile.practice.lesser_reversal == LesserReversal::Part
     }
 
     /// An original that never came: acknowledged, and remembered in case that it still comes.
@@ -310,4 +327,9 @@ impl Bench<'_> {
     fn original_of(&self, handled: &Handled) -> Option<&Handled> {
         handled.entry.original.and_then(|original| self.books.handled(original))
     }
+}
+
+/// No approval code quoted, or the one that was given.
+fn quotes_rightly(request: &Request, found: &Handled) -> bool {
+    request.approval.is_none() || found.entry.approval_code == request.approval
 }

@@ -33,10 +33,12 @@ pub enum Kind {
     Void,
     /// An earlier message taken back as a whole or in part (class 4).
     Reversal,
+    /// The bank began a new business day before the clock did; touches no account.
+    Cutover,
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 8] = [
+    const NAMES: [(Kind, &'static str); 9] = [
         (Kind::Authorisation, "authorisation"),
         (Kind::Sale, "sale"),
         (Kind::Capture, "capture"),
@@ -45,6 +47,7 @@ impl Kind {
         (Kind::Verification, "verification"),
         (Kind::Void, "void"),
         (Kind::Reversal, "reversal"),
+        (Kind::Cutover, "cutover"),
     ];
 
     /// Its name in the ledger and in scenario files.

@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::iso8583::{Message, Spec};
-use crate::payment::{Pan, Wall};
+use crate::payment::{BusinessDate, Pan, Wall};
 
 use super::answer::{Pen, Said};
 use super::books::{Books, REMEMBERED_MESSAGES};
@@ -123,6 +123,8 @@ pub struct Issuer {
     counted: BTreeMap<(usize, Option<PaymentKey>), u64>,
     /// The STAN of the bank's own last message.
     own_stan: u32,
+    /// The last day that the peers were told of, or needn't be.
+    announced: Option<BusinessDate>,
     counters: Counters,
 }
 
@@ -144,6 +146,7 @@ impl Issuer {
             late: BTreeMap::new(),
             counted: BTreeMap::new(),
             own_stan: 0,
+            announced: None,
             counters: Counters::default(),
         }
     }
@@ -184,8 +187,7 @@ impl Issuer {
             return Vec::new();
         };
         if message.mti().is_response() {
-            // Of our own questions there is only one kind.
-            self.counters.echoes_answered += u64::from(message.mti().class() == 8);
+            self.counters.echoes_answered += u64::from(self.profile.is_echo(&message));
             return Vec::new();
         }
         match self.profile.clone().understand(&message) {
@@ -203,13 +205,53 @@ impl Issuer {
 
     /// The bank asks every peer that has signed on whether it lives.
     pub fn ask_echo(&mut self, now: Wall) -> Vec<Planned> {
-        self.own_stan = self.own_stan % 999_999 + 1;
-        let Some(question) = self.pen().echo_request(self.own_stan, now) else { return Vec::new() };
-        let working = self.links.iter().filter(|(_, session)| **session == Session::Working);
-        let ask = |link| Planned { link, after: Duration::ZERO, action: Action::Send(question.clone()) };
-        let planned: Vec<Planned> = working.map(|(link, _)| ask(*link)).collect();
+        let planned = self.ask_all(Network::Echo, now);
         self.counters.echoes_asked += planned.len() as u64;
         planned
+    }
+
+    /// The bank begins the next business day now and tells every peer that has signed on. The cutover
+    /// is an entry of its own, so that a restart doesn't fall back into the day that has ended.
+    pub fn cut_over(&mut self, now: Wall) -> Vec<Planned> {
+        let day = self.business_date(now).next();
+        let entry = self.cutover(day, now);
+        self.books.apply(&entry);
+        self.ledger.append(entry);
+        self.announced = Some(day);
+        self.ask_all(Network::Cutover, now)
+    }
+
+    /// The clock went on: where the bank announces that a day has ended by the clock, it does so now.
+    pub fn tick(&mut self, now: Wall) -> Vec<Planned> {
+        let day = self.business_date(now);
+        let before = self.announced.replace(day);
+        match self.profile.practice.announces_cutover && before.is_some_and(|before| before < day) {
+            true => self.ask_all(Network::Cutover, now),
+            false => Vec::new(),
+        }
+    }
+
+    /// The bank's business day.
+    pub fn business_date(&self, now: Wall) -> BusinessDate {
+        self.books.day(self.profile.business_date(now))
+    }
+
+    /// A question of the bank's own to every peer that has signed on.
+    fn ask_all(&mut self, question: Network, now: Wall) -> Vec<Planned> {
+        self.own_stan = self.own_stan % 999_999 + 1;
+        let day = self.business_date(now);
+        let Some(question) = self.pen().question(question, self.own_stan, now, day) else { return Vec::new() };
+        let working = self.links.iter().filter(|(_, session)| **session == Session::Working);
+        let ask = |link| Planned { link, after: Duration::ZERO, action: Action::Send(question.clone()) };
+        working.map(|(link, _)| ask(*link)).collect()
+    }
+
+    fn cutover(&self, day: BusinessDate, now: Wall) -> Entry {
+        let sequence = self.books.next_sequence();
+        let decision = Decision { day: Some(day), ..Decision::default() };
+        let request =
+            Request::of_the_bank(Kind::Cutover, self.profile.network_request(), format!("cutover|{day}|{sequence}"));
+        self.entry(&request, decision, now)
     }
 
     /// Entries booked and not taken out.
@@ -243,11 +285,12 @@ impl Issuer {
             return self.pass_over(link, &behaviour);
         }
         let codes = &self.profile.codes;
-        let ordinary = if network == Network::Other { &codes.invalid } else { &codes.approved };
+        let is_known = !matches!(network, Network::Other | Network::KeyChange);
+        let ordinary = if is_known { &codes.network_approved } else { &codes.invalid };
         let code = behaviour.code.as_ref().unwrap_or(ordinary);
         match network {
-            Network::SignOn if *code == codes.approved => self.links.insert(link, Session::Working),
-            Network::SignOff if *code == codes.approved => self.links.insert(link, Session::Silent),
+            Network::SignOn if *code == codes.network_approved => self.links.insert(link, Session::Working),
+            Network::SignOff if *code == codes.network_approved => self.links.insert(link, Session::Silent),
             _ => None,
         };
         let answer = self.pen().network(message, code);
@@ -318,7 +361,7 @@ impl Issuer {
         behaviour: &Behaviour,
         now: Wall,
     ) -> (Said, Option<Sequence>) {
-        let today = self.profile.business_date(now);
+        let today = self.business_date(now);
         let bench =
             Bench { profile: &self.profile, scenario: &self.scenario, books: &self.books, behaviour, account, today };
         let decision = bench.decide(request);
@@ -339,7 +382,7 @@ impl Issuer {
         Entry {
             sequence,
             at: now,
-            business_date: decision.day.unwrap_or_else(|| self.profile.business_date(now)),
+            business_date: decision.day.unwrap_or_else(|| self.business_date(now)),
             kind: request.kind,
             mti: request.mti,
             key: request.key.clone(),

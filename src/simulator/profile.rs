@@ -3,23 +3,29 @@
 //!
 //! A file of its own (`specs/issuer/*.toml`), written from the element tables and never from a
 //! dialect's mapping: an oracle that read the switch's own table would agree with its mistakes.
-//! Reading a message under a profile is the border: behind it stands a [`Request`] and no element.
+//! Reading a message under a profile is the border: behind it stands a request and no element.
+
+mod understanding;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::iso8583::{Message, Mti};
-use crate::payment::{BusinessDate, Currency, Cvc, Expiry, Pan, Wall};
+use crate::iso8583::Mti;
+use crate::payment::{BusinessDate, Wall};
 
-use super::entry::Kind;
 use super::mistake::{Examined, Mistake, expected_of};
-use super::request::{Asked, Network, OriginalKey, Request};
+use super::request::Network;
 
 /// The built-in profiles by name.
 const BUILT_IN: &[(&str, &str)] = &[
     ("iso8583-1987", include_str!("../../specs/issuer/iso8583-1987.toml")),
+    ("iso8583-1987-requests", include_str!("../../specs/issuer/iso8583-1987-requests.toml")),
     ("iso8583-1987-terse", include_str!("../../specs/issuer/iso8583-1987-terse.toml")),
+    ("iso8583-1993", include_str!("../../specs/issuer/iso8583-1993.toml")),
 ];
+
+/// Beginnings of dialects' names, and the profile that suits them.
+const SUITING: &[(&str, &str)] = &[("iso8583-1993", "iso8583-1993"), ("amex-1993", "iso8583-1993")];
 
 /// Deeper chains of `extends` than this are refused; it also ends a circle.
 const MOST_LAYERS: usize = 8;
@@ -35,7 +41,8 @@ pub struct Profile {
     pub(super) elements: Elements,
     cvc: Option<CvcPlace>,
     types: Types,
-    original: OriginalWidths,
+    original: OriginalLayout,
+    partial: Option<PartialReversal>,
     duplicates: Duplicates,
     pub(super) answers: Answers,
     /// The response codes it answers with.
@@ -87,18 +94,33 @@ struct Types {
     refund: Vec<String>,
     balance: Vec<String>,
     verification: Vec<String>,
+    capture: Vec<String>,
     completion_conditions: Vec<String>,
 }
 
+/// How a message names its original.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OriginalWidths {
+struct OriginalLayout {
     mti: usize,
     stan: usize,
-    transmission: usize,
+    time: usize,
+    /// The element of the original that the time repeats.
+    time_element: u8,
     acquirer: usize,
+    /// So many digits say how long the acquirer is, which then is the most it may be.
+    acquirer_length: usize,
     #[allow(dead_code, reason = "part of the layout; the issuer doesn't compare it")]
     forwarder: usize,
+}
+
+/// Where a reversal says by a code that only a part is taken back: the amount then is what stands.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartialReversal {
+    element: u8,
+    codes: Vec<String>,
+    original_amount: u8,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -114,6 +136,8 @@ pub(super) struct Answers {
     pub(super) echo: Vec<u8>,
     /// Whether an answer names the bank's day (DE15), or leaves the day to the acquirer.
     pub(super) business_date: bool,
+    /// MMDD, YYMMDD or CCYYMMDD.
+    pub(super) business_date_digits: usize,
     pub(super) network_echo: Vec<u8>,
 }
 
@@ -143,7 +167,9 @@ pub struct Codes {
     pub original_missing: String,
     pub original_amount: String,
     pub reversed_before: String,
+    pub reversal_approved: String,
     pub reversal_unseen: String,
+    pub network_approved: String,
     pub not_signed_on: String,
 }
 
@@ -153,9 +179,13 @@ pub struct Codes {
 pub struct Practice {
     /// What becomes of the rest of a hold after a partial capture.
     pub rest_after_capture: Rest,
+    /// What a reversal means that says less than its original's amount and nothing more.
+    pub lesser_reversal: LesserReversal,
     /// Minutes after midnight UTC at which the bank's day ends.
     #[serde(rename = "cutover_utc", deserialize_with = "time_of_day")]
     pub cutover_minute: u32,
+    /// Whether the bank tells its peers when a day has ended by the clock.
+    pub announces_cutover: bool,
 }
 
 /// What becomes of the rest of a hold after a partial capture.
@@ -168,12 +198,26 @@ pub enum Rest {
     Released,
 }
 
+/// What a reversal means that says less than its original's amount and nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LesserReversal {
+    /// A mistake: declined.
+    Refused,
+    /// So much is taken back, and the rest stands.
+    Part,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkCodes {
+    /// Fourth digit of the bank's own network messages.
+    origin: u8,
     sign_on: Vec<String>,
     sign_off: Vec<String>,
     echo: Vec<String>,
+    key_change: Vec<String>,
+    cutover: Vec<String>,
 }
 
 fn time_of_day<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
@@ -201,6 +245,11 @@ impl Profile {
         Some(Profile::read(&format!("specs/issuer/{name}.toml"), built_in(name)?))
     }
 
+    /// The built-in profile that suits a dialect by its name: its edition's.
+    pub fn suiting(dialect: &str) -> &'static str {
+        SUITING.iter().find(|(start, _)| dialect.starts_with(start)).map_or("iso8583-1987", |(_, profile)| profile)
+    }
+
     /// Reads a profile; `origin` is the file's name for the mistakes. With `extends` it names a
     /// built-in one and says only what differs.
     pub fn read(origin: &str, text: &str) -> Result<Profile, Vec<Mistake>> {
@@ -217,8 +266,17 @@ impl Profile {
         if profile.duplicates.elements.is_empty() {
             examined.note_key("duplicates.elements", "at least one element");
         }
-        if profile.original.widths().any(|width| !(1..=64).contains(&width)) {
-            examined.note_key("original", "widths of 1 to 64 digits");
+        if profile.original.widths().any(|width| width > 64) {
+            examined.note_key("original", "widths of at most 64 digits");
+        }
+        if ![4, 6, 8].contains(&profile.answers.business_date_digits) {
+            examined.note_key("answers.business_date_digits", "4, 6 or 8");
+        }
+        if profile.version > 9 {
+            examined.note_key("version", "a digit");
+        }
+        if profile.network.origin > 9 {
+            examined.note_key("network.origin", "a digit");
         }
         examined.finish(profile)
     }
@@ -233,163 +291,30 @@ impl Profile {
         BusinessDate::of(Wall(now.0.saturating_add(into_next)))
     }
 
-    /// Takes out of a message what it asks.
-    pub fn understand(&self, message: &Message) -> Asked {
-        let mti = message.mti();
-        if mti.version() != self.version {
-            return Asked::Unsupported;
-        }
-        match (mti.class(), mti.function()) {
-            (8, 0 | 2) => Asked::Network(self.network(message)),
-            (1 | 2 | 4, 0 | 2) => match self.request(message, mti) {
-                Ok(request) => Asked::Financial(Box::new(request)),
-                Err(refusal) => refusal,
-            },
-            _ => Asked::Unsupported,
-        }
+    /// The day as an answer names it.
+    pub(super) fn written_day(&self, day: BusinessDate) -> String {
+        let digits: String = day.to_string().chars().filter(char::is_ascii_digit).collect();
+        let from = digits.len().saturating_sub(self.answers.business_date_digits);
+        digits.get(from..).unwrap_or_default().to_owned()
     }
 
-    /// The type of a network request of this version.
-    pub(super) fn network_request(&self) -> Option<Mti> {
-        Mti::from_digits([self.version, 8, 0, 0])
+    /// The type of the bank's own network requests.
+    pub(super) fn network_request(&self) -> Mti {
+        Mti::from_digits([self.version, 8, 0, self.network.origin]).expect("both are digits, as was read")
     }
 
-    /// What an echo of the bank's own says in its network element.
-    pub(super) fn echo_code(&self) -> Option<(u8, &str)> {
-        self.network.echo.first().map(|code| (self.elements.network, code.as_str()))
-    }
-
-    fn network(&self, message: &Message) -> Network {
-        let code = text(message, self.elements.network);
-        match &code {
-            code if self.network.sign_on.contains(code) => Network::SignOn,
-            code if self.network.sign_off.contains(code) => Network::SignOff,
-            code if self.network.echo.contains(code) => Network::Echo,
-            _ => Network::Other,
-        }
-    }
-
-    fn request(&self, message: &Message, mti: Mti) -> Result<Request, Asked> {
-        let elements = &self.elements;
-        let stan = text(message, elements.stan);
-        if stan.is_empty() {
-            return Err(Asked::Incomplete("stan"));
-        }
-        let pan = self.pan(message);
-        // A reversal may leave the card out and name its original alone.
-        if pan.is_none() && mti.class() != 4 {
-            return Err(Asked::Incomplete("card"));
-        }
-        let kind = self.kind(message, mti).ok_or(Asked::Unsupported)?;
-        let amount = digits(message, elements.amount).unwrap_or(0);
-        let currency = currency(&text(message, elements.currency));
-        if currency.is_none() && amount != 0 {
-            return Err(Asked::Incomplete("currency"));
-        }
-        Ok(Request {
-            mti,
-            kind,
-            key: self.key(message, mti),
-            identity: OriginalKey {
-                mti: mti.without_repeat().to_string(),
-                transmission: text(message, elements.transmission),
-                acquirer: without_zeros(&text(message, elements.acquirer)),
-                stan,
-            },
-            rrn: text(message, elements.rrn),
-            terminal: text(message, elements.terminal),
-            merchant: text(message, elements.merchant),
-            pan,
-            expiry: Expiry::from_yymm(&text(message, elements.expiry)).ok(),
-            cvc: self.cvc(message),
-            amount,
-            currency,
-            original: self.original(&text(message, elements.original)),
-            approval: Some(text(message, elements.approval)).filter(|code| !code.is_empty()),
-            replacement: self.replacement(&text(message, elements.replacement)),
-        })
-    }
-
-    fn pan(&self, message: &Message) -> Option<Pan> {
-        let card = text(message, self.elements.card);
-        if !card.is_empty() {
-            return Pan::parse(&card).ok();
-        }
-        let track = message.text(self.elements.track2)?;
-        let end = track.find(['D', '=', 'd']).unwrap_or(track.len());
-        Pan::parse(track.get(..end)?).ok()
-    }
-
-    fn kind(&self, message: &Message, mti: Mti) -> Option<Kind> {
-        if mti.class() == 4 {
-            return Some(Kind::Reversal);
-        }
-        let processing = text(message, self.elements.processing);
-        let asked = processing.get(..2)?.to_owned();
-        let types = &self.types;
-        let (financial, among) = (mti.class() == 2, |list: &[String]| list.contains(&asked));
-        match () {
-            _ if among(&types.balance) => Some(Kind::Balance),
-            _ if among(&types.verification) => Some(Kind::Verification),
-            _ if among(&types.void) => Some(Kind::Void),
-            _ if among(&types.refund) && financial => Some(Kind::Refund),
-            _ if among(&types.purchase) && financial && self.completes(message) => Some(Kind::Capture),
-            _ if among(&types.purchase) && financial => Some(Kind::Sale),
-            _ if among(&types.purchase) && digits(message, self.elements.amount) == Some(0) => Some(Kind::Verification),
-            _ if among(&types.purchase) => Some(Kind::Authorisation),
-            _ => None,
-        }
-    }
-
-    fn completes(&self, message: &Message) -> bool {
-        let condition = text(message, self.elements.condition);
-        message.has(self.elements.original) || self.types.completion_conditions.contains(&condition)
-    }
-
-    /// The message among all others: class and function (the repeat aside) and the listed elements.
-    fn key(&self, message: &Message, mti: Mti) -> String {
-        let mut key = mti.without_repeat().to_string();
-        for element in &self.duplicates.elements {
-            key.push('|');
-            key.push_str(&text(message, *element));
-        }
-        key
-    }
-
-    fn original(&self, data: &str) -> Option<OriginalKey> {
-        let widths = &self.original;
-        let mut rest = data;
-        let mut part = |width: usize| {
-            let (part, after) = rest.split_at_checked(width)?;
-            rest = after;
-            Some(part.to_owned())
+    /// What a question of the bank's own says in its network element; `None` where it has no code.
+    pub(super) fn network_code(&self, question: Network) -> Option<(u8, &str)> {
+        let codes = &self.network;
+        let codes = match question {
+            Network::SignOn => &codes.sign_on,
+            Network::SignOff => &codes.sign_off,
+            Network::Echo => &codes.echo,
+            Network::KeyChange => &codes.key_change,
+            Network::Cutover => &codes.cutover,
+            Network::Other => return None,
         };
-        let (mti, stan) = (part(widths.mti)?, part(widths.stan)?);
-        let (transmission, acquirer) = (part(widths.transmission)?, part(widths.acquirer)?);
-        let mti = mti.parse::<Mti>().ok()?.without_repeat().to_string();
-        Some(OriginalKey { mti, stan, transmission, acquirer: without_zeros(&acquirer) })
-    }
-
-    /// The first twelve characters of the replacement amounts.
-    fn replacement(&self, amounts: &str) -> i64 {
-        let amount = amounts.get(..12).filter(|amount| amount.bytes().all(|byte| byte.is_ascii_digit()));
-        amount.and_then(|amount| amount.parse().ok()).unwrap_or(0)
-    }
-
-    fn cvc(&self, message: &Message) -> Option<Cvc> {
-        let place = self.cvc.as_ref()?;
-        let data = message.text(place.element)?;
-        let mut rest = data.as_ref();
-        while !rest.is_empty() {
-            let (tag, after) = rest.split_at_checked(place.tag.len())?;
-            let (length, after) = after.split_at_checked(place.length_digits)?;
-            let (value, after) = after.split_at_checked(length.parse().ok()?)?;
-            if tag == place.tag {
-                return Cvc::parse(value).ok();
-            }
-            rest = after;
-        }
-        None
+        codes.first().map(|code| (self.elements.network, code.as_str()))
     }
 }
 
@@ -425,26 +350,10 @@ fn lay_over(base: &mut Table, upper: Table) {
     }
 }
 
-impl OriginalWidths {
+impl OriginalLayout {
     fn widths(&self) -> impl Iterator<Item = usize> {
-        [self.mti, self.stan, self.transmission, self.acquirer, self.forwarder].into_iter()
+        [self.mti, self.stan, self.time, self.acquirer_length, self.acquirer, self.forwarder].into_iter()
     }
-}
-
-fn text(message: &Message, element: u8) -> String {
-    message.text(element).map_or_else(String::new, |text| text.trim_end().to_owned())
-}
-
-fn digits(message: &Message, element: u8) -> Option<i64> {
-    message.number(element).and_then(|number| i64::try_from(number).ok())
-}
-
-fn currency(code: &str) -> Option<Currency> {
-    code.parse::<u16>().ok().and_then(Currency::from_numeric).or_else(|| Currency::from_code(code))
-}
-
-fn without_zeros(identification: &str) -> String {
-    identification.trim_start_matches('0').to_owned()
 }
 
 #[cfg(test)]

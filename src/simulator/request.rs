@@ -13,7 +13,7 @@ pub struct OriginalKey {
     pub mti: String,
     /// STAN (DE11).
     pub stan: String,
-    /// Transmission time (DE7).
+    /// Transmission time (DE7), or the local time of an edition that names originals by it (DE12).
     pub transmission: String,
     /// Acquirer (DE32) without leading zeros; empty where it wasn't said.
     pub acquirer: String,
@@ -55,6 +55,27 @@ pub struct Request {
 }
 
 impl Request {
+    /// An act of the bank's own, about no card.
+    pub(super) fn of_the_bank(kind: Kind, mti: Mti, key: String) -> Self {
+        Self {
+            mti,
+            kind,
+            identity: OriginalKey { mti: key.clone(), ..OriginalKey::default() },
+            key,
+            rrn: String::new(),
+            terminal: String::new(),
+            merchant: String::new(),
+            pan: None,
+            expiry: None,
+            cvc: None,
+            amount: 0,
+            currency: None,
+            original: None,
+            approval: None,
+            replacement: 0,
+        }
+    }
+
     /// An advice tells what has happened; it is booked without asking the balance.
     pub fn is_advice(&self) -> bool {
         self.mti.is_advice()
@@ -71,6 +92,10 @@ pub enum Network {
     SignOff,
     /// The peer asks whether we live.
     Echo,
+    /// New keys are wanted.
+    KeyChange,
+    /// A business day ends.
+    Cutover,
     /// Something else, not supported.
     Other,
 }

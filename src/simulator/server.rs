@@ -37,6 +37,9 @@ const WAITING_MESSAGES: usize = 4_096;
 /// How long a peer may take to read what was written for it.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How often the booking thread looks at the clock.
+const TICK: Duration = Duration::from_millis(100);
+
 /// How long after a failed accept the next is tried; out of file handles is the usual reason.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -136,8 +139,9 @@ impl Server {
         let thread = std::thread::Builder::new().name("bank".into()).spawn(move || booking.run());
         let thread = thread.map_err(ServerError::Thread)?;
         if let Some(every) = settings.echo_every {
-            tokio::spawn(ask_echoes(every, inbox.clone(), stop.clone()));
+            tokio::spawn(remind(every, || Arrival::Echo, inbox.clone(), stop.clone()));
         }
+        tokio::spawn(remind(TICK, || Arrival::Tick, inbox.clone(), stop.clone()));
         let accepting = tokio::spawn(accept(listener, settings, inbox, stop.clone()));
         tracing::info!(%addr, "the bank takes links");
         Ok(Handle { addr, stop, accepting: Some(accepting), booking: Some(thread), shown })
@@ -187,14 +191,14 @@ impl Drop for Handle {
     }
 }
 
-/// Reminds the booking thread of the echoes until the stop.
-async fn ask_echoes(every: Duration, inbox: mpsc::Sender<Arrival>, stop: CancellationToken) {
+/// Reminds the booking thread of something until the stop.
+async fn remind(every: Duration, of: fn() -> Arrival, inbox: mpsc::Sender<Arrival>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
         }
-        if inbox.send(Arrival::Echo).await.is_err() {
+        if inbox.send(of()).await.is_err() {
             return;
         }
     }

@@ -33,6 +33,8 @@ pub(super) enum Arrival {
     Down(Link),
     /// It is time to ask the peers whether they live.
     Echo,
+    /// The clock went on.
+    Tick,
 }
 
 /// How the booking thread reaches a link.
@@ -101,6 +103,7 @@ impl Booking {
                     self.ways_out.remove(&link);
                 }
                 Arrival::Echo => planned.extend(self.issuer.ask_echo(now)),
+                Arrival::Tick => planned.extend(self.issuer.tick(now)),
                 Arrival::Message(link, message) => planned.extend(self.issuer.receive(link, message, now)),
             }
         }

@@ -1,0 +1,203 @@
+//! A message read under a profile: what it asks, taken out of its elements once, at the border.
+//!
+//! Everything that a host may lay out in its own way is asked of the profile; behind this stands a
+//! [`Request`] and no element. What surprises: whether a message of class 2 is a sale or the completion
+//! of an authorisation isn't told by its type but by a condition, a processing code of its own, or the
+//! original that it names.
+
+use crate::iso8583::{Message, Mti};
+use crate::payment::{Currency, Cvc, Expiry, Pan};
+
+use super::super::entry::Kind;
+use super::super::request::{Asked, Network, OriginalKey, Request};
+use super::Profile;
+
+impl Profile {
+    /// Takes out of a message what it asks.
+    pub fn understand(&self, message: &Message) -> Asked {
+        let mti = message.mti();
+        if mti.version() != self.version {
+            return Asked::Unsupported;
+        }
+        match (mti.class(), mti.function()) {
+            (8, 0 | 2) => Asked::Network(self.network(message)),
+            (1 | 2 | 4, 0 | 2) => match self.request(message, mti) {
+                Ok(request) => Asked::Financial(Box::new(request)),
+                Err(refusal) => refusal,
+            },
+            _ => Asked::Unsupported,
+        }
+    }
+
+    /// Whether it is about an echo, whichever side asked.
+    pub(in super::super) fn is_echo(&self, message: &Message) -> bool {
+        message.mti().class() == 8 && self.network(message) == Network::Echo
+    }
+
+    fn network(&self, message: &Message) -> Network {
+        let code = text(message, self.elements.network);
+        match &code {
+            code if self.network.sign_on.contains(code) => Network::SignOn,
+            code if self.network.sign_off.contains(code) => Network::SignOff,
+            code if self.network.echo.contains(code) => Network::Echo,
+            code if self.network.key_change.contains(code) => Network::KeyChange,
+            code if self.network.cutover.contains(code) => Network::Cutover,
+            _ => Network::Other,
+        }
+    }
+
+    fn request(&self, message: &Message, mti: Mti) -> Result<Request, Asked> {
+        let elements = &self.elements;
+        let stan = text(message, elements.stan);
+        if stan.is_empty() {
+            return Err(Asked::Incomplete("stan"));
+        }
+        let pan = self.pan(message);
+        // A reversal may leave the card out and name its original alone.
+        if pan.is_none() && mti.class() != 4 {
+            return Err(Asked::Incomplete("card"));
+        }
+        let kind = self.kind(message, mti).ok_or(Asked::Unsupported)?;
+        let (amount, replacement) = self.amounts(message);
+        let currency = currency(&text(message, elements.currency));
+        if currency.is_none() && amount != 0 {
+            return Err(Asked::Incomplete("currency"));
+        }
+        Ok(Request {
+            mti,
+            kind,
+            key: self.key(message, mti),
+            identity: OriginalKey {
+                mti: mti.without_repeat().to_string(),
+                transmission: text(message, self.original.time_element),
+                acquirer: without_zeros(&text(message, elements.acquirer)),
+                stan,
+            },
+            rrn: text(message, elements.rrn),
+            terminal: text(message, elements.terminal),
+            merchant: text(message, elements.merchant),
+            pan,
+            expiry: Expiry::from_yymm(&text(message, elements.expiry)).ok(),
+            cvc: self.cvc(message),
+            amount,
+            currency,
+            original: self.original(&text(message, elements.original)),
+            approval: Some(text(message, elements.approval)).filter(|code| !code.is_empty()),
+            replacement,
+        })
+    }
+
+    fn pan(&self, message: &Message) -> Option<Pan> {
+        let card = text(message, self.elements.card);
+        if !card.is_empty() {
+            return Pan::parse(&card).ok();
+        }
+        let track = message.text(self.elements.track2)?;
+        let end = track.find(['D', '=', 'd']).unwrap_or(track.len());
+        Pan::parse(track.get(..end)?).ok()
+    }
+
+    fn kind(&self, message: &Message, mti: Mti) -> Option<Kind> {
+        if mti.class() == 4 {
+            return Some(Kind::Reversal);
+        }
+        let processing = text(message, self.elements.processing);
+        let asked = processing.get(..2)?.to_owned();
+        let types = &self.types;
+        let (financial, among) = (mti.class() == 2, |list: &[String]| list.contains(&asked));
+        match () {
+            _ if among(&types.balance) => Some(Kind::Balance),
+            _ if among(&types.verification) => Some(Kind::Verification),
+            _ if among(&types.void) => Some(Kind::Void),
+            _ if among(&types.refund) && financial => Some(Kind::Refund),
+            _ if among(&types.capture) && financial => Some(Kind::Capture),
+            _ if among(&types.purchase) && financial && self.completes(message) => Some(Kind::Capture),
+            _ if among(&types.purchase) && financial => Some(Kind::Sale),
+            _ if among(&types.purchase) && digits(message, self.elements.amount) == Some(0) => Some(Kind::Verification),
+            _ if among(&types.purchase) => Some(Kind::Authorisation),
+            _ => None,
+        }
+    }
+
+    fn completes(&self, message: &Message) -> bool {
+        let condition = text(message, self.elements.condition);
+        message.has(self.elements.original) || self.types.completion_conditions.contains(&condition)
+    }
+
+    /// The message among all others: class and function (the repeat aside) and the listed elements.
+    fn key(&self, message: &Message, mti: Mti) -> String {
+        let mut key = mti.without_repeat().to_string();
+        for element in &self.duplicates.elements {
+            key.push('|');
+            key.push_str(&text(message, *element));
+        }
+        key
+    }
+
+    fn original(&self, data: &str) -> Option<OriginalKey> {
+        let layout = &self.original;
+        let mut rest = data;
+        let mut part = |width: usize| {
+            let (part, after) = rest.split_at_checked(width)?;
+            rest = after;
+            Some(part.to_owned())
+        };
+        let (mti, stan, transmission) = (part(layout.mti)?, part(layout.stan)?, part(layout.time)?);
+        let length = match layout.acquirer_length {
+            0 => layout.acquirer,
+            // An acquirer that isn't said ends the data.
+            width => part(width).map_or(Some(0), |length| length.parse().ok())?,
+        };
+        let acquirer = if length <= layout.acquirer { part(length)? } else { return None };
+        let mti = mti.parse::<Mti>().ok()?.without_repeat().to_string();
+        Some(OriginalKey { mti, stan, transmission, acquirer: without_zeros(&acquirer) })
+    }
+
+    /// The amount of the message, or of the original it takes back, and how much of that is to stand.
+    fn amounts(&self, message: &Message) -> (i64, i64) {
+        let amount = digits(message, self.elements.amount).unwrap_or(0);
+        let partly = self.partial.as_ref().filter(|partial| partial.codes.contains(&text(message, partial.element)));
+        if let Some(partial) = partly.filter(|_| message.mti().class() == 4) {
+            return (first_amount(&text(message, partial.original_amount)), amount);
+        }
+        (amount, first_amount(&text(message, self.elements.replacement)))
+    }
+
+    fn cvc(&self, message: &Message) -> Option<Cvc> {
+        let place = self.cvc.as_ref()?;
+        let data = message.text(place.element)?;
+        let mut rest = data.as_ref();
+        while !rest.is_empty() {
+            let (tag, after) = rest.split_at_checked(place.tag.len())?;
+            let (length, after) = after.split_at_checked(place.length_digits)?;
+            let (value, after) = after.split_at_checked(length.parse().ok()?)?;
+            if tag == place.tag {
+                return Cvc::parse(value).ok();
+            }
+            rest = after;
+        }
+        None
+    }
+}
+
+fn text(message: &Message, element: u8) -> String {
+    message.text(element).map_or_else(String::new, |text| text.trim_end().to_owned())
+}
+
+fn digits(message: &Message, element: u8) -> Option<i64> {
+    message.number(element).and_then(|number| i64::try_from(number).ok())
+}
+
+/// The first twelve digits of an element of several amounts; 0 where they are none.
+fn first_amount(amounts: &str) -> i64 {
+    let amount = amounts.get(..12).filter(|amount| amount.bytes().all(|byte| byte.is_ascii_digit()));
+    amount.and_then(|amount| amount.parse().ok()).unwrap_or(0)
+}
+
+fn currency(code: &str) -> Option<Currency> {
+    code.parse::<u16>().ok().and_then(Currency::from_numeric).or_else(|| Currency::from_code(code))
+}
+
+fn without_zeros(identification: &str) -> String {
+    identification.trim_start_matches('0').to_owned()
+}
