@@ -10,6 +10,7 @@
 //!
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
 //! - [`translation`]: payment values to ISO 8583 messages and back, by a dialect's mapping.
+//! - [`routing`]: which hosts a new payment may go to, best first.
 //! - [`link`]: one connection to a bank, its session and network management.
 //! - [`host`]: one bank, its pending requests, numbers and owed messages.
 //! - [`transaction`]: one payment's life, as records and their fold.
@@ -70,6 +71,9 @@ pub mod merchants;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod payment;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod routing;
 #[cfg(feature = "switch")]
 pub mod simulator;
 #[cfg(feature = "switch")]

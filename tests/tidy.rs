@@ -14,10 +14,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("framing", &[]),
     // floor 1
     ("translation", &["payment", "iso8583"]),
+    ("routing", &["payment"]),
     ("link", &["iso8583", "payment"]),
     ("host", &["iso8583", "payment"]),
     ("transaction", &["payment"]),
-    ("switch", &["payment", "iso8583", "translation", "link", "host", "transaction"]),
+    ("switch", &["payment", "iso8583", "translation", "link", "host", "transaction", "routing"]),
     // floor 2
     ("clock", &["payment"]),
     ("simulator", &["iso8583", "framing", "payment", "security"]),
@@ -35,7 +36,8 @@ const KNOW_NO_MONEY: &[&str] = &["link", "host"];
 const NO_MONEY: &[&str] = &["Monotonic", "Now", "Wall", "Stan", "Rrn"];
 
 /// Floors 0 and 1: no clock, no socket, no file, no random source, no hidden order.
-const PURE: &[&str] = &["payment", "iso8583", "framing", "translation", "link", "host", "transaction", "switch"];
+const PURE: &[&str] =
+    &["payment", "iso8583", "framing", "translation", "routing", "link", "host", "transaction", "switch"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net",

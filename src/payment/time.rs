@@ -36,6 +36,11 @@ impl Wall {
         self.timestamp().to_zoned(TimeZone::UTC).datetime()
     }
 
+    /// Calendar date and time on the clock of a zone.
+    pub fn local(self, zone: &TimeZone) -> DateTime {
+        self.timestamp().to_zoned(zone.clone()).datetime()
+    }
+
     /// RFC 3339 text with milliseconds, UTC.
     pub fn rfc3339(self) -> String {
         format!("{:.3}", self.timestamp())
