@@ -13,7 +13,7 @@ pub use trail::{Step, Trail, What};
 
 use crate::bank::Links;
 use crate::clock::Clock;
-use crate::config::{Config, Hosts, Mistake};
+use crate::config::{Config, Mistake};
 use crate::edge::{self, Switchboard, Waiters};
 use crate::journal::{JournalError, Reader};
 use crate::merchants::Register;
@@ -65,7 +65,7 @@ impl App {
     /// Starts everything; returns once the doors are open.
     pub async fn start(config: &Config, trail: Option<Trail>) -> Result<App, AppError> {
         let path = config.folder.as_path();
-        let hosts = Hosts::build(&config.hosts, &config.switch, &config.folder, path).map_err(AppError::Config)?;
+        let hosts = config.build_hosts(path).map_err(AppError::Config)?;
         let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
         let register = register(config, path)?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);

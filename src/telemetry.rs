@@ -11,12 +11,20 @@ pub const BANK_REPLY: &str = "isthmus_bank_reply_seconds";
 pub const STRAY_REPLIES: &str = "isthmus_stray_replies_total";
 /// Frames from a bank that could not be read, by fault.
 pub const UNREADABLE_FRAMES: &str = "isthmus_unreadable_frames_total";
+/// Requests that were certainly not sent and went to another host, by both.
+pub const REROUTED: &str = "isthmus_rerouted_total";
+/// Submissions that found no room at a host, by host.
+pub const HOST_FULL: &str = "isthmus_host_full_total";
 /// Owed messages that a person must settle.
 pub const EXCEPTIONS: &str = "isthmus_exceptions_total";
 /// Operations without outcome.
 pub const IN_FLIGHT: &str = "isthmus_in_flight";
 /// Payments held in memory.
 pub const PAYMENTS_IN_MOTION: &str = "isthmus_payments_in_motion";
+/// Operations without outcome, by host.
+pub const HOST_OPEN: &str = "isthmus_host_open";
+/// How routing sees a host: 0 up, 1 spared because it left requests unanswered, 2 down.
+pub const HOST_HEALTH: &str = "isthmus_host_health";
 /// Messages that wait for a bank's answer, by host.
 pub const PENDING: &str = "isthmus_pending";
 /// Messages that are owed to a bank, by host.
@@ -35,6 +43,10 @@ pub fn describe() {
     describe_histogram!(BANK_REPLY, Unit::Seconds, "From handing a request to a link to its reply.");
     describe_counter!(STRAY_REPLIES, "Replies that no pending request waits for.");
     describe_counter!(UNREADABLE_FRAMES, "Frames from a bank that could not be read.");
+    describe_counter!(REROUTED, "Requests that were certainly not sent and went to another host.");
+    describe_counter!(HOST_FULL, "Submissions that found no room at a host.");
+    describe_gauge!(HOST_OPEN, "Operations without outcome at a host.");
+    describe_gauge!(HOST_HEALTH, "0: up, 1: spared because it left requests unanswered, 2: down.");
     describe_counter!(EXCEPTIONS, "Owed messages that a person must settle.");
     describe_gauge!(IN_FLIGHT, "Operations without outcome.");
     describe_gauge!(PAYMENTS_IN_MOTION, "Payments held in memory.");
@@ -66,6 +78,11 @@ pub fn observe(observation: &Observation) {
             tracing::info!(link = link.0, state, "link");
             link_state(link.0, state);
         }
+        Observation::Rerouted { payment, from, to } => {
+            tracing::info!(%payment, %from, %to, "rerouted");
+            counter!(REROUTED, "from" => from.to_string(), "to" => to.to_string()).increment(1);
+        }
+        Observation::HostFull { host } => counter!(HOST_FULL, "host" => host.to_string()).increment(1),
         Observation::Sent { .. } => {}
     }
 }
@@ -74,6 +91,7 @@ fn stray(kind: Stray, link: u16, stan: &Option<crate::payment::Stan>, rrn: &Opti
     let kind = match kind {
         Stray::Late => "late",
         Stray::Duplicate => "duplicate",
+        Stray::OtherLink => "other_link",
         Stray::Unmatched => "unmatched",
     };
     let (stan, rrn) = (stan.map(|s| s.to_string()).unwrap_or_default(), rrn.map(|r| r.to_string()).unwrap_or_default());
@@ -95,6 +113,8 @@ pub fn show(snapshot: &Snapshot, now: crate::payment::Wall) {
     for host in &snapshot.hosts {
         let name = host.name.to_string();
         let age = host.owed_since.map_or(0.0, |since| now.since(since).as_secs_f64());
+        gauge!(HOST_OPEN, "host" => name.clone()).set(host.open as f64);
+        gauge!(HOST_HEALTH, "host" => name.clone()).set(f64::from(host.health as u8));
         gauge!(PENDING, "host" => name.clone()).set(host.pending as f64);
         gauge!(OWED, "host" => name.clone()).set(host.owed as f64);
         gauge!(OWED_AGE, "host" => name).set(age);

@@ -62,12 +62,16 @@ pub(super) async fn serve(listener: TcpListener, status: watch::Receiver<Status>
 /// Ready: the journal can be written and nothing is draining; the banks' states stand in the body.
 async fn ready(State(door): State<Door>) -> Response {
     let status = door.status.borrow().clone();
-    let is_ready = status.writable && !status.draining && (!door.requires_bank || status.is_bank_online());
+    // Until the first numbers are durable, every payment would be refused.
+    let has_numbers = status.snapshot.hosts.iter().all(|host| host.has_numbers);
+    let serves = status.writable && !status.draining && has_numbers;
+    let is_ready = serves && (!door.requires_bank || status.is_bank_online());
     let hosts: Vec<_> = status.snapshot.hosts.iter().map(host_json).collect();
     let body = serde_json::json!({
         "ready": is_ready,
         "journal_writable": status.writable,
         "draining": status.draining,
+        "numbers_reserved": has_numbers,
         "hosts": hosts,
     });
     let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

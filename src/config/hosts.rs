@@ -4,12 +4,14 @@ use super::mistake::Mistake;
 use super::{SwitchConfig, dialect_layers};
 use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
-use crate::host::RetrySettings;
+use crate::host::{BreakerSettings, RetrySettings};
 use crate::iso8583::dialects::Layer;
 use crate::link::SessionSettings;
 use crate::payment::Name;
-use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReversalStan, Settings};
+use crate::routing::{RouteSettings, Routes};
+use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use crate::translation::{Mapping, Translation};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -44,6 +46,14 @@ pub struct HostConfig {
     /// How a message is sent again.
     #[serde(default)]
     pub repeat: Repeat,
+    /// On which link replies are taken.
+    #[serde(default)]
+    pub reply_on: ReplyOn,
+    /// Share of the credit that may be open here, in hundredths: all of it for a single host, else half of it.
+    pub share_percent: Option<usize>,
+    /// When it is spared because it leaves requests unanswered.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
@@ -71,6 +81,24 @@ impl Default for RetryConfig {
     }
 }
 
+/// The `[hosts.breaker]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerConfig {
+    /// Requests unanswered in a row before the host is spared; 0: never.
+    pub failures: u32,
+    /// First rest; doubles each time the host is found silent again.
+    pub rest_min_ms: u64,
+    /// Longest rest.
+    pub rest_max_ms: u64,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> BreakerConfig {
+        BreakerConfig { failures: 10, rest_min_ms: 1_000, rest_max_ms: 30_000 }
+    }
+}
+
 fn default_answer_timeout() -> u64 {
     15_000
 }
@@ -92,14 +120,22 @@ impl Hosts {
     /// Reads the dialects and puts everything together: all mistakes at once.
     pub fn build(
         hosts: &[HostConfig],
+        routes: &[RouteSettings],
         switch: &SwitchConfig,
         folder: &Path,
         path: &Path,
     ) -> Result<Hosts, Vec<Mistake>> {
-        let (mut built, mut links, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut built, mut links, mut mistakes) = (Vec::new(), Vec::new(), alike(hosts, path));
+        let names: Vec<Name> = hosts.iter().map(|host| Name::from(host.name.as_str())).collect();
+        let routes = Routes::read(routes, &names, zone).unwrap_or_else(|found| {
+            mistakes.extend(found.iter().map(|mistake| Mistake::in_file(path, &mistake.key, &mistake.expected)));
+            Routes::default()
+        });
+        let share = if hosts.len() == 1 { 100 } else { 50 };
         for host in hosts {
             let first = links.len() as u16;
-            match host.build(first, folder, path) {
+            let share = switch.credit * host.share_percent.unwrap_or(share) / 100;
+            match host.build(first, share, folder, path) {
                 Ok((settings, framing)) => {
                     links.extend(host.links.iter().map(|link| (link.clone(), framing.clone())));
                     built.push(settings);
@@ -110,14 +146,26 @@ impl Hosts {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let (credit, payment_queue) = (switch.credit, switch.payment_queue);
-        let settings = Settings { hosts: built, credit, payment_queue, settled_memory: switch.settled_memory };
+        let settings = Settings {
+            hosts: built,
+            credit: switch.credit,
+            payment_queue: switch.payment_queue,
+            settled_memory: switch.settled_memory,
+            routes,
+            send_budget: Duration::from_millis(switch.send_budget_ms),
+        };
         Ok(Hosts { settings, links })
     }
 }
 
 impl HostConfig {
-    fn build(&self, first: u16, folder: &Path, path: &Path) -> Result<(HostSettings, Framing), Vec<Mistake>> {
+    fn build(
+        &self,
+        first: u16,
+        share: usize,
+        folder: &Path,
+        path: &Path,
+    ) -> Result<(HostSettings, Framing), Vec<Mistake>> {
         let wrong = |key: &str, expected: &str| vec![Mistake::in_file(path, &format!("hosts.{key}"), expected)];
         if self.acquirer.is_empty() || self.acquirer.len() > 11 || !self.acquirer.bytes().all(|b| b.is_ascii_digit()) {
             return Err(wrong("acquirer", "1 to 11 digits"));
@@ -127,6 +175,12 @@ impl HostConfig {
         }
         if self.answer_timeout_ms == 0 || self.retry.window == 0 || self.retry.max_attempts == 0 {
             return Err(wrong("answer_timeout_ms, retry.window, retry.max_attempts", "values above zero"));
+        }
+        if self.share_percent.is_some_and(|share| !(1..=100).contains(&share)) {
+            return Err(wrong("share_percent", "1 to 100"));
+        }
+        if self.breaker.rest_min_ms == 0 || self.breaker.rest_max_ms < self.breaker.rest_min_ms {
+            return Err(wrong("breaker.rest_min_ms", "a pause above zero and not above rest_max_ms"));
         }
         let framing =
             Framing::new(&self.framing).map_err(|error| wrong(&format!("framing.{}", error.key), &error.expected))?;
@@ -140,6 +194,9 @@ impl HostConfig {
             session: Arc::new(session),
             answer_timeout: Duration::from_millis(self.answer_timeout_ms),
             send_timeout: Duration::from_millis(self.send_timeout_ms),
+            share: share.max(1),
+            breaker: self.breaker.settings(),
+            reply_on: self.reply_on,
             retry: self.retry.settings(),
             on_unknown: self.on_unknown,
             reversal_stan: self.reversal_stan,
@@ -147,6 +204,37 @@ impl HostConfig {
         };
         Ok((settings, framing))
     }
+}
+
+impl BreakerConfig {
+    fn settings(&self) -> BreakerSettings {
+        BreakerSettings {
+            failures: self.failures,
+            rest_min: Duration::from_millis(self.rest_min_ms),
+            rest_max: Duration::from_millis(self.rest_max_ms),
+        }
+    }
+}
+
+/// Hosts that share what only one may have. Trace numbers are counted by acquirer id, each host by itself.
+fn alike(hosts: &[HostConfig], path: &Path) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (number, host) in hosts.iter().enumerate() {
+        let earlier = &hosts[..number];
+        if earlier.iter().any(|other| other.name == host.name) {
+            mistakes.push(Mistake::in_file(path, "hosts.name", &format!("{:?} once only", host.name)));
+        }
+        if let Some(other) = earlier.iter().find(|other| other.acquirer == host.acquirer) {
+            let expected = format!("an acquirer id for {:?} that {:?} does not have", host.name, other.name);
+            mistakes.push(Mistake::in_file(path, "hosts.acquirer", &expected));
+        }
+    }
+    mistakes
+}
+
+/// A time zone by its name in the IANA database, or an offset.
+fn zone(name: &str) -> Option<TimeZone> {
+    jiff::fmt::temporal::DateTimeParser::new().parse_time_zone(name).ok()
 }
 
 impl RetryConfig {

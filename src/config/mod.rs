@@ -14,7 +14,7 @@ pub use keys::{KeyFiles, Secrets};
 pub use mistake::Mistake;
 
 use crate::iso8583::dialects;
-use crate::{edge, journal, merchants};
+use crate::{edge, journal, merchants, routing};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Config {
     pub switch: SwitchConfig,
     /// The banks.
     pub hosts: Vec<HostConfig>,
+    /// Which payments go to which of them.
+    pub routes: Vec<routing::RouteSettings>,
     /// The merchants.
     pub merchants: Vec<merchants::MerchantSettings>,
     /// Where the keys lie.
@@ -50,6 +52,8 @@ struct File {
     switch: SwitchConfig,
     hosts: Vec<HostConfig>,
     #[serde(default)]
+    routes: Vec<routing::RouteSettings>,
+    #[serde(default)]
     merchants: Vec<merchants::MerchantSettings>,
     keys: KeyFiles,
     #[serde(default)]
@@ -66,11 +70,13 @@ pub struct SwitchConfig {
     pub payment_queue: usize,
     /// Settled keys that a host remembers, to tell late and second replies.
     pub settled_memory: usize,
+    /// How long a request may look for a host that takes it, over all hosts.
+    pub send_budget_ms: u64,
 }
 
 impl Default for SwitchConfig {
     fn default() -> SwitchConfig {
-        SwitchConfig { credit: 4096, payment_queue: 8, settled_memory: 100_000 }
+        SwitchConfig { credit: 4096, payment_queue: 8, settled_memory: 100_000, send_budget_ms: 12_000 }
     }
 }
 
@@ -111,6 +117,7 @@ impl Config {
             edge: file.edge.relative_to(&folder),
             switch: file.switch,
             hosts: file.hosts,
+            routes: file.routes,
             merchants: file.merchants,
             keys: file.keys.relative_to(&folder),
             operations: file.operations,
@@ -118,6 +125,11 @@ impl Config {
         };
         let mistakes = config.mistakes(path);
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    }
+
+    /// What the hosts and the routes to them come to.
+    pub fn build_hosts(&self, path: &Path) -> Result<Hosts, Vec<Mistake>> {
+        Hosts::build(&self.hosts, &self.routes, &self.switch, &self.folder, path)
     }
 
     fn mistakes(&self, path: &Path) -> Vec<Mistake> {
@@ -128,7 +140,7 @@ impl Config {
         if self.switch.credit == 0 {
             mistakes.push(Mistake::in_file(path, "switch.credit", "at least 1"));
         }
-        mistakes.extend(Hosts::build(&self.hosts, &self.switch, &self.folder, path).err().into_iter().flatten());
+        mistakes.extend(self.build_hosts(path).err().into_iter().flatten());
         if let Err(errors) = merchants::Register::build(&self.merchants, &self.folder) {
             mistakes.extend(errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string())));
         }

@@ -83,7 +83,9 @@ problem_codes! {
     ExpiryInvalid 422 "card_expiry_invalid" "Not a month of expiry.";
     CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
     TerminalUnknown 422 "terminal_unknown" "The merchant has no such terminal.";
+    NoRoute 422 "no_route" "No bank takes this payment; nothing was done.";
     Overloaded 503 "overloaded" "Too much is in flight; nothing was done. Ask again.";
+    HostBusy 503 "bank_busy" "Too much waits for the bank of this payment; nothing was done. Ask again.";
     Draining 503 "stopping" "The service is stopping; nothing was done. Ask again.";
     StoreUnavailable 503 "store_unavailable" "The store cannot be used; nothing was done. Ask again.";
     OutcomeNotRecorded 504 "outcome_not_recorded" "The outcome is not recorded yet; ask again with the same key.";
@@ -121,6 +123,8 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => Code::KeyReused,
             Refusal::PaymentBusy => Code::PaymentBusy,
             Refusal::Overloaded => Code::Overloaded,
+            Refusal::HostBusy => Code::HostBusy,
+            Refusal::NoRoute => Code::NoRoute,
             Refusal::Draining => Code::Draining,
             Refusal::StoreUnavailable => Code::StoreUnavailable,
             Refusal::OutcomeNotRecorded => Code::OutcomeNotRecorded,

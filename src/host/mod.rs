@@ -2,11 +2,13 @@
 //!
 //! These parts move messages and know no money; who they belong to is a subject of the caller's choosing.
 
+mod breaker;
 mod key;
 mod numbers;
 mod outbox;
 mod pending;
 
+pub use breaker::{Breaker, BreakerSettings};
 pub use key::CorrelationKey;
 pub use numbers::{Numbers, OutOfNumbers, Reservation};
 pub use outbox::{Outbox, RetrySettings};

@@ -107,6 +107,11 @@ impl Numbers {
         self.last_time
     }
 
+    /// Whether there is a trace number and a retrieval reference to give out.
+    pub fn has_any(&self) -> bool {
+        self.next_stan < self.reserved.stans && self.next_rrn < self.reserved.rrns
+    }
+
     /// A retrieval reference.
     pub fn rrn(&mut self) -> Result<Rrn, OutOfNumbers> {
         if self.next_rrn >= self.reserved.rrns {

@@ -134,7 +134,7 @@ mod tests {
     use super::super::samples::*;
     use super::*;
     use crate::payment::{BusinessDate, OperationKind, ResultCode};
-    use crate::transaction::{Body, Delivery, Discharge, Outcome, Requested};
+    use crate::transaction::{Body, Delivery, Discharge, Outcome, Requested, Rerouted};
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
 
@@ -157,6 +157,8 @@ mod tests {
             business_date: BusinessDate::parse("2027-01-01"),
             ..outcome(ResultCode::InsufficientFunds)
         };
+        let elsewhere = requested(1, OperationKind::Sale, "sale-key");
+        let rerouted = Rerouted { operation: 1, message: elsewhere.message, business_date: elsewhere.business_date };
         let late = Body::LateReply { operation: 1, response_code: code("00"), result: ResultCode::Approved };
         vec![
             ("requested_first", Content::Record(sale(5, "acme", "sale-key"))),
@@ -172,6 +174,7 @@ mod tests {
             ("late_reply", Content::Record(record(5, 4, late))),
             ("reopened", Content::Record(record(5, 5, Body::Reopened { obligation: 1 }))),
             ("numbers", Content::Numbers(numbers("400001", 1000, 2000))),
+            ("rerouted", Content::Record(record(5, 2, Body::Rerouted(Box::new(rerouted))))),
         ]
     }
 

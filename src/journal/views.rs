@@ -246,7 +246,7 @@ impl Batch<'_> {
                 self.exception(record.payment, *obligation, discharge.is_exception())?;
             }
             Body::Reopened { obligation } => self.exception(record.payment, *obligation, false)?,
-            Body::Settled(_) | Body::LateReply { .. } => {}
+            Body::Settled(_) | Body::LateReply { .. } | Body::Rerouted(_) => {}
         }
         let mut insert = self.transaction.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3)")?;
         insert.execute(params![bytes(record.payment), record.version, sequence])?;

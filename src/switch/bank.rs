@@ -2,7 +2,7 @@
 
 use super::event::LinkId;
 use super::settings::HostSettings;
-use crate::host::{CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
+use crate::host::{Breaker, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::Message;
 use crate::link::{Function, Network, Session};
 use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
@@ -39,6 +39,9 @@ pub(super) struct Bank {
     pub pending: PendingTable<Subject>,
     pub outbox: Outbox<(PaymentId, u16)>,
     pub numbers: Numbers,
+    pub breaker: Breaker,
+    /// Operations without outcome.
+    pub open: usize,
     /// When numbers are reserved again after the store refused a block.
     pub reserve_at: Option<Monotonic>,
     /// What is owed, and since when.
@@ -57,6 +60,8 @@ impl Bank {
             pending: PendingTable::new(settled_memory),
             outbox: Outbox::new(settings.retry),
             numbers: Numbers::after(reserved),
+            breaker: Breaker::new(settings.breaker),
+            open: 0,
             reserve_at: None,
             owed: BTreeMap::new(),
             oldest: BTreeSet::new(),

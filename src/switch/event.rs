@@ -285,6 +285,12 @@ pub enum Refusal {
     /// Too much is in flight.
     #[error("too many operations are in flight")]
     Overloaded,
+    /// Too much is in flight to the bank it would go to.
+    #[error("too many operations wait for this bank")]
+    HostBusy,
+    /// There are routes, and none is for it.
+    #[error("no bank takes this payment")]
+    NoRoute,
     /// The switch is stopping.
     #[error("the service is stopping")]
     Draining,
@@ -342,6 +348,20 @@ pub enum Observation {
         /// Its retrieval reference, where it could be read.
         rrn: Option<Rrn>,
     },
+    /// A request that was certainly not sent goes to another host.
+    Rerouted {
+        /// Of which payment.
+        payment: PaymentId,
+        /// Its host so far.
+        from: Name,
+        /// Its host from now on.
+        to: Name,
+    },
+    /// A submission was refused, or passed on, because its host has no room.
+    HostFull {
+        /// Which one.
+        host: Name,
+    },
     /// A frame could not be read.
     Unreadable {
         /// On which link.
@@ -372,6 +392,8 @@ pub enum Stray {
     Late,
     /// Its request was answered already.
     Duplicate,
+    /// It came on another link than its request went, at a host where that settles nothing.
+    OtherLink,
     /// No request is known for it.
     Unmatched,
 }

@@ -3,9 +3,11 @@
 //! It holds only what is in motion: requests in flight, what is owed, payments with an open operation. Payments at
 //! rest are loaded when something is asked of them. The same events with the same times and the same seed give the
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
-//! asks), `recording` (what becomes durable), `sending`, `replies`, `owing` (advices and reversals), `links`.
+//! asks), `choosing` (which host), `recording` (what becomes durable), `sending`, `replies`, `owing` (advices and
+//! reversals), `links`.
 
 mod bank;
+mod choosing;
 mod event;
 mod links;
 mod motion;
@@ -18,7 +20,7 @@ mod settings;
 mod submitting;
 
 pub use event::*;
-pub use settings::{HostSettings, OnUnknown, Repeat, ReversalStan, Settings};
+pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 
 use crate::host::Reservation;
 use crate::payment::{Monotonic, Now, PaymentId, Wall};
@@ -83,6 +85,12 @@ pub struct Snapshot {
 pub struct HostSnapshot {
     /// Its name.
     pub name: crate::payment::Name,
+    /// How routing sees it.
+    pub health: crate::routing::Health,
+    /// Whether it has trace numbers to give out.
+    pub has_numbers: bool,
+    /// Operations without outcome.
+    pub open: usize,
     /// Messages that wait for an answer.
     pub pending: usize,
     /// Messages that are owed.
@@ -232,6 +240,9 @@ impl Switch {
     pub fn snapshot(&self) -> Snapshot {
         let host = |bank: &Bank| HostSnapshot {
             name: bank.settings.name.clone(),
+            health: bank.health(self.now.monotonic),
+            has_numbers: bank.numbers.has_any(),
+            open: bank.open,
             pending: bank.pending.len(),
             owed: bank.owed().0,
             owed_since: bank.owed().1,

@@ -38,8 +38,14 @@ pub(super) struct Open {
     pub submission: Option<Box<Submission>>,
     /// Whether its outcome is decided and waits for the store.
     pub decided: bool,
-    /// When it must have been handed to a link; set when it is first tried.
+    /// When it must have been handed to a link of its host; set when that is first tried.
     pub send_by: Option<Monotonic>,
+    /// When no other host is tried any more; set when the first one is.
+    pub give_up_at: Option<Monotonic>,
+    /// The host it is open at.
+    pub place: Option<usize>,
+    /// Hosts that certainly did not get it.
+    pub tried: Vec<usize>,
 }
 
 /// Records on their way to the store.

@@ -27,7 +27,7 @@ impl Switch {
                     begun.push((record.at, *obligation));
                 }
                 Body::Discharged { obligation, .. } => ended.push(*obligation),
-                Body::LateReply { .. } => {}
+                Body::LateReply { .. } | Body::Rerouted(_) => {}
             }
         }
         let open: Vec<u16> = payment.open_obligations().map(|owed| owed.number).collect();

@@ -100,6 +100,7 @@ impl Switch {
             response_code: operation.response_code.clone(),
         };
         let told = Answer::Told { payment: Box::new(payment.clone()), operation: open.operation, replayed: false };
+        self.closed(&open);
         self.observe(settled);
         if let Some(waiter) = open.waiter {
             self.answer(waiter, told);
@@ -129,6 +130,7 @@ impl Switch {
         let Some(motion) = self.motions.get_mut(&id) else { return };
         let (Some(recording), Some(open)) = (motion.recording.take(), motion.open.take()) else { return };
         self.in_flight -= 1;
+        self.closed(&open);
         self.release_numbers(&recording.records);
         self.ready.push_back(id);
         if why == NotRecorded::VersionTaken {

@@ -29,6 +29,7 @@ impl Switch {
             Some(payment) => payment.origin.merchant.clone(),
             None => return,
         };
+        let place = self.opened_at(&operation.message.host);
         let open = Open {
             operation: operation.number,
             merchant,
@@ -38,6 +39,9 @@ impl Switch {
             submission: None,
             decided: false,
             send_by: None,
+            give_up_at: None,
+            place,
+            tried: Vec::new(),
         };
         if let Some(motion) = self.motions.get_mut(&id) {
             motion.open = Some(open);

@@ -44,6 +44,11 @@ impl Switch {
     fn reply(&mut self, place: usize, link: LinkId, message: &Message, readable: bool) {
         let bank = &mut self.banks[place];
         let key = bank.key_of(message);
+        let same_only = bank.settings.reply_on == ReplyOn::Same;
+        let sent_on = key.as_ref().and_then(|key| bank.pending.get(key)).map(|pending| LinkId(pending.link.0));
+        if same_only && sent_on.is_some_and(|sent_on| sent_on != link) {
+            return self.on_other_link(link, message);
+        }
         match key.as_ref().and_then(|key| bank.pending.answer(key)) {
             Some(pending) => self.matched(place, link, pending, message, readable),
             None if readable => self.stray(place, link, key.as_ref(), message),
@@ -53,6 +58,7 @@ impl Switch {
 
     fn matched(&mut self, place: usize, link: LinkId, pending: Pending<Subject>, message: &Message, readable: bool) {
         let payment = pending.subject.payment();
+        self.banks[place].breaker.answered();
         let took = self.now.monotonic.since(pending.sent_at);
         let frame = message.as_bytes().clone();
         self.observe(Observation::Replied { payment: Some(payment), link, frame, took });
@@ -107,14 +113,23 @@ impl Switch {
             Some((_, Settled::Answered)) => Stray::Duplicate,
             None => Stray::Unmatched,
         };
-        let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
-        let rrn = message.text(37).and_then(|text| Rrn::parse(&text).ok());
-        self.observe(Observation::Stray { kind, link, stan, rrn });
+        self.observe_stray(kind, link, message);
         match recalled {
             Some((Subject::Request(id, operation), Settled::Unanswered)) => self.late(place, id, operation, message),
             Some((Subject::Owed(id, number), Settled::Unanswered)) => self.owed_answered(place, id, number, message),
             _ => {}
         }
+    }
+
+    /// What waits under its key goes on waiting: a link answers for what it carried.
+    fn on_other_link(&mut self, link: LinkId, message: &Message) {
+        self.observe_stray(Stray::OtherLink, link, message);
+    }
+
+    fn observe_stray(&mut self, kind: Stray, link: LinkId, message: &Message) {
+        let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
+        let rrn = message.text(37).and_then(|text| Rrn::parse(&text).ok());
+        self.observe(Observation::Stray { kind, link, stan, rrn });
     }
 
     /// The answer to a request that was settled without it: recorded, and never told.

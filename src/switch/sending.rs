@@ -41,14 +41,17 @@ impl Switch {
     /// whichever links were tried, is never sent and known as such.
     pub(super) fn send_request(&mut self, id: PaymentId) {
         let Some(send_by) = self.send_by(id).filter(|send_by| *send_by > self.now.monotonic) else {
-            return self.settle(id, Verdict::plain(ResultCode::NotSent));
+            return self.not_sent(id);
         };
         let Some(motion) = self.motions.get(&id) else { return };
         let (Some(open), Some(payment), Some(card)) = (&motion.open, &motion.payment, &motion.card) else { return };
         let operation = payment.operation(open.operation).expect("the open operation is recorded");
         let Some(place) = self.bank_named(&operation.message.host) else {
-            return self.settle(id, Verdict::plain(ResultCode::NotSent));
+            return self.not_sent(id);
         };
+        if !self.banks[place].breaker.admits(self.now.monotonic) {
+            return self.not_sent(id);
+        }
         let kind = message_kind(operation.kind);
         let card = card_for(card, Some(open));
         let subject = Subject::Request(id, open.operation);
@@ -57,8 +60,9 @@ impl Switch {
         let message = operation.message.clone();
         let frame = frame.map_err(|_| NotHandedOver::Unfit);
         let handed = frame.and_then(|frame| self.hand_over(place, subject, &message, frame, send_by));
-        if handed.is_err() {
-            self.settle(id, Verdict::plain(ResultCode::NotSent));
+        match handed {
+            Ok(()) => self.banks[place].breaker.sent(),
+            Err(_) => self.not_sent(id),
         }
     }
 
@@ -68,7 +72,8 @@ impl Switch {
         let (open, payment) = (motion.open.as_mut()?, motion.payment.as_ref()?);
         let host = &payment.operation(open.operation)?.message.host;
         let bank = self.banks.iter().find(|bank| bank.settings.name == *host)?;
-        let limit = self.now.monotonic.after(bank.settings.send_timeout);
+        let give_up_at = *open.give_up_at.get_or_insert(self.now.monotonic.after(self.settings.send_budget));
+        let limit = self.now.monotonic.after(bank.settings.send_timeout).min(give_up_at);
         Some(*open.send_by.get_or_insert(limit))
     }
 
@@ -101,7 +106,10 @@ impl Switch {
         let Some(place) = self.place_of(link) else { return };
         for send in sends {
             match self.banks[place].pending.withdraw(send.0).map(|pending| pending.subject) {
-                Some(Subject::Request(payment, _)) => self.send_request(payment),
+                Some(Subject::Request(payment, _)) => {
+                    self.banks[place].breaker.shown_nothing();
+                    self.send_request(payment);
+                }
                 Some(Subject::Owed(payment, number)) => self.owed_not_sent(place, payment, number),
                 None => {}
             }
@@ -117,6 +125,11 @@ impl Switch {
 
     /// No answer will be waited for any longer.
     pub(super) fn unanswered(&mut self, place: usize, pending: Pending<Subject>, why: ResultCode) {
+        match why {
+            ResultCode::Timeout => self.banks[place].breaker.unanswered(self.now.monotonic),
+            // A line that broke is seen by its links.
+            _ => self.banks[place].breaker.shown_nothing(),
+        }
         match pending.subject {
             Subject::Request(payment, _) => self.settle_unknown(payment, why, ReversalReason::Timeout),
             Subject::Owed(payment, number) => self.owed_unanswered(place, payment, number),

@@ -1,9 +1,10 @@
 //! What the switch is told about its hosts. How a host differs from another is a setting, never code.
 
 use super::event::LinkId;
-use crate::host::RetrySettings;
+use crate::host::{BreakerSettings, RetrySettings};
 use crate::link::SessionSettings;
 use crate::payment::Name;
+use crate::routing::Routes;
 use crate::translation::Translation;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub struct Settings {
     pub payment_queue: usize,
     /// How many settled keys a host remembers, to tell late and second replies.
     pub settled_memory: usize,
+    /// Which hosts a new payment may go to.
+    pub routes: Routes,
+    /// How long a request may look for a host that takes it, over all hosts.
+    pub send_budget: Duration,
 }
 
 /// Settings of a host.
@@ -39,6 +44,12 @@ pub struct HostSettings {
     pub answer_timeout: Duration,
     /// How long a message may wait to be handed to a link.
     pub send_timeout: Duration,
+    /// How many operations may be open here at once; beyond it submissions are refused.
+    pub share: usize,
+    /// When it is spared because it leaves requests unanswered.
+    pub breaker: BreakerSettings,
+    /// On which link replies are taken.
+    pub reply_on: ReplyOn,
     /// How owed messages are repeated.
     pub retry: RetrySettings,
     /// What a request of unknown outcome leaves behind.
@@ -70,6 +81,17 @@ pub enum ReversalStan {
     Same,
     /// One of its own.
     New,
+}
+
+/// On which link of a host the reply to a message is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplyOn {
+    /// On any of them.
+    #[default]
+    Any,
+    /// On the one the message went out on; elsewhere it settles nothing.
+    Same,
 }
 
 /// How a message is sent again.

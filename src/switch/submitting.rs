@@ -133,9 +133,7 @@ impl Switch {
             OperationKind::Sale => MessageKind::Sale,
             _ => MessageKind::Authorisation,
         };
-        // One host for now; routing will choose among several.
-        let place = 0;
-        let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;
+        let (place, message) = self.first_message(merchant, begin, kind)?;
         let summary = CardSummary {
             id: begin.card_id,
             brand: begin.card.pan.brand(),
@@ -186,6 +184,7 @@ impl Switch {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_refund(amount)?;
         let original = payment.first().message.clone();
+        self.must_have_room(place)?;
         let message = self.new_message(place, MessageKind::Refund, plan.amount, original.entry, Some(&original))?;
         Ok(Planned {
             business_date: self.banks[place].today(self.now.wall),
@@ -247,6 +246,7 @@ impl Switch {
             Command::Begin(begin) => Some((begin.card_id, begin.card.clone())),
             _ => None,
         };
+        let place = self.opened_at(&planned.message.host);
         let motion = self.motions.entry(id).or_default();
         let operation = motion.payment.as_ref().map_or(1, next_operation);
         motion.card = card.as_ref().map(|(_, card)| card.without_cvc()).or(motion.card.take());
@@ -259,6 +259,9 @@ impl Switch {
             submission: None,
             decided: false,
             send_by: None,
+            give_up_at: None,
+            place,
+            tried: Vec::new(),
         });
         let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };
         let bodies = planned.bodies(operation, &submission);
@@ -270,7 +273,7 @@ impl Switch {
     }
 
     /// The values of a new message with numbers of its own.
-    fn new_message(
+    pub(super) fn new_message(
         &mut self,
         place: usize,
         kind: MessageKind,

@@ -19,5 +19,7 @@ mod rules;
 pub use cbor::{FORMAT, RecordError, decode, encode};
 pub use obligation::{Discharge, Obligation, ObligationKind};
 pub use payment::{FoldError, Operation, OperationState, Owed, Payment, PaymentStatus};
-pub use record::{Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested};
+pub use record::{
+    Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted,
+};
 pub use rules::{Illegal, Plan};

@@ -1,7 +1,7 @@
 //! The fold: a payment as its records tell it.
 
 use super::obligation::{Discharge, Obligation, ObligationKind};
-use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested};
+use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted};
 use crate::payment::{
     Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode, Wall,
 };
@@ -195,6 +195,7 @@ impl Payment {
             Body::Discharged { obligation, discharge } => self.discharge(*obligation, discharge)?,
             Body::LateReply { operation, .. } => drop(self.operation_mut(*operation)?),
             Body::Reopened { obligation } => self.reopen(*obligation)?,
+            Body::Rerouted(rerouted) => self.reroute(rerouted)?,
         }
         self.version = expected;
         Ok(())
@@ -268,6 +269,17 @@ impl Payment {
         if operation.state == OperationState::Reversed {
             operation.state = OperationState::Reversing;
         }
+        Ok(())
+    }
+
+    /// Only a request without outcome can go elsewhere.
+    fn reroute(&mut self, rerouted: &Rerouted) -> Result<(), FoldError> {
+        let operation = self.operation_mut(rerouted.operation)?;
+        if operation.told_at.is_some() {
+            return Err(FoldError::Dangling);
+        }
+        operation.message = rerouted.message.clone();
+        operation.business_date = rerouted.business_date;
         Ok(())
     }
 

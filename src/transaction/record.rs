@@ -69,6 +69,10 @@ pub enum Body {
         #[n(0)]
         obligation: u16,
     },
+    /// The request of an operation was certainly not sent, and goes to another host. Durable before the new message
+    /// leaves.
+    #[n(5)]
+    Rerouted(#[n(0)] Box<Rerouted>),
 }
 
 /// The first record of an operation.
@@ -110,6 +114,20 @@ pub struct Requested {
     /// What belongs to the payment as a whole, on its first record only.
     #[n(11)]
     pub origin: Option<Box<Origin>>,
+}
+
+/// A request on its way to another host.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Rerouted {
+    /// Number of the operation.
+    #[n(0)]
+    pub operation: u16,
+    /// What the message is made of from now on.
+    #[n(1)]
+    pub message: MessageValues,
+    /// The new host's day when this was recorded.
+    #[n(2)]
+    pub business_date: BusinessDate,
 }
 
 /// What a payment keeps from its beginning.

@@ -8,6 +8,7 @@
 mod accounts;
 mod canaries;
 mod checker;
+mod failover;
 mod journal;
 mod merchants;
 mod network;

@@ -1,11 +1,12 @@
 //! What a seed stands for: how the switch and its bank are set, what the merchants want, and what goes wrong when.
 
 use fastrand::Rng;
-use isthmus::host::RetrySettings;
+use isthmus::host::{BreakerSettings, RetrySettings};
 use isthmus::iso8583::dialects;
 use isthmus::link::SessionSettings;
 use isthmus::payment::Name;
-use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReversalStan, Settings};
+use isthmus::routing::Routes;
+use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use isthmus::translation::{Mapping, Translation};
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,6 +201,13 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
         session: Arc::new(session),
         answer_timeout: Duration::from_secs(random.u64(4..15)),
         send_timeout: Duration::from_millis(random.u64(500..4_000)),
+        share: 1_000,
+        breaker: BreakerSettings {
+            failures: if random.bool() { random.u32(1..6) } else { 0 },
+            rest_min: Duration::from_millis(random.u64(200..2_000)),
+            rest_max: Duration::from_secs(random.u64(2..20)),
+        },
+        reply_on: if random.u32(0..3) == 0 { ReplyOn::Same } else { ReplyOn::Any },
         retry: RetrySettings {
             window: random.usize(1..=6),
             pause_min: Duration::from_millis(random.u64(200..4_000)),
@@ -211,5 +219,12 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
         repeat: if random.u32(0..4) == 0 { Repeat::Unchanged } else { Repeat::Flagged },
     };
     let credit = if random.u32(0..5) == 0 { random.usize(1..6) } else { 1_000 };
-    Settings { hosts: vec![host], credit, payment_queue: random.usize(1..=8), settled_memory: 10_000 }
+    Settings {
+        hosts: vec![host],
+        credit,
+        payment_queue: random.usize(1..=8),
+        settled_memory: 10_000,
+        routes: Routes::default(),
+        send_budget: Duration::from_secs(12),
+    }
 }

@@ -61,6 +61,9 @@ fn draw_record(out: &mut String, at: &str, record: &Record) {
         }
         Body::Discharged { obligation, discharge } => format!("obligation {obligation} discharged: {discharge:?}"),
         Body::LateReply { result, .. } => format!("late reply: {}", result.name()),
+        Body::Rerouted(r) => {
+            format!("not sent; goes to {} instead, STAN {}, RRN {}", r.message.host, r.message.stan, r.message.rrn)
+        }
         Body::Reopened { obligation } => format!("obligation {obligation} reopened"),
     };
     let _ = writeln!(out, "  {at}  record {} ▸ {said}", record.version);

@@ -1,0 +1,154 @@
+//! Which host a new payment goes to, and to which other one when the first certainly did not get it.
+//!
+//! A request is moved only while no byte of it can have left: no link was online, a link gave it back unsent, or its
+//! time to be handed over passed. The move is a record of its own, with numbers of the new host, and is durable before
+//! the new host is tried; so a crash in between finds the one host that may have been sent to. Once a link may have
+//! written the request, it stays where it is, whatever becomes of it.
+
+use super::bank::Bank;
+use super::*;
+use crate::payment::{MessageValues, OperationKind, ResultCode};
+use crate::routing::{Case, Health, Instrument};
+use crate::transaction::{Body, Operation, Rerouted};
+use crate::translation::MessageKind;
+
+impl Switch {
+    /// The message of a new payment for the best host that has room for it.
+    pub(super) fn first_message(
+        &mut self,
+        merchant: &crate::payment::MerchantId,
+        begin: &Begin,
+        kind: MessageKind,
+    ) -> Result<(usize, MessageValues), Refusal> {
+        let case = Case {
+            pan: &begin.card.pan,
+            instrument: Instrument::Card,
+            operation: begin.kind,
+            amount: begin.amount,
+            merchant,
+            at: self.now.wall,
+        };
+        let health = self.health();
+        let candidates = self.settings.routes.candidates(&case, &health);
+        let first = *candidates.first().ok_or(Refusal::NoRoute)?;
+        // One that is up and full is passed over for the next that is up, never for one that is down.
+        let best = candidates.into_iter().filter(|place| health[*place] == health[first]);
+        let mut refused = Refusal::NoRoute;
+        for place in best {
+            match self.message_at(place, kind, begin) {
+                Ok(message) => return Ok((place, message)),
+                Err(refusal) => refused = refusal,
+            }
+        }
+        Err(refused)
+    }
+
+    fn message_at(&mut self, place: usize, kind: MessageKind, begin: &Begin) -> Result<MessageValues, Refusal> {
+        self.must_have_room(place)?;
+        self.new_message(place, kind, begin.amount, begin.entry, None)
+    }
+
+    /// A host takes a share of all that may be open, so that a slow one leaves room for the others.
+    pub(super) fn must_have_room(&mut self, place: usize) -> Result<(), Refusal> {
+        if !self.banks[place].is_full() {
+            return Ok(());
+        }
+        let host = self.banks[place].settings.name.clone();
+        self.observe(Observation::HostFull { host });
+        Err(Refusal::HostBusy)
+    }
+
+    fn health(&self) -> Vec<Health> {
+        self.banks.iter().map(|bank| bank.health(self.now.monotonic)).collect()
+    }
+
+    /// The request of the open operation certainly did not reach its host: it goes to another one, or is over.
+    pub(super) fn not_sent(&mut self, id: PaymentId) {
+        match self.reroute(id) {
+            Some(rerouted) => self.append(id, vec![Body::Rerouted(Box::new(rerouted))], Then::Send),
+            None => self.settle(id, sending::Verdict::plain(ResultCode::NotSent)),
+        }
+    }
+
+    /// Moves the open operation to another host that is up, while there is time and room for it.
+    fn reroute(&mut self, id: PaymentId) -> Option<Rerouted> {
+        let motion = self.motions.get(&id)?;
+        let (open, payment) = (motion.open.as_ref()?, motion.payment.as_ref()?);
+        let operation = payment.operation(open.operation).filter(|operation| may_move(operation, open))?.clone();
+        let in_time = open.give_up_at.is_some_and(|at| at > self.now.monotonic);
+        let from = self.bank_named(&operation.message.host)?;
+        let place = self.another_host(id, from).filter(|_| in_time)?;
+        let kind = sending::message_kind(operation.kind);
+        let message = self.new_message(place, kind, operation.amount, operation.message.entry, None).ok()?;
+        self.banks[from].numbers.release(operation.message.stan);
+        self.move_open(id, from, place);
+        let business_date = self.banks[place].today(self.now.wall);
+        let local_time = operation.message.local_time;
+        Some(Rerouted { operation: operation.number, message: MessageValues { local_time, ..message }, business_date })
+    }
+
+    /// The next best host for a payment: one that is up, has room and was not tried.
+    fn another_host(&self, id: PaymentId, from: usize) -> Option<usize> {
+        let motion = self.motions.get(&id)?;
+        let (open, payment, card) = (motion.open.as_ref()?, motion.payment.as_ref()?, motion.card.as_ref()?);
+        let case = Case {
+            pan: &card.pan,
+            instrument: Instrument::Card,
+            operation: payment.first().kind,
+            amount: payment.amount,
+            merchant: &payment.origin.merchant,
+            at: payment.created_at,
+        };
+        let health = self.health();
+        let untried = |place: &usize| *place != from && !open.tried.contains(place);
+        let takes = |place: &usize| health[*place] == Health::Up && !self.banks[*place].is_full();
+        self.settings.routes.candidates(&case, &health).into_iter().filter(untried).find(takes)
+    }
+
+    fn move_open(&mut self, id: PaymentId, from: usize, to: usize) {
+        let Some(open) = self.motions.get_mut(&id).and_then(|motion| motion.open.as_mut()) else { return };
+        open.tried.push(from);
+        open.send_by = None;
+        open.place = Some(to);
+        self.banks[from].open -= 1;
+        self.banks[to].open += 1;
+        let (from, to) = (self.banks[from].settings.name.clone(), self.banks[to].settings.name.clone());
+        self.observe(Observation::Rerouted { payment: id, from, to });
+    }
+
+    /// An operation is open at a host from now on.
+    pub(super) fn opened_at(&mut self, host: &crate::payment::Name) -> Option<usize> {
+        let place = self.bank_named(host)?;
+        self.banks[place].open += 1;
+        Some(place)
+    }
+
+    /// An operation is open no longer.
+    pub(super) fn closed(&mut self, open: &Open) {
+        if let Some(place) = open.place {
+            self.banks[place].open -= 1;
+        }
+    }
+}
+
+/// Only what begins a payment can begin it elsewhere, and only while its outcome is open.
+fn may_move(operation: &Operation, open: &Open) -> bool {
+    matches!(operation.kind, OperationKind::Authorisation | OperationKind::Sale)
+        && operation.told_at.is_none()
+        && !open.decided
+}
+
+impl Bank {
+    /// How the host is, as routing sees it.
+    pub(super) fn health(&self, now: Monotonic) -> Health {
+        match self.is_online() {
+            false => Health::Down,
+            true if self.breaker.admits(now) => Health::Up,
+            true => Health::Resting,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.open >= self.settings.share
+    }
+}
