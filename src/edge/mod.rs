@@ -21,6 +21,7 @@ mod payment_json;
 mod payments;
 mod problem;
 pub mod request;
+mod sealed_body;
 mod settings;
 mod switchboard;
 mod tls;

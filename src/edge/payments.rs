@@ -5,7 +5,7 @@ use super::authentication::{Peer, authenticate};
 use super::command::{self, Canonical, FreshNames};
 use super::payment_json::{PaymentJson, PaymentsJson, status_of};
 use super::problem::{Code, Problem};
-use super::wrapping::{Wrapping, answer_wrapping, declared_wrapping};
+use super::wrapping::{Unwrapped, Wrapping, answer_wrapping, declared_wrapping};
 use super::{Archive, Door, body, request};
 use crate::merchants::Merchant;
 use crate::payment::{CardId, PaymentId};
@@ -97,7 +97,10 @@ async fn post(
     let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
     let sent = body::read(body, &door.limits).await?;
     let credit = door.switchboard.credit()?;
-    let (wrapping, payload) = door.open(&merchant, declared, sent).await?;
+    let Unwrapped { wrapping, payload, is_fresh } = door.open(&merchant, declared, &parts.headers, sent).await?;
+    if !is_fresh {
+        must_be_known(&door, &merchant, &key).await?;
+    }
     let (command, fingerprint) = understand(&door, &merchant, &payload)?;
     drop((payload, held));
     let id = merchant.id.clone();
@@ -105,6 +108,13 @@ async fn post(
     let answer = door.switchboard.submit(credit, submission)?;
     let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
     told(&door, &merchant, wrapping, answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)?)
+}
+
+/// What was sealed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
+async fn must_be_known(door: &Door, merchant: &Merchant, key: &IdempotencyKey) -> Result<(), Problem> {
+    let (id, key) = (merchant.id.clone(), key.clone());
+    let known = from_store(door, move |archive| archive.by_key(&id, &key)).await?;
+    known.map(drop).ok_or(Code::PayloadUnreadable.into())
 }
 
 fn told(door: &Door, merchant: &Merchant, wrapping: Wrapping, answer: Answer) -> Handled {

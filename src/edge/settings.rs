@@ -74,6 +74,9 @@ pub struct Limits {
     /// Threads that open sealed payloads.
     #[serde(deserialize_with = "count::<_, _, 1, 256>")]
     pub envelope_threads: usize,
+    /// How far `iat` of a sealed payload may be from our clock, either way. An older one is taken for a repeat only.
+    #[serde(deserialize_with = "count::<_, _, 1_000, 86_400_000>")]
+    pub sealed_window_ms: u64,
     /// How long open requests are awaited when the door closes.
     #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub drain_timeout_ms: u64,
@@ -96,6 +99,7 @@ impl Default for Limits {
             answer_timeout_ms: 120_000,
             store_reads: 16,
             envelope_threads: 2,
+            sealed_window_ms: 300_000,
             drain_timeout_ms: 60_000,
         }
     }

@@ -3,9 +3,9 @@
 use super::Door;
 use super::envelope::seal;
 use super::problem::{Code, Problem};
+use super::sealed_body::{self, Member, Parts};
 use crate::merchants::{Merchant, Sealing};
 use axum::http::{HeaderMap, header};
-use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
@@ -17,18 +17,20 @@ pub(super) enum Wrapping {
     /// A compact JWE.
     Jose,
     /// JSON with one member that is a compact JWE.
-    EncData,
+    Member(Member),
 }
 
-/// What stands around a token in [`Wrapping::EncData`].
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct EncData {
-    #[serde(rename = "encData")]
-    token: String,
+/// A body without its wrapping.
+pub(super) struct Unwrapped {
+    /// What it came in.
+    pub wrapping: Wrapping,
+    /// JSON.
+    pub payload: Zeroizing<Vec<u8>>,
+    /// Whether all that was sealed was sealed just now, as far as it says.
+    pub is_fresh: bool,
 }
 
-/// What the content type of a POST says about its body. JSON may still turn out to be [`Wrapping::EncData`].
+/// What the content type of a POST says about its body. JSON may still turn out to hold tokens.
 pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem> {
     let value = headers.get(header::CONTENT_TYPE).ok_or(Code::ContentType)?;
     let media_type = value.to_str().ok().and_then(|text| text.split(';').next()).map(str::trim);
@@ -49,28 +51,68 @@ pub(super) fn answer_wrapping(headers: &HeaderMap, merchant: &Merchant) -> Wrapp
     }
 }
 
+/// Headers by which senders name the key of a token that does not name it itself.
+fn named_key(headers: &HeaderMap) -> Option<&str> {
+    let named = headers.get("keyid").or_else(|| headers.get("kid"))?;
+    named.to_str().ok()
+}
+
 impl Door {
-    /// Takes the wrapping off and says which it was.
+    /// Takes the wrapping off.
     pub(super) async fn open(
         &self,
         merchant: &Merchant,
         declared: Wrapping,
+        headers: &HeaderMap,
         sent: Zeroizing<Vec<u8>>,
-    ) -> Result<(Wrapping, Zeroizing<Vec<u8>>), Problem> {
-        let (wrapping, token) = match declared {
-            Wrapping::Jose => (Wrapping::Jose, Zeroizing::new(sent.trim_ascii().to_vec())),
-            _ => match serde_json::from_slice::<EncData>(&sent) {
-                Ok(EncData { token }) => (Wrapping::EncData, Zeroizing::new(token.into_bytes())),
-                Err(_) if merchant.sealing == Sealing::Required => return Err(Code::SealingRequired.into()),
-                Err(_) => return Ok((Wrapping::Plain, sent)),
-            },
+    ) -> Result<Unwrapped, Problem> {
+        let whole = match declared {
+            Wrapping::Jose => Some((Wrapping::Jose, Zeroizing::new(sent.trim_ascii().to_vec()))),
+            _ => sealed_body::whole(&sent).map(|(member, token)| (Wrapping::Member(member), token)),
         };
+        if let Some((wrapping, token)) = whole {
+            let (payload, is_fresh) = self.open_token(merchant, headers, token).await?;
+            return Ok(Unwrapped { wrapping, payload, is_fresh });
+        }
+        match Parts::of(&sent)? {
+            Some(parts) => self.open_parts(merchant, headers, parts).await,
+            None if merchant.sealing == Sealing::Required => Err(Code::SealingRequired.into()),
+            None => Ok(Unwrapped { wrapping: Wrapping::Plain, payload: sent, is_fresh: true }),
+        }
+    }
+
+    async fn open_parts(
+        &self,
+        merchant: &Merchant,
+        headers: &HeaderMap,
+        mut parts: Parts<'_>,
+    ) -> Result<Unwrapped, Problem> {
+        let (mut opened, mut is_fresh) = (Vec::new(), true);
+        for (place, token) in std::mem::take(&mut parts.tokens) {
+            let (content, fresh) = self.open_token(merchant, headers, token).await?;
+            is_fresh &= fresh;
+            opened.push((place, content));
+        }
+        let payload = parts.with(&opened).ok_or(Code::PayloadUnreadable)?;
+        Ok(Unwrapped { wrapping: Wrapping::Member(Member::EncryptedData), payload, is_fresh })
+    }
+
+    /// The content of a token, and whether it was sealed just now.
+    async fn open_token(
+        &self,
+        merchant: &Merchant,
+        headers: &HeaderMap,
+        token: Zeroizing<Vec<u8>>,
+    ) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
         if merchant.payload_key.is_none() {
             return Err(Code::PayloadKeyMissing.into());
         }
-        let opened = self.opener.open(token).await.map_err(|_full| Code::Overloaded)?;
-        let payload = opened.map_err(|_unreadable| Code::PayloadUnreadable)?;
-        Ok((wrapping, payload))
+        let named = named_key(headers).map(str::to_owned);
+        let opened = self.opener.open(token, named).await.map_err(|_full| Code::Overloaded)?;
+        let opened = opened.map_err(|_unreadable| Code::PayloadUnreadable)?;
+        let window = i64::try_from(self.limits.sealed_window_ms / 1000).unwrap_or(i64::MAX);
+        let age = opened.issued_at.map(|at| at.saturating_sub(seconds_since_epoch()).saturating_abs());
+        Ok((opened.content, age.is_none_or(|age| age <= window)))
     }
 
     /// Puts the wrapping on: content type and body.
@@ -85,13 +127,10 @@ impl Door {
         }
         let key = merchant.payload_key.as_ref().ok_or(Code::NoAnswer)?;
         let token = seal(key, seconds_since_epoch(), json).map_err(|_not_sealed| Code::NoAnswer)?;
-        match wrapping {
-            Wrapping::EncData => {
-                let body = serde_json::to_vec(&EncData { token }).expect("one text becomes JSON");
-                Ok(("application/json", body))
-            }
-            _ => Ok(("application/jose", token.into_bytes())),
-        }
+        Ok(match wrapping {
+            Wrapping::Member(member) => ("application/json", sealed_body::holding(member, token)),
+            _ => ("application/jose", token.into_bytes()),
+        })
     }
 }
 

@@ -103,6 +103,62 @@ async fn every_failure_to_open_is_the_same() {
     assert!(stage.seen.try_recv().is_err(), "the switch never saw one");
 }
 
+async fn post(stage: &Stage, key: &str, headers: &[(&str, &str)], body: String) -> isthmus::client::Trip {
+    let mut client = stage.client();
+    let request = client.request("POST".parse().unwrap(), "/v1/payments").header("idempotency-key", key);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    client.send(request.header("content-type", "application/json"), body.into()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_member_may_be_sealed_alone() {
+    let stage = open().await;
+    let envelope = envelope(&stage, Cipher::A256Gcm, Form::EncData).await;
+    let mut body = sale(1000);
+    body["card"] = json!({ "encryptedData": envelope.seal(body["card"].to_string().as_bytes()).unwrap() });
+    let trip = post(&stage, "k1", &[], body.to_string()).await;
+    let answer: Value = serde_json::from_slice(&trip.received).unwrap();
+    let opened = envelope.open(answer["encryptedData"].as_str().unwrap()).unwrap();
+    let payment: Value = serde_json::from_slice(&opened).unwrap();
+    assert_eq!((trip.status.as_u16(), &payment["status"]), (201, &json!("captured")));
+    let whole = json!({ "encryptedData": envelope.seal(sale(1000).to_string().as_bytes()).unwrap() });
+    let again = post(&stage, "k1", &[], whole.to_string()).await;
+    assert!(again.is_replay(), "the same values, wrapped otherwise");
+    body["card"] = json!({ "encryptedData": envelope.seal(b"1,\"b\":2").unwrap() });
+    let trip = post(&stage, "k2", &[], body.to_string()).await;
+    assert_eq!((trip.status.as_u16(), code(&trip.body)), (400, "payload_unreadable"));
+}
+
+#[tokio::test]
+async fn the_key_may_be_named_beside_the_token() {
+    let stage = open().await;
+    let envelope = envelope(&stage, Cipher::A256Gcm, Form::EncData).await;
+    let header = json!({"alg": "RSA-OAEP-256", "enc": "A256GCM"});
+    let sealed = || json!({ "encData": envelope.seal_under(&header, sale(1000).to_string().as_bytes()).unwrap() });
+    let kid = stage.client().get("/v1/keys").await.unwrap().body["keys"][0]["kid"].as_str().unwrap().to_owned();
+    assert_eq!(post(&stage, "k1", &[("keyId", &kid)], sealed().to_string()).await.status, 201);
+    assert_eq!(post(&stage, "k2", &[("keyId", "other")], sealed().to_string()).await.status, 400);
+    assert_eq!(post(&stage, "k3", &[], sealed().to_string()).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_was_sealed_long_ago_begins_nothing_and_is_answered_again() {
+    let stage = open().await;
+    let envelope = envelope(&stage, Cipher::A256Gcm, Form::EncData).await;
+    let kid = stage.client().get("/v1/keys").await.unwrap().body["keys"][0]["kid"].clone();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let sealed_at = |iat: Value| {
+        let header = json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid, "iat": iat});
+        json!({ "encData": envelope.seal_under(&header, sale(1000).to_string().as_bytes()).unwrap() }).to_string()
+    };
+    for (key, old) in [("k1", json!(now - 3_600_000)), ("k2", json!((now / 1000 + 3_600).to_string()))] {
+        let trip = post(&stage, key, &[], sealed_at(old.clone())).await;
+        assert_eq!((trip.status.as_u16(), code(&trip.body)), (400, "payload_unreadable"));
+        assert_eq!(post(&stage, key, &[], sealed_at(json!(now))).await.status, 201, "the key was not used up");
+        assert!(post(&stage, key, &[], sealed_at(old)).await.is_replay(), "an honest repeat passes");
+    }
+}
+
 #[tokio::test]
 async fn a_problem_is_never_sealed() {
     let stage = open().await;

@@ -1,13 +1,16 @@
 //! Compact JWE (RFC 7516 section 7.1) taken apart and put together. No key is used here.
 //!
 //! Of the algorithms of RFC 7518 only RSA-OAEP-256 with A128GCM or A256GCM is known; a token that says anything else,
-//! compresses (`zip`) or demands extensions (`crit`) is not for us. What surprises: the header authenticates itself as
-//! the very characters that came (section 5.2, step 15), so they are kept and never written anew.
+//! compresses (`zip`) or demands extensions (`crit`) is not for us. Two things surprise. The header authenticates itself
+//! as the very characters that came (section 5.2, step 15), so they are kept and never written anew. And two widely
+//! used clients do not keep to the letter: Mastercard's encrypt under an initialisation vector of 16 bytes, and its
+//! npm client writes segments in the other alphabet of base64, so both are read here; neither is ever written.
 
-use data_encoding::BASE64URL_NOPAD;
-use serde::Deserialize;
+use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
+use std::sync::LazyLock;
 
 /// The most bytes of a protected header.
 pub const HEADER_LIMIT: usize = 1024;
@@ -15,22 +18,26 @@ pub const HEADER_LIMIT: usize = 1024;
 const ENCRYPTED_KEY_LIMIT: usize = 512;
 /// Bytes of an initialisation vector (RFC 7518 section 5.3).
 pub const IV_BYTES: usize = 12;
+/// Bytes of the initialisation vector that Mastercard's clients use.
+pub const LONG_IV_BYTES: usize = 16;
 /// Bytes of an authentication tag.
 pub const TAG_BYTES: usize = 16;
 
 /// A token taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Jwe<'a> {
-    /// Which key opens it.
-    pub kid: String,
+    /// Which key opens it; a sender may name it outside of the token.
+    pub kid: Option<String>,
+    /// When it was sealed, in seconds since 1970, where it says.
+    pub issued_at: Option<i64>,
     /// What the content is encrypted with.
     pub cipher: ContentCipher,
     /// The protected header as it came: the additional authenticated data.
     pub protected: &'a [u8],
     /// The content encryption key, wrapped.
     pub encrypted_key: Vec<u8>,
-    /// Initialisation vector.
-    pub iv: [u8; IV_BYTES],
+    /// Initialisation vector, of [`IV_BYTES`] or [`LONG_IV_BYTES`].
+    pub iv: Vec<u8>,
     /// The encrypted content, followed by its tag.
     pub content_and_tag: Vec<u8>,
 }
@@ -71,7 +78,9 @@ pub struct Unreadable;
 struct Header {
     alg: KeyManagement,
     enc: ContentCipher,
-    kid: String,
+    kid: Option<String>,
+    #[serde(default)]
+    iat: IssuedAt,
     zip: Option<IgnoredAny>,
     crit: Option<IgnoredAny>,
 }
@@ -80,6 +89,29 @@ struct Header {
 enum KeyManagement {
     #[serde(rename = "RSA-OAEP-256")]
     RsaOaep256,
+}
+
+/// `iat` as senders write it: a number or its digits in a string, of seconds or of milliseconds.
+#[derive(Clone, Copy, Default)]
+struct IssuedAt(Option<i64>);
+
+/// What is beyond the year 5000 in seconds is milliseconds.
+const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
+impl<'de> Deserialize<'de> for IssuedAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IssuedAt, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(i64),
+            Text(String),
+        }
+        let number = match Written::deserialize(deserializer)? {
+            Written::Number(number) => number,
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom)?,
+        };
+        Ok(IssuedAt(Some(if number >= MILLISECONDS_FROM { number / 1000 } else { number })))
+    }
 }
 
 /// Takes a token apart. Any bytes give a token or [`Unreadable`], in memory proportional to their length.
@@ -92,11 +124,15 @@ pub fn parse(token: &[u8]) -> Result<Jwe<'_>, Unreadable> {
     }
     let header = header(protected)?;
     let encrypted_key = decode(encrypted_key, ENCRYPTED_KEY_LIMIT)?;
-    let iv = decode(iv, IV_BYTES)?.try_into().map_err(|_| Unreadable)?;
+    let iv = decode(iv, LONG_IV_BYTES)?;
+    if ![IV_BYTES, LONG_IV_BYTES].contains(&iv.len()) {
+        return Err(Unreadable);
+    }
     let mut content_and_tag = decode(content, usize::MAX)?;
     let tag: [u8; TAG_BYTES] = decode(tag, TAG_BYTES)?.try_into().map_err(|_| Unreadable)?;
     content_and_tag.extend_from_slice(&tag);
-    Ok(Jwe { kid: header.kid, cipher: header.enc, protected, encrypted_key, iv, content_and_tag })
+    let (kid, issued_at, cipher) = (header.kid, header.iat.0, header.enc);
+    Ok(Jwe { kid, issued_at, cipher, protected, encrypted_key, iv, content_and_tag })
 }
 
 fn header(protected: &[u8]) -> Result<Header, Unreadable> {
@@ -109,11 +145,20 @@ fn header(protected: &[u8]) -> Result<Header, Unreadable> {
     }
 }
 
+/// Base64url that also reads the letters of plain base64.
+static EITHER_ALPHABET: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    specification.translate.from.push_str("+/");
+    specification.translate.to.push_str("-_");
+    specification.encoding().expect("64 symbols and a translation make an encoding")
+});
+
 fn decode(segment: &[u8], limit: usize) -> Result<Vec<u8>, Unreadable> {
     if segment.len() / 4 * 3 > limit {
         return Err(Unreadable);
     }
-    let bytes = BASE64URL_NOPAD.decode(segment).map_err(|_| Unreadable)?;
+    let bytes = EITHER_ALPHABET.decode(segment).map_err(|_| Unreadable)?;
     if bytes.len() > limit { Err(Unreadable) } else { Ok(bytes) }
 }
 
@@ -136,11 +181,12 @@ pub fn compose(protected: &str, encrypted_key: &[u8], iv: &[u8], content_and_tag
     token
 }
 
-/// Any bytes as a token, for a fuzzer: what parses is composed to the same bytes again.
+/// Any bytes as a token, for a fuzzer: what parses is composed to a token that says the same.
 pub fn fuzz(token: &[u8]) {
     let Ok(jwe) = parse(token) else { return };
-    let protected = std::str::from_utf8(jwe.protected).expect("it was base64url");
-    assert_eq!(compose(protected, &jwe.encrypted_key, &jwe.iv, &jwe.content_and_tag).as_bytes(), token);
+    let protected = std::str::from_utf8(jwe.protected).expect("it was base64");
+    let again = compose(protected, &jwe.encrypted_key, &jwe.iv, &jwe.content_and_tag);
+    assert_eq!(parse(again.as_bytes()), Ok(jwe));
 }
 
 #[cfg(test)]
@@ -157,8 +203,11 @@ mod tests {
         let protected = protected_header(ContentCipher::A256GCM, "k", 1);
         let token = compose(&protected, &[1; 256], &[2; IV_BYTES], &[3; 40]);
         let jwe = parse(token.as_bytes()).unwrap();
-        assert_eq!((jwe.kid.as_str(), jwe.cipher, jwe.protected), ("k", ContentCipher::A256GCM, protected.as_bytes()));
-        assert_eq!((jwe.encrypted_key, jwe.iv, jwe.content_and_tag), (vec![1; 256], [2; IV_BYTES], vec![3; 40]));
+        assert_eq!(
+            (jwe.kid.as_deref(), jwe.cipher, jwe.protected),
+            (Some("k"), ContentCipher::A256GCM, protected.as_bytes())
+        );
+        assert_eq!((jwe.encrypted_key, jwe.iv, jwe.content_and_tag), (vec![1; 256], vec![2; IV_BYTES], vec![3; 40]));
         fuzz(token.as_bytes());
     }
 
@@ -173,7 +222,8 @@ mod tests {
             ("RSA-OAEP-256", "dir"),
             ("RSA-OAEP-256", "none"),
             ("A128GCM", "A128CBC-HS256"),
-            ("\"kid\":\"k\",", ""),
+            ("\"iat\":\"1\"", "\"iat\":\"soon\""),
+            ("\"iat\":\"1\"", "\"iat\":1.5"),
             ("\"kid\":\"k\"", "\"kid\":\"k\",\"kid\":\"l\""),
             ("\"kid\":\"k\"", &long),
             ("\"other\":[1]", "\"zip\":\"DEF\""),
@@ -184,6 +234,31 @@ mod tests {
             assert!(good.contains(from));
             assert_eq!(parse(token_of(&good.replacen(from, to, 1)).as_bytes()), Err(Unreadable), "{to}");
         }
+    }
+
+    #[test]
+    fn the_time_is_read_in_every_way_it_is_written() {
+        let issued_at = |iat: &str| {
+            let header = format!(r#"{{"alg":"RSA-OAEP-256","enc":"A128GCM"{iat}}}"#);
+            parse(token_of(&header).as_bytes()).unwrap().issued_at
+        };
+        assert_eq!(issued_at(""), None);
+        for iat in ["1700000000", "\"1700000000\"", "1700000000123", "\"1700000000123\""] {
+            assert_eq!(issued_at(&format!(",\"iat\":{iat}")), Some(1_700_000_000), "{iat}");
+        }
+    }
+
+    #[test]
+    fn what_widely_used_clients_write_is_read() {
+        let protected = protected_header(ContentCipher::A256GCM, "k", 1);
+        let token = compose(&protected, &[0xff; 256], &[0xfb; LONG_IV_BYTES], &[0xfe; 40]);
+        let (head, rest) = token.split_once('.').unwrap();
+        let other_alphabet = format!("{head}.{}", rest.replace('_', "/").replace('-', "+"));
+        assert_ne!(token, other_alphabet);
+        assert_eq!(parse(token.as_bytes()), parse(other_alphabet.as_bytes()));
+        assert_eq!(parse(token.as_bytes()).unwrap().iv.len(), LONG_IV_BYTES);
+        let odd = compose(&protected, &[1; 256], &[2; 13], &[3; 40]);
+        assert_eq!(parse(odd.as_bytes()), Err(Unreadable));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The gateway's payload keys: RSA, the private halves only ever used by aws-lc-rs, whose operations take the same time
 //! whatever they find (RUSTSEC-2023-0071 is about those that do not).
 
-use super::Gcm;
 use super::jwe::{self, Unreadable};
+use super::{Opened, decipher};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::KeyPair as _;
@@ -41,15 +41,16 @@ impl Keyring {
         json!({ "keys": self.keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
     }
 
-    /// Opens a token. Takes the time of an RSA operation: not for an async thread.
-    pub fn open(&self, token: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+    /// Opens a token under the key that it names, or that its sender names beside it. Takes the time of an RSA
+    /// operation: not for an async thread.
+    pub fn open(&self, token: &[u8], named: Option<&str>) -> Result<Opened, Unreadable> {
         let jwe = jwe::parse(token)?;
-        let key = self.keys.iter().find(|key| key.kid == jwe.kid).ok_or(Unreadable)?;
+        let kid = jwe.kid.as_deref().or(named).ok_or(Unreadable)?;
+        let key = self.keys.iter().find(|key| key.kid == kid).ok_or(Unreadable)?;
         let content_key = key.unwrap(&jwe.encrypted_key, jwe.cipher.key_bytes())?;
-        let gcm = Gcm::new(jwe.cipher, &content_key).ok_or(Unreadable)?;
         let mut content = Zeroizing::new(jwe.content_and_tag);
-        gcm.decrypt(jwe.iv, jwe.protected, &mut content).map_err(|_| Unreadable)?;
-        Ok(content)
+        decipher(jwe.cipher, &content_key, &jwe.iv, jwe.protected, &mut content)?;
+        Ok(Opened { content, issued_at: jwe.issued_at })
     }
 }
 

@@ -13,43 +13,54 @@ pub use keyring::Keyring;
 pub(super) use opener::Opener;
 pub(super) use seal::seal;
 
-use aes_gcm::aead::consts::U12;
-use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
-use jwe::ContentCipher;
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::aes::{Aes128, Aes256};
+use aes_gcm::{AesGcm, KeyInit, Nonce};
+use jwe::{ContentCipher, IV_BYTES, LONG_IV_BYTES};
+use zeroize::Zeroizing;
 
-/// AES-GCM under either key length.
-enum Gcm {
-    A128(Box<Aes128Gcm>),
-    A256(Box<Aes256Gcm>),
+/// What was in an envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The content.
+    pub content: Zeroizing<Vec<u8>>,
+    /// When it was sealed, in seconds since 1970, where its sender says.
+    pub issued_at: Option<i64>,
 }
 
-impl Gcm {
-    /// `None` where the key has not the cipher's length.
-    fn new(cipher: ContentCipher, key: &[u8]) -> Option<Gcm> {
-        use aes_gcm::KeyInit;
-        Some(match cipher {
-            ContentCipher::A128GCM => Gcm::A128(Box::new(Aes128Gcm::new_from_slice(key).ok()?)),
-            ContentCipher::A256GCM => Gcm::A256(Box::new(Aes256Gcm::new_from_slice(key).ok()?)),
-        })
+/// Deciphers in place and takes the tag off; `Err` for a key or vector of another length, and for what was changed.
+fn decipher(
+    cipher: ContentCipher,
+    key: &[u8],
+    iv: &[u8],
+    aad: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<(), jwe::Unreadable> {
+    match (cipher, iv.len()) {
+        (ContentCipher::A128GCM, IV_BYTES) => decipher_by::<AesGcm<Aes128, U12>>(key, iv, aad, buffer),
+        (ContentCipher::A256GCM, IV_BYTES) => decipher_by::<AesGcm<Aes256, U12>>(key, iv, aad, buffer),
+        (ContentCipher::A128GCM, LONG_IV_BYTES) => decipher_by::<AesGcm<Aes128, U16>>(key, iv, aad, buffer),
+        (ContentCipher::A256GCM, LONG_IV_BYTES) => decipher_by::<AesGcm<Aes256, U16>>(key, iv, aad, buffer),
+        _ => Err(jwe::Unreadable),
     }
+}
 
-    fn decrypt(&self, iv: [u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> Result<(), aes_gcm::Error> {
-        use aes_gcm::AeadInOut;
-        let nonce: Nonce<U12> = iv.into();
-        match self {
-            Gcm::A128(gcm) => gcm.decrypt_in_place(&nonce, aad, buffer),
-            Gcm::A256(gcm) => gcm.decrypt_in_place(&nonce, aad, buffer),
-        }
-    }
+fn decipher_by<A: AeadInOut + KeyInit>(
+    key: &[u8],
+    iv: &[u8],
+    aad: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<(), jwe::Unreadable> {
+    let gcm = A::new_from_slice(key).map_err(|_| jwe::Unreadable)?;
+    let nonce = aes_gcm::aead::Nonce::<A>::try_from(iv).map_err(|_| jwe::Unreadable)?;
+    gcm.decrypt_in_place(&nonce, aad, buffer).map_err(|_| jwe::Unreadable)
+}
 
-    fn encrypt(&self, iv: [u8; 12], aad: &[u8], buffer: &mut Vec<u8>) -> Result<(), aes_gcm::Error> {
-        use aes_gcm::AeadInOut;
-        let nonce: Nonce<U12> = iv.into();
-        match self {
-            Gcm::A128(gcm) => gcm.encrypt_in_place(&nonce, aad, buffer),
-            Gcm::A256(gcm) => gcm.encrypt_in_place(&nonce, aad, buffer),
-        }
-    }
+/// Enciphers in place under A256GCM and appends the tag.
+fn encipher(key: &[u8; 32], iv: [u8; IV_BYTES], aad: &[u8], buffer: &mut Vec<u8>) -> Result<(), aes_gcm::Error> {
+    let nonce: Nonce<U12> = iv.into();
+    AesGcm::<Aes256, U12>::new(key.into()).encrypt_in_place(&nonce, aad, buffer)
 }
 
 #[cfg(test)]
@@ -91,7 +102,7 @@ mod tests {
         for cipher in [Cipher::A128Gcm, Cipher::A256Gcm] {
             for content in ["", "{}", &"x".repeat(50_000)] {
                 let token = merchant(cipher).seal(content.as_bytes()).unwrap();
-                assert_eq!(&**keyring().open(token.as_bytes()).unwrap(), content.as_bytes());
+                assert_eq!(keyring().open(token.as_bytes(), None).unwrap().content.as_slice(), content.as_bytes());
             }
         }
     }
@@ -101,7 +112,7 @@ mod tests {
         let key = PayloadKey::read(pairs().1.public_jwk().to_string().as_bytes()).unwrap();
         let token = seal(&key, 1, Zeroizing::new(b"{\"a\":1}".to_vec())).unwrap();
         assert_eq!(merchant(Cipher::A256Gcm).open(&token).unwrap(), b"{\"a\":1}");
-        assert_eq!(keyring().open(token.as_bytes()), Err(Unreadable), "named for another key");
+        assert_eq!(keyring().open(token.as_bytes(), None), Err(Unreadable), "named for another key");
         let again = seal(&key, 1, Zeroizing::new(b"{\"a\":1}".to_vec())).unwrap();
         assert_ne!(token.split('.').nth(1), again.split('.').nth(1));
         let pem = PayloadKey::read(pairs().1.public_pem().unwrap().as_bytes()).unwrap();
@@ -121,7 +132,7 @@ mod tests {
             for odd in [changed.as_str(), shorter, ""] {
                 let mut segments = segments.clone();
                 segments[place] = odd;
-                assert_eq!(keyring.open(segments.join(".").as_bytes()), Err(Unreadable), "segment {place}");
+                assert_eq!(keyring.open(segments.join(".").as_bytes(), None), Err(Unreadable), "segment {place}");
             }
         }
     }
@@ -130,7 +141,7 @@ mod tests {
     fn a_token_for_another_key_or_with_another_header_is_unreadable() {
         let envelope = merchant(Cipher::A256Gcm);
         let kid = keyring().jwks()["keys"][0]["kid"].clone();
-        let opens = |header| keyring().open(envelope.seal_under(&header, b"{}").unwrap().as_bytes()).is_ok();
+        let opens = |header| keyring().open(envelope.seal_under(&header, b"{}").unwrap().as_bytes(), None).is_ok();
         assert!(opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid})));
         assert!(opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": kid, "jti": "1", "iat": "1"})));
         assert!(!opens(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": "other"})));
@@ -141,7 +152,7 @@ mod tests {
         other.add(pairs().1.private_pem().unwrap().as_bytes()).unwrap();
         let header = json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": other.jwks()["keys"][0]["kid"]});
         let token = envelope.seal_under(&header, b"{}").unwrap();
-        assert_eq!(other.open(token.as_bytes()), Err(Unreadable), "unwraps to nothing, and fails in the content");
+        assert_eq!(other.open(token.as_bytes(), None), Err(Unreadable), "unwraps to nothing, and fails in the content");
     }
 
     #[test]
@@ -150,7 +161,7 @@ mod tests {
             jwe::protected_header(ContentCipher::A256GCM, keyring().jwks()["keys"][0]["kid"].as_str().unwrap(), 1);
         for wrapped in [&[0_u8; 256][..], &[255; 256], &[1; 255], &[1; 257], &[]] {
             let token = jwe::compose(&protected, wrapped, &[0; IV_BYTES], &[0; 32]);
-            assert_eq!(keyring().open(token.as_bytes()), Err(Unreadable), "{} bytes", wrapped.len());
+            assert_eq!(keyring().open(token.as_bytes(), None), Err(Unreadable), "{} bytes", wrapped.len());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Threads that do nothing but open envelopes, with a queue that is as long as there are credits.
 
-use super::Keyring;
 use super::jwe::Unreadable;
+use super::{Keyring, Opened};
 use crate::edge::measure::ENVELOPE_OPEN_SECONDS;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +16,10 @@ pub(in crate::edge) struct Opener {
 
 struct Job {
     token: Zeroizing<Vec<u8>>,
+    /// The key's name, where it stands beside the token.
+    named: Option<String>,
     begun: Instant,
-    opened: oneshot::Sender<Result<Zeroizing<Vec<u8>>, Unreadable>>,
+    opened: oneshot::Sender<Result<Opened, Unreadable>>,
 }
 
 /// The queue is full: more was asked for than there are credits.
@@ -41,9 +43,10 @@ impl Opener {
     pub(in crate::edge) async fn open(
         &self,
         token: Zeroizing<Vec<u8>>,
-    ) -> Result<Result<Zeroizing<Vec<u8>>, Unreadable>, QueueFull> {
+        named: Option<String>,
+    ) -> Result<Result<Opened, Unreadable>, QueueFull> {
         let (opened, awaited) = oneshot::channel();
-        self.queue.try_send(Job { token, begun: Instant::now(), opened }).map_err(|_| QueueFull)?;
+        self.queue.try_send(Job { token, named, begun: Instant::now(), opened }).map_err(|_| QueueFull)?;
         // A thread that is gone without an answer has opened nothing.
         Ok(awaited.await.unwrap_or(Err(Unreadable)))
     }
@@ -53,7 +56,7 @@ fn work(keyring: &Keyring, queue: &Mutex<Receiver<Job>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        let opened = keyring.open(&job.token);
+        let opened = keyring.open(&job.token, job.named.as_deref());
         let outcome = if opened.is_ok() { "opened" } else { "unreadable" };
         metrics::histogram!(ENVELOPE_OPEN_SECONDS, "outcome" => outcome).record(job.begun.elapsed());
         // Whoever asked may have hung up.

@@ -1,6 +1,6 @@
 //! Sealing an answer to a merchant's own key: a public-key operation, some microseconds, done where it is needed.
 
-use super::Gcm;
+use super::encipher;
 use super::jwe::{ContentCipher, IV_BYTES, compose, protected_header};
 use crate::edge::measure::ENVELOPE_SEAL_SECONDS;
 use crate::merchants::PayloadKey;
@@ -20,14 +20,13 @@ pub(in crate::edge) fn seal(
 ) -> Result<String, NotSealed> {
     let begun = Instant::now();
     let cipher = ContentCipher::A256GCM;
-    let mut content_key = Zeroizing::new(vec![0; cipher.key_bytes()]);
+    let mut content_key = Zeroizing::new([0; 32]);
     let mut iv = [0; IV_BYTES];
-    aws_lc_rs::rand::fill(&mut content_key).map_err(|_| NotSealed)?;
+    aws_lc_rs::rand::fill(&mut *content_key).map_err(|_| NotSealed)?;
     aws_lc_rs::rand::fill(&mut iv).map_err(|_| NotSealed)?;
     let protected = protected_header(cipher, &recipient.kid, issued_at);
-    let gcm = Gcm::new(cipher, &content_key).ok_or(NotSealed)?;
-    gcm.encrypt(iv, protected.as_bytes(), &mut content).map_err(|_| NotSealed)?;
-    let token = compose(&protected, &wrap(recipient, &content_key)?, &iv, &content);
+    encipher(&content_key, iv, protected.as_bytes(), &mut content).map_err(|_| NotSealed)?;
+    let token = compose(&protected, &wrap(recipient, &*content_key)?, &iv, &content);
     metrics::histogram!(ENVELOPE_SEAL_SECONDS).record(begun.elapsed());
     Ok(token)
 }
