@@ -152,6 +152,7 @@ country = "PA"
                 "client_cert": material.client_certificate,
                 "client_key": material.client_key,
                 "payload_private_key": material.merchant_payload_private_key,
+                "payload_private_key_pem": material.merchant_payload_private_key_pem,
             },
             "operator": { "user": null, "password": null },
             "store": self.folder.join("isthmus.db"),

@@ -2,11 +2,11 @@
 //! whatever they find (RUSTSEC-2023-0071 is about those that do not).
 
 use super::jwe::{self, Unreadable};
-use super::{Opened, decipher};
+use super::{Opened, certificate, decipher};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::KeyPair as _;
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -66,10 +66,13 @@ impl GatewayKey {
         let info: PublicKeyX509Der<'_> = public.as_der().map_err(|_| KeyRefused)?;
         let kid = HEXLOWER.encode(&Sha256::digest(info.as_ref()));
         let number = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        let pem = std::str::from_utf8(pem).map_err(|_| KeyRefused)?;
+        let certificate = certificate::self_signed(pem, &kid).map_err(|_| KeyRefused)?;
         let jwk = json!({
             "kty": "RSA", "use": "enc", "alg": "RSA-OAEP-256", "kid": kid,
             "n": number(public.modulus().big_endian_without_leading_zero()),
             "e": number(public.exponent().big_endian_without_leading_zero()),
+            "x5c": [BASE64.encode(&certificate)],
         });
         let key = OaepPrivateDecryptingKey::new(private).map_err(|_| KeyRefused)?;
         Ok(GatewayKey { kid, key, jwk })
