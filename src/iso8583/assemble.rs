@@ -44,6 +44,21 @@ impl Assembler<'_> {
         }
     }
 
+    /// Writes the header, of whose parts the one that tells the total length may be left out.
+    pub(crate) fn write_header(&self, index: Index, node: &Node, out: &mut BytesMut) -> Result<usize, EncodeError> {
+        if let (Some(total), Node::Parts(given)) = (self.spec.total_length, node) {
+            let name = total.part.to_string();
+            // A header that ends before it has none.
+            let reaches = total.part == 1 || find(given, &(total.part - 1).to_string()).is_some();
+            if reaches && find(given, &name).is_none() {
+                let mut parts = given.clone();
+                parts.push((name.into(), Node::Text(total.blank().into())));
+                return self.write(index, &Node::Parts(parts), out);
+            }
+        }
+        self.write(index, node, out)
+    }
+
     /// Writes joined parts as the content of the element they belong to.
     fn write_joined(&self, element: &Element, content: &[u8], out: &mut BytesMut) -> Result<usize, EncodeError> {
         if element.is_binary() || element.prints_bytes() {

@@ -18,6 +18,7 @@ use super::error::{DecodeError, DecodeErrorKind, Fault, Parsed};
 use super::message::{Message, Span};
 use super::mti::Mti;
 use super::spec::{BitmapEncoding, Blocks, HeaderPresence, Index, MtiEncoding, Spec, ThirdBitmap};
+use super::total_length::TotalLength;
 use super::wire::{Content, hex_digit};
 
 impl Spec {
@@ -124,6 +125,7 @@ impl Broken {
             },
             (DecodeErrorKind::TooLarge, _) => format!("at most {} bytes", spec.max_bytes).into(),
             (DecodeErrorKind::UndefinedElement, _) => "an element that the spec defines".into(),
+            (DecodeErrorKind::TotalLength, _) => "the number of bytes of the whole message, header included".into(),
             (DecodeErrorKind::Tag, _) => "a tag that the spec knows".into(),
             (_, Some(format)) => format.into(),
             (_, None) => match self.place {
@@ -161,7 +163,23 @@ impl<'a> Reader<'a> {
         if end < self.wire.len() && !self.spec.trailing {
             return Err(Broken::new(DecodeErrorKind::TrailingBytes, end, Place::Message));
         }
-        Ok(())
+        match (self.spec.total_length, self.message.header) {
+            (Some(total), Some(header)) => self.total_length(total, header),
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the length that the header tells, last of all: what else is wrong says more.
+    fn total_length(&self, total: TotalLength, header: Span) -> Result<(), Broken> {
+        let content = self.wire.get(header.range()).unwrap_or_default();
+        if total.agrees(self.wire.len(), content) {
+            return Ok(());
+        }
+        let offset = header.start as usize + total.start;
+        let mut broken = Broken::new(DecodeErrorKind::TotalLength, offset, Place::Header);
+        broken.keys.push((Some(Key::Number(total.part)), usize::from(total.part)));
+        broken.typed = true;
+        Err(broken)
     }
 
     fn header(&mut self, input: &'a [u8]) -> Result<&'a [u8], Broken> {

@@ -70,7 +70,7 @@ impl Spec {
 
     fn write(&self, message: &MessageBuilder, out: &mut BytesMut, base: usize) -> Result<Encoded, EncodeError> {
         let assembler = Assembler { spec: self, message };
-        self.write_header(&assembler, out)?;
+        let header = self.write_header(&assembler, out)?;
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
         self.write_bitmap(&bitmap, out)?;
@@ -79,6 +79,12 @@ impl Spec {
         if len > self.max_bytes {
             let most = format!("at most {} bytes", self.max_bytes);
             return Err(EncodeError::new(EncodeErrorKind::TooLarge, most));
+        }
+        if let (Some(total), Some(header)) = (self.total_length, header)
+            && !total.write(len, out.get_mut(header..).unwrap_or_default())
+        {
+            let expected = "a message no longer than the header can tell";
+            return Err(EncodeError::new(EncodeErrorKind::TooLarge, expected).within(total.part).within("header"));
         }
         Ok(Encoded { bitmap, spans, len })
     }
@@ -146,20 +152,21 @@ impl Spec {
         written.map_err(|error| error.within(number))
     }
 
-    fn write_header(&self, assembler: &Assembler<'_>, out: &mut BytesMut) -> Result<(), EncodeError> {
+    /// Writes the header where there is one; returns where its content begins.
+    fn write_header(&self, assembler: &Assembler<'_>, out: &mut BytesMut) -> Result<Option<usize>, EncodeError> {
         let fault = |expected: &'static str| Err(EncodeError::new(EncodeErrorKind::Header, expected).within("header"));
         match (&self.header, assembler.message.header_node()) {
-            (None, None) | (Some((HeaderPresence::WhenFirstByte(_), _)), None) => Ok(()),
+            (None, None) | (Some((HeaderPresence::WhenFirstByte(_), _)), None) => Ok(None),
             (None, Some(_)) => fault("no header"),
             (Some((HeaderPresence::Required, _)), None) => fault("a header"),
             (Some((presence, index)), Some(node)) => {
                 let start = out.len();
-                assembler.write(*index, node, out).map_err(|error| error.within("header"))?;
+                let content = assembler.write_header(*index, node, out).map_err(|error| error.within("header"))?;
                 match presence {
                     HeaderPresence::WhenFirstByte(byte) if out.get(start) != Some(byte) => {
                         fault("a header that begins with its first byte")
                     }
-                    _ => Ok(()),
+                    _ => Ok(Some(content)),
                 }
             }
         }

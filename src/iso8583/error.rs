@@ -31,6 +31,8 @@ pub enum DecodeErrorKind {
     UndefinedElement,
     /// The header in front of the message is not what the spec says.
     Header,
+    /// The header tells another length than the message has.
+    TotalLength,
     /// A tag is unreadable or not allowed.
     Tag,
     /// Bytes are left after the last part.
@@ -52,6 +54,7 @@ impl DecodeErrorKind {
             Self::Bitmap => "bitmap",
             Self::UndefinedElement => "undefined_element",
             Self::Header => "header",
+            Self::TotalLength => "total_length",
             Self::Tag => "tag",
             Self::TrailingBytes => "trailing_bytes",
             Self::TooLarge => "too_large",
@@ -69,6 +72,7 @@ impl DecodeErrorKind {
             Self::Bitmap => "the bitmap cannot be read",
             Self::UndefinedElement => "the element is not defined",
             Self::Header => "the header cannot be read",
+            Self::TotalLength => "the header tells another length",
             Self::Tag => "the tag cannot be read",
             Self::TrailingBytes => "bytes are left over",
             Self::TooLarge => "the message is too large",

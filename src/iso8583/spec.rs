@@ -15,6 +15,7 @@ use super::error::SpecError;
 use super::mti::Mti;
 use super::presence::Rule;
 use super::short::Short;
+use super::total_length::TotalLength;
 
 /// The largest message a spec reads unless it says otherwise: 1 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1 << 20;
@@ -86,6 +87,7 @@ pub struct Spec {
     pub(crate) header: Option<(HeaderPresence, Index)>,
     /// Two parts of the header that a response has the other way round.
     pub(crate) header_swap: Option<(u16, u16)>,
+    pub(crate) total_length: Option<TotalLength>,
     pub(crate) trailing: bool,
     pub(crate) max_bytes: usize,
     pub(crate) rules: Vec<(Mti, Rule)>,
@@ -212,6 +214,7 @@ pub struct SpecBuilder {
     third: ThirdBitmap,
     header: Option<(HeaderPresence, Element)>,
     header_swap: Option<(u16, u16)>,
+    total_length: Option<u16>,
     trailing: bool,
     max_bytes: usize,
     elements: Vec<(u8, Element)>,
@@ -230,6 +233,7 @@ impl SpecBuilder {
             third: ThirdBitmap::None,
             header: None,
             header_swap: None,
+            total_length: None,
             trailing: false,
             max_bytes: DEFAULT_MAX_BYTES,
             elements: Vec::new(),
@@ -280,6 +284,13 @@ impl SpecBuilder {
         self
     }
 
+    /// The part of the header that tells how long the whole message is, header included: filled in when a message is
+    /// written, compared when one is read.
+    pub fn total_length(mut self, part: u16) -> Self {
+        self.total_length = Some(part);
+        self
+    }
+
     /// Whether bytes behind the last element are passed over instead of refused.
     pub fn allow_trailing(mut self, allow: bool) -> Self {
         self.trailing = allow;
@@ -323,6 +334,7 @@ impl SpecBuilder {
             third: self.third,
             header: None,
             header_swap: self.header_swap,
+            total_length: None,
             trailing: self.trailing,
             max_bytes: self.max_bytes.min(u32::MAX as usize / 2),
             rules: self.rules,
@@ -348,6 +360,10 @@ impl SpecBuilder {
         }
         if let Some((presence, header)) = self.header {
             check(&header, "header", false, &mut faults);
+            spec.total_length = self.total_length.and_then(|part| TotalLength::of(&header, part));
+            if self.total_length.is_some() && spec.total_length.is_none() {
+                faults.push(("header.total_length".to_owned(), TotalLength::EXPECTED.to_owned()));
+            }
             let index = spec.file(header);
             spec.header = Some((presence, index));
         }

@@ -146,6 +146,12 @@ impl<'a> Draft<'a> {
         if let Some((one, other)) = swap.and_then(|read| self.keep(read)) {
             builder = builder.header_swap(one, other);
         }
+        let total = self.header.remove("total_length").filter(|entry| !entry.is("none"));
+        let expected = "the number of a part of the header, or \"none\"";
+        let total = total.map(|entry| u16::try_from(entry.number(expected)?).map_err(|_| entry.fault(expected)));
+        if let Some(part) = total.and_then(|read| self.keep(read)) {
+            builder = builder.total_length(part);
+        }
         if let Some((presence, header)) = self.build_header(&defaults) {
             builder = builder.header(presence, header);
         }

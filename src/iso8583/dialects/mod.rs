@@ -73,7 +73,8 @@
 //!
 //! `[codec.header]` describes an element in front of the message type, with `presence` = `none`, `required`
 //! or `optional` (then `first_byte` tells that it is there); `swap = [2, 3]` names two parts that a response has
-//! the other way round.
+//! the other way round; `total_length = 4` names the part that tells how many bytes the whole message has, header
+//! included: it is filled in when a message is written and compared when one is read (`none` takes it away).
 //!
 //! ## `[codec.elements]`: each element and each part
 //!
