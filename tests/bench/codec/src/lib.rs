@@ -1,10 +1,13 @@
-//! The three messages of the codec's benches, made by the codec itself from one set of values, and the
+//! What the codec's benches measure: three messages, made by the codec itself from one set of values, and the
 //! same values in the types of the codecs beside it.
+//!
+//! The others know neither packed digits of both paddings nor tags, so they stand beside the ASCII message alone.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use isthmus::iso8583::{MessageBuilder, Mti, Spec, dialects};
+use bytes::{Bytes, BytesMut};
+use isthmus::iso8583::{Message, MessageBuilder, Mti, Spec, dialects};
 
 /// An 0100 of 18 elements, its values by element number; the card is a public test number.
 pub const VALUES: [(u8, &str); 18] = [
@@ -66,4 +69,67 @@ pub fn cases() -> [Case; 3] {
         wire: spec.encode_to_bytes(&builder).expect("encodes"),
         builder,
     })
+}
+
+/// One round of a piece of work, to be repeated.
+pub type Round = Box<dyn FnMut()>;
+
+/// The work that is measured: whose codec, and which message.
+pub const WORK: [(&str, &str); 5] =
+    [("isthmus", "ascii"), ("isthmus", "bcd"), ("isthmus", "tlv"), ("iso8583-codec", "ascii"), ("iso8583_rs", "ascii")];
+
+/// Decoding and encoding, as each codec does it best; `None` for codecs and messages that are not in [`WORK`].
+///
+/// `iso8583_rs` reads the name of its spec from the environment: `SPEC_FILE`, beside this package's manifest.
+pub fn rounds(codec: &str, message: &str) -> Option<[Round; 2]> {
+    let case = cases().into_iter().find(|case| case.name == message)?;
+    match codec {
+        "isthmus" => Some(isthmus(case)),
+        "iso8583-codec" => Some(iso8583_codec(case)),
+        "iso8583_rs" => Some(iso8583_rs(case)),
+        _ => None,
+    }
+}
+
+fn isthmus(case: Case) -> [Round; 2] {
+    let Case { spec, builder, wire, .. } = case;
+    let mut message = Message::empty(&spec);
+    let reader = Arc::clone(&spec);
+    let decode = move || reader.decode_into(black_box(&wire).clone(), &mut message).expect("decodes");
+    let mut out = BytesMut::with_capacity(4096);
+    let encode = move || {
+        out.clear();
+        black_box(spec.encode(black_box(&builder), &mut out).expect("encodes"));
+    };
+    [Box::new(decode), Box::new(encode)]
+}
+
+fn iso8583_codec(case: Case) -> [Round; 2] {
+    let spec = ::iso8583_codec::Spec::iso8583_1987();
+    let message = ::iso8583_codec::Message::parse(&spec, &case.wire).expect("decodes");
+    let reader = spec.clone();
+    let decode = move || {
+        black_box(::iso8583_codec::Message::parse(&reader, black_box(&case.wire)).expect("decodes"));
+    };
+    let encode = move || {
+        black_box(black_box(&message).encode(&spec).expect("encodes"));
+    };
+    [Box::new(decode), Box::new(encode)]
+}
+
+fn iso8583_rs(case: Case) -> [Round; 2] {
+    let spec = ::iso8583_rs::iso8583::iso_spec::spec("");
+    let segment = spec.get_message_from_header("0100").expect("the segment");
+    let mut message = ::iso8583_rs::iso8583::iso_spec::new_msg(spec, segment);
+    message.set("message_type", "0100").expect("sets");
+    for (number, value) in VALUES {
+        message.set_on(u32::from(number), value).expect("sets");
+    }
+    let decode = move || {
+        let _ = black_box(spec.parse(&mut black_box(&case.wire).to_vec()));
+    };
+    let encode = move || {
+        let _ = black_box(black_box(&message).assemble());
+    };
+    [Box::new(decode), Box::new(encode)]
 }
