@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub in_flight: usize,
     /// Payments held in memory.
     pub payments: usize,
+    /// Entries of inner tables that are only there for the sake of something in motion: none once all is at rest.
+    pub loose_ends: usize,
     /// For each host in order.
     pub hosts: Vec<HostSnapshot>,
 }
@@ -252,8 +254,15 @@ impl Switch {
         Snapshot {
             in_flight: self.in_flight,
             payments: self.motions.len(),
+            loose_ends: self.loose_ends(),
             hosts: self.banks.iter().map(host).collect(),
         }
+    }
+
+    fn loose_ends(&self) -> usize {
+        let tables = [self.replays.len(), self.late.len(), self.resumed.len(), self.retries.len(), self.stuck.len()];
+        let outboxes = self.banks.iter().map(|bank| bank.outbox.len());
+        tables.into_iter().chain(outboxes).chain([self.ready.len()]).sum()
     }
 
     fn answer(&mut self, waiter: WaiterId, answer: Answer) {

@@ -7,7 +7,7 @@ use crate::tally::Tally;
 use isthmus::payment::{OperationKind, PaymentId};
 use isthmus::simulator::Entry as BankEntry;
 use isthmus::switch::OnUnknown;
-use isthmus::transaction::{Discharge, ObligationKind, OperationState, Payment};
+use isthmus::transaction::{Delivery, Discharge, ObligationKind, OperationState, Payment};
 use std::collections::BTreeMap;
 
 /// A card whose bank declines captures, so that its captures become exceptions.
@@ -42,9 +42,10 @@ pub fn compare(
             }
         };
         *tally.payments.entry(payment.status().name()).or_default() += 1;
-        tally.figure("bank entries", 0);
+        tally.figure("entries in the bank's ledger", 0);
         let told = told.remove(id).unwrap_or_default();
         ends(&payment, &told, checker.on_unknown, &mut differences);
+        days(&payment, &mut differences);
         within_limits(*id, &told, &mut differences);
         balance(checker, &payment, &told, &mut ledger, tally, &mut differences);
     }
@@ -53,7 +54,7 @@ pub fn compare(
             differences.push(("no money moves for nobody", format!("{rrn}: {:?}", sums(&entries))));
         }
     }
-    tally.figure("bank entries", bank.len() as u64);
+    tally.figure("entries in the bank's ledger", bank.len() as u64);
     differences
 }
 
@@ -76,6 +77,18 @@ fn ends(payment: &Payment, told: &BTreeMap<u16, Told>, on_unknown: OnUnknown, di
         };
         if !agrees {
             differences.push(("one final outcome", format!("{at}: told {:?}, is {:?}", told.state, operation.state)));
+        }
+    }
+}
+
+/// What takes a payment back by reversals is booked on its day.
+fn days(payment: &Payment, differences: &mut Vec<Difference>) {
+    let day = payment.first().business_date;
+    for operation in &payment.operations {
+        let takes_back = operation.kind == OperationKind::Void && operation.delivery == Delivery::Advice;
+        if takes_back && operation.business_date != day {
+            let what = format!("{} operation {}: {}", payment.id, operation.number, operation.business_date);
+            differences.push(("what takes back is booked on its original's day", format!("{what}, not {day}")));
         }
     }
 }
@@ -112,7 +125,7 @@ fn balance(
         let actual = sums(&entries);
         let exceptions = exceptions(checker, payment, &rrn, &entries, tally, differences);
         if told.values().any(|told| told.rrn == rrn && told.state == OperationState::Pending) {
-            tally.figure("references left to the bank's file", 1);
+            tally.figure("payments left to the bank's file", 1);
             continue;
         }
         if actual == expected {
@@ -177,14 +190,14 @@ fn exceptions(
         undone.push(effect);
         match discharge {
             Discharge::Refused(code) => {
-                tally.figure("exceptions refused by the bank", 1);
+                tally.figure("exceptions: owed messages that the bank refused", 1);
                 if checker.cards.get(&payment.id).map(String::as_str) != Some(DECLINES_CAPTURES) {
                     let what =
                         format!("{} obligation {} was refused with {code:?}", payment.id, owed.obligation.number);
                     differences.push(("the bank refuses only what it should", what));
                 }
             }
-            _ => tally.figure("exceptions parked", 1),
+            _ => tally.figure("exceptions: owed messages parked after too many tries", 1),
         }
     }
     undone

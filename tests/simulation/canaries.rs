@@ -1,6 +1,7 @@
 //! The checker is checked: each broken switch has to be caught, by the invariant it breaks.
 
-use crate::plan::{Chances, Incident, MINUTE, Plan, SECOND};
+use crate::faults::{Chances, Incident};
+use crate::plan::{MINUTE, Plan, SECOND};
 use crate::tampering::{Breakage, Tampering};
 use crate::world::run_plan;
 use isthmus::switch::{LinkId, OnUnknown, Repeat, ReversalStan};
@@ -13,6 +14,7 @@ const TRIES: u64 = 25;
 fn rough(seed: u64) -> Plan {
     let mut plan = Plan::of(seed);
     plan.active = 2 * MINUTE;
+    plan.rushes.clear();
     plan.payments = 30;
     plan.chances = Chances { loss: 150, spike: 60, ..Chances::default() };
     plan.incidents = (1..=4).map(|n| (n * 20 * SECOND, Incident::Cut { link: 0 })).collect();
@@ -28,11 +30,23 @@ fn rough(seed: u64) -> Plan {
     plan
 }
 
+/// The same with a switch that soon gives up.
+fn impatient(seed: u64) -> Plan {
+    let mut plan = rough(seed);
+    plan.chances.loss = 350;
+    plan.settings.hosts[0].retry.max_attempts = 1;
+    plan
+}
+
 /// Whether the checker names this invariant within a few seeds.
 fn is_caught(breakage: Breakage, by: &str) {
+    is_caught_in(rough, breakage, by);
+}
+
+fn is_caught_in(plan: fn(u64) -> Plan, breakage: Breakage, by: &str) {
     let mut named = Vec::new();
     for seed in 0..TRIES {
-        let run = || run_plan(rough(seed), Tampering::with(breakage), false);
+        let run = || run_plan(plan(seed), Tampering::with(breakage), false);
         // A lie may also break an invariant that the switch itself asserts; the next seed says more.
         let Ok(outcome) = catch_unwind(AssertUnwindSafe(run)) else { continue };
         if outcome.violations.iter().any(|violation| violation.contains(by)) {
@@ -45,9 +59,10 @@ fn is_caught(breakage: Breakage, by: &str) {
 }
 
 #[test]
-fn the_rough_plan_itself_is_clean() {
-    for seed in 0..TRIES {
-        let outcome = run_plan(rough(seed), Tampering::default(), false);
+fn the_plans_themselves_are_clean() {
+    for plan in (0..TRIES).map(rough).chain((0..TRIES).map(impatient)) {
+        let seed = plan.seed;
+        let outcome = run_plan(plan, Tampering::default(), false);
         assert!(outcome.violations.is_empty(), "seed {seed}: {:#?}", outcome.violations);
     }
 }
@@ -115,4 +130,19 @@ fn merchants_without_an_answer() {
 #[test]
 fn unknown_told_as_done() {
     is_caught(Breakage::Guesses, "one final outcome");
+}
+
+#[test]
+fn a_parked_item_that_stands_in_no_list() {
+    is_caught_in(impatient, Breakage::DropsParked, "the bank has what the merchant was told");
+}
+
+#[test]
+fn reversals_forgotten_at_a_crash() {
+    is_caught(Breakage::ForgetsAtCrash, "everything comes to rest after the faults");
+}
+
+#[test]
+fn a_void_on_the_wrong_day() {
+    is_caught(Breakage::WrongDay, "what takes back is booked on its original's day");
 }

@@ -96,12 +96,16 @@ impl Journal {
         Some((merchant, requested.key.clone()))
     }
 
-    /// The process is gone: what waited is lost, the group under way is lost or not as a whole.
-    pub fn crash(&mut self, made_it: bool) -> Committed {
+    /// What is being made durable.
+    pub fn group(&self) -> impl Iterator<Item = &Entry> {
+        self.syncing.iter().map(|(_, entry)| entry)
+    }
+
+    /// The process is gone: what waited is lost, and of the group under way all but the first appends.
+    pub fn crash(&mut self, durable: usize) -> Committed {
         self.waiting.clear();
-        let outcome = if made_it { self.commit(true) } else { Vec::new() };
-        self.syncing.clear();
-        outcome
+        let group = std::mem::take(&mut self.syncing);
+        group.into_iter().take(durable).map(|(ticket, entry)| (ticket, self.take(entry, true))).collect()
     }
 
     /// The process ends in order: whatever was handed in is made durable.
@@ -110,11 +114,6 @@ impl Journal {
         self.begin();
         finished.extend(self.commit(true));
         finished
-    }
-
-    /// Whether a commit is under way.
-    pub fn is_syncing(&self) -> bool {
-        !self.syncing.is_empty()
     }
 
     pub fn load(&self, payment: PaymentId) -> Option<Stored> {
@@ -132,6 +131,22 @@ impl Journal {
         let moving = |records: &&Vec<Record>| !Payment::fold(records).expect("a history folds").is_at_rest();
         let of = |records: &Vec<Record>| self.load(records.first().expect("never empty").payment);
         self.payments.values().filter(moving).filter_map(of).collect()
+    }
+
+    /// Trace numbers of what is owed.
+    pub fn owed_numbers(&self) -> Vec<u32> {
+        let folded = self.in_motion().into_iter().filter_map(|stored| Payment::fold(&stored.records).ok());
+        let numbers = |payment: Payment| payment.open_obligations().map(|owed| owed.message.stan.number()).collect();
+        folded.flat_map(|payment| -> Vec<u32> { numbers(payment) }).collect()
+    }
+
+    /// Numbers are used up so that `stan` is the next one.
+    pub fn use_numbers_up_to(&mut self, stan: u32) {
+        const SPACE: u64 = 999_999;
+        for block in self.numbers.values_mut() {
+            let wanted = u64::from(stan) + SPACE - 1;
+            block.stans += (wanted - block.stans % SPACE) % SPACE;
+        }
     }
 
     pub fn numbers(&self) -> Vec<NumberBlock> {

@@ -1,7 +1,7 @@
 //! The switch in bad luck: the real [`isthmus::switch::Switch`] under a virtual clock, with a network that loses and
 //! repeats, a store that refuses and crashes, the simulator's bank, and merchants that ask again.
 //!
-//! A seed is a whole run. `ISTHMUS_SEEDS=10000 cargo test --test simulation seeds` runs more of them;
+//! A seed is a whole run. `tests/run simulation 10000` runs more of them, optimised;
 //! `ISTHMUS_SEED=17 cargo test --test simulation replay -- --nocapture` prints the trace of one.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,22 +9,28 @@ mod accounts;
 mod canaries;
 mod checker;
 mod failover;
+mod faults;
 mod journal;
+mod life;
 mod merchants;
 mod network;
 mod plan;
 mod scripts;
+mod store;
 mod tally;
 mod tampering;
 mod trace;
 mod world;
 
+use plan::{HOUR, SECOND};
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tally::{FAULTS, Tally};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tally::{Tally, grouped};
 use tampering::Tampering;
 use world::{Outcome, run};
 
-/// How many seeds a run without `ISTHMUS_SEEDS` takes.
+/// How many seeds a run without `ISTHMUS_SEEDS` takes; from so many on every kind of fault has to happen.
 const SEEDS: u64 = 300;
 /// How many failing seeds are named.
 const FEW: usize = 20;
@@ -50,20 +56,30 @@ fn check(seed: u64, tally: &mut Tally) -> Option<String> {
     (again != outcome.hash).then(|| "another trace the second time".to_owned())
 }
 
-fn check_all(seeds: impl Iterator<Item = u64>) -> (Tally, Vec<(u64, String)>) {
+/// Says how far a long run is, to whoever looks on.
+fn progress(count: u64) {
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    let done = DONE.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut out = std::io::stderr();
+    if out.is_terminal() && (done.is_multiple_of(50) || done == count) {
+        let end = if done == count { "\n" } else { "" };
+        let _ = write!(out, "\r{} of {} seeds{end}", grouped(done), grouped(count));
+    }
+}
+
+fn check_all(seeds: impl Iterator<Item = u64>, count: u64) -> (Tally, Vec<(u64, String)>) {
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
     for seed in seeds {
         wrong.extend(check(seed, &mut tally).map(|what| (seed, what)));
+        progress(count);
     }
     (tally, wrong)
 }
 
-#[test]
-fn seeds() {
-    let count = from_environment("ISTHMUS_SEEDS").unwrap_or(SEEDS);
-    let first = from_environment("ISTHMUS_FIRST_SEED").unwrap_or(0);
+/// All seeds on all cores.
+fn check_in_shares(first: u64, count: u64) -> (Tally, Vec<(u64, String)>) {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let share = |thread: u64| check_all((first + thread..first + count).step_by(threads as usize));
+    let share = |thread: u64| check_all((first + thread..first + count).step_by(threads as usize), count);
     let shares: Vec<_> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -74,15 +90,32 @@ fn seeds() {
         wrong.extend(failed);
     }
     wrong.sort();
+    (tally, wrong)
+}
+
+#[test]
+fn seeds() {
+    let count = from_environment("ISTHMUS_SEEDS").unwrap_or(SEEDS);
+    let first = from_environment("ISTHMUS_FIRST_SEED").unwrap_or(0);
+    let (mut tally, wrong) = check_in_shares(first, count);
+    let hours = tally.figures.remove("simulated seconds").unwrap_or(0) * SECOND / HOUR;
+    let payments: u64 = tally.payments.values().sum();
     tally.print();
+    println!(
+        "{} runs, each twice with the same trace: {} simulated hours, {} payments, {} runs that failed",
+        grouped(count),
+        grouped(hours),
+        grouped(payments),
+        wrong.len()
+    );
     for (seed, what) in wrong.iter().take(FEW) {
         println!("seed {seed}: {what}");
         println!("  ISTHMUS_SEED={seed} cargo test --test simulation replay -- --nocapture");
     }
     assert!(wrong.is_empty(), "{} of {count} seeds fail; the first is {:?}", wrong.len(), wrong.first());
+    assert_eq!(tally.unlisted(), Vec::<&str>::new(), "faults that stand in no table");
     if count >= SEEDS {
-        let missing: Vec<_> = FAULTS.iter().filter(|kind| !tally.faults.contains_key(**kind)).collect();
-        assert!(missing.is_empty(), "never injected: {missing:?}");
+        assert_eq!(tally.missing(), Vec::<&str>::new(), "faults that were never injected");
     }
 }
 

@@ -3,7 +3,7 @@
 //! An errand is one operation under one idempotency key. Its merchant asks again under the same key until it has an
 //! answer that settles it, sometimes once more after that, sometimes with another body.
 
-use crate::plan::{MILLI, Micros, Plan, SECOND};
+use crate::plan::{MILLI, MINUTE, Micros, Plan, SECOND};
 use crate::world::{Happening, World};
 use isthmus::payment::{Acceptor, Amount, Card, CardId, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan};
 use isthmus::payment::{PaymentId, PosEntry};
@@ -80,6 +80,8 @@ pub struct Errand {
     pub refused: Option<Refusal>,
     /// The payment it began, found by its key before the answer came.
     found: Option<PaymentId>,
+    /// How often it asked.
+    asks: u32,
     /// So many more times it asks although it knows.
     again: u32,
 }
@@ -128,6 +130,12 @@ impl World {
             };
             let allow_partial = random.bool();
             let when = random.u64(0..self.plan.active * 9 / 10);
+            // Of a long day most happens around what goes wrong.
+            let when = match self.plan.rushes.len() {
+                0 => when,
+                _ if random.u32(0..4) == 0 => when,
+                count => self.plan.rushes[random.usize(0..count)].saturating_sub(MINUTE) + random.u64(0..4 * MINUTE),
+            };
             let merchant = random.usize(0..self.market.merchants.len());
             let merchant = self.market.merchants[merchant].clone();
             self.errand(merchant, Wish::Begin { kind, amount, allow_partial, card }, when);
@@ -139,7 +147,18 @@ impl World {
         let key = IdempotencyKey::new(&format!("{merchant}-key-{number}")).expect("a key");
         let again = if self.streams.merchants.u32(0..5) == 0 { 1 } else { 0 };
         let (waiting, spoiled, told, refused, found) = (None, None, None, None, None);
-        self.market.errands.push(Errand { merchant, key, wish, waiting, spoiled, told, refused, found, again });
+        self.market.errands.push(Errand {
+            merchant,
+            key,
+            wish,
+            waiting,
+            spoiled,
+            told,
+            refused,
+            found,
+            asks: 0,
+            again,
+        });
         self.market.open += 1;
         self.at(when.max(self.now), Happening::Turn { errand: number });
     }
@@ -157,13 +176,22 @@ impl World {
         }
         let waiter = self.waiter(number);
         self.market.errands[number].waiting = Some(waiter);
+        self.market.errands[number].asks += 1;
+        if self.market.errands[number].asks > 1 {
+            self.tally.fault("requests sent again under their key");
+        }
         let patience = self.streams.merchants.u64(SECOND..40 * SECOND);
         self.after(patience, Happening::Patience { errand: number, waiter });
         let submission = self.submission(number, waiter, false);
         self.checker.submitted(self.now, &submission);
         self.tell_after(self.now % 200, Event::Submit(Box::new(submission)));
         if self.streams.merchants.u32(0..8) == 0 {
-            self.ask_twice(number);
+            self.tally.fault("requests sent twice at once");
+            self.ask_beside(number, 20 * MILLI);
+        }
+        if self.streams.merchants.u32(0..50) == 0 {
+            self.tally.fault("storms of retries in parallel");
+            (0..self.streams.merchants.u32(5..40)).for_each(|_| self.ask_beside(number, 300 * MILLI));
         }
         if matches!(self.market.errands[number].wish, Wish::Begin { .. }) && self.streams.merchants.u32(0..16) == 0 {
             let soon = self.streams.merchants.u64(0..30 * MILLI);
@@ -172,12 +200,11 @@ impl World {
     }
 
     /// The same once more at the same time; whatever the second answer is, the checker knows what it may be.
-    fn ask_twice(&mut self, number: usize) {
-        self.tally.fault("submissions sent twice at once");
+    fn ask_beside(&mut self, number: usize, within: Micros) {
         let twin = self.waiter(number);
         let submission = self.submission(number, twin, false);
         self.checker.submitted(self.now, &submission);
-        let after = self.streams.merchants.u64(0..20 * MILLI);
+        let after = self.streams.merchants.u64(0..within);
         self.tell_after(after, Event::Submit(Box::new(submission)));
     }
 
@@ -299,7 +326,7 @@ impl World {
     }
 
     fn first_told(&mut self, number: usize, told: Told) {
-        self.tally.figure("errands told", 1);
+        *self.tally.operations.entry(told.state.name()).or_default() += 1;
         let done = told.state == OperationState::Approved;
         let begins = told.kind.begins_payment();
         let approved = told.approved;
@@ -344,7 +371,7 @@ impl World {
         if self.streams.merchants.u32(0..6) == 0 && self.switch.is_some() && !self.draining {
             let waiter = self.waiter(number);
             self.market.errands[number].spoiled = Some(waiter);
-            self.tally.fault("submissions with another body under a used key");
+            self.tally.fault("requests with another body under a used key");
             let submission = self.submission(number, waiter, true);
             self.checker.submitted(self.now, &submission);
             self.tell_after(MILLI, Event::Submit(Box::new(submission)));

@@ -1,5 +1,6 @@
 //! The wires between switch and bank, and what befalls them. A frame is whole or it is not there.
 
+use crate::faults::Incident;
 use crate::plan::{MILLI, Micros, SECOND};
 use crate::world::{Happening, World};
 use bytes::Bytes;
@@ -32,7 +33,11 @@ pub struct Conn {
     stands: bool,
     /// Still stands at the bank's end.
     bank_knows: bool,
-    half_open: bool,
+    /// What is written doesn't reach the bank.
+    deaf: bool,
+    /// What the bank writes doesn't reach the switch.
+    mute: bool,
+    slow_until: Micros,
     stalled: bool,
     queue: VecDeque<(SendId, Bytes, Monotonic)>,
     last_to_bank: Micros,
@@ -53,7 +58,7 @@ impl Wires {
     /// The connection of a link, if the bank hears at once what is said on it.
     pub fn sound(&self, link: LinkId, now: Micros) -> Option<ConnId> {
         let conn = self.standing(link.0)?;
-        let hears = |line: &&Conn| line.bank_knows && !line.half_open && line.last_to_bank <= now;
+        let hears = |line: &&Conn| line.bank_knows && !line.deaf && !line.mute && line.last_to_bank <= now;
         self.conns.get(&conn).filter(hears).map(|_| conn)
     }
 
@@ -94,7 +99,9 @@ impl World {
             link,
             stands: true,
             bank_knows: true,
-            half_open: false,
+            deaf: false,
+            mute: false,
+            slow_until: 0,
             stalled: false,
             queue: VecDeque::new(),
             last_to_bank: 0,
@@ -151,14 +158,30 @@ impl World {
 
     fn hand_over(&mut self, conn: ConnId, id: SendId, frame: Bytes) {
         self.checker.written(self.now, id, &frame);
-        let vanishes = self.wires.conns.get(&conn).is_some_and(|line| line.half_open);
+        let vanishes = self.wires.conns.get(&conn).is_some_and(|line| line.deaf);
         if vanishes || self.chance(self.chances.loss) {
-            self.tally.fault("requests lost after the write");
+            self.tally.fault("frames lost after the write");
             return;
         }
         for moment in self.arrivals(conn, true) {
-            self.at(moment, Happening::AtBank { conn, frame: frame.clone() });
+            let frame = self.perhaps_garbled(&frame);
+            self.at(moment, Happening::AtBank { conn, frame });
         }
+    }
+
+    /// A frame cut short or turned into noise, at times. What is whole and says something else no switch could tell
+    /// without a MAC.
+    fn perhaps_garbled(&mut self, frame: &Bytes) -> Bytes {
+        if !self.chance(self.chances.garble) || frame.len() < 2 {
+            return frame.clone();
+        }
+        let random = &mut self.streams.network;
+        if random.bool() {
+            self.tally.fault("frames cut short");
+            return frame.slice(..random.usize(1..frame.len()));
+        }
+        self.tally.fault("frames of noise");
+        std::iter::repeat_with(|| random.u8(..)).take(frame.len()).collect()
     }
 
     /// When a frame arrives, and when its copies do.
@@ -178,6 +201,10 @@ impl World {
             latency += self.streams.network.u64(4 * SECOND..40 * SECOND);
         }
         let now = self.now;
+        if self.wires.conns.get(&conn).is_some_and(|line| now < line.slow_until) {
+            self.tally.fault("frames over a slow line");
+            latency += self.streams.network.u64(SECOND / 2..4 * SECOND);
+        }
         let Some(line) = self.wires.conns.get_mut(&conn) else { return now + latency };
         let last = if to_bank { &mut line.last_to_bank } else { &mut line.last_to_switch };
         let arrival = now + latency;
@@ -192,6 +219,10 @@ impl World {
     pub fn at_bank(&mut self, conn: ConnId, frame: Bytes) {
         let knows = self.wires.conns.get(&conn).is_some_and(|line| line.bank_knows);
         if !knows || !self.bank_up {
+            return;
+        }
+        if self.now < self.bank_hangs_until && !self.is_network_management(&frame) {
+            self.tally.fault("messages swallowed by a bank that hangs");
             return;
         }
         let planned = self.issuer.receive(conn, frame, self.bank_clock());
@@ -211,19 +242,25 @@ impl World {
         }
     }
 
+    fn is_network_management(&self, frame: &Bytes) -> bool {
+        let spec = self.plan.settings.hosts[0].translation.spec();
+        spec.decode(frame.clone()).is_ok_and(|message| message.mti().class() == 8)
+    }
+
     pub fn bank_acts(&mut self, conn: ConnId, action: Action) {
         let Some(line) = self.wires.conns.get(&conn).filter(|line| line.bank_knows) else { return };
         match action {
             Action::Close => self.cut(conn),
             Action::SendUnframed(_) => {}
             Action::Send(frame) => {
-                if line.half_open || self.chance(self.chances.loss) {
-                    self.tally.fault("replies lost");
+                if line.mute || self.chance(self.chances.loss) {
+                    self.tally.fault("frames of the bank lost");
                     return;
                 }
                 let frame = self.perhaps_refused(frame);
                 for moment in self.arrivals(conn, false) {
-                    self.at(moment, Happening::AtSwitch { conn, frame: frame.clone() });
+                    let frame = self.perhaps_garbled(&frame);
+                    self.at(moment, Happening::AtSwitch { conn, frame });
                 }
             }
         }
@@ -303,11 +340,38 @@ impl World {
         }
     }
 
+    pub fn flaps(&mut self, link: u16, times: u32) {
+        if let Some(conn) = self.wires.standing(link) {
+            self.tally.fault("cuts of a flapping link");
+            self.cut(conn);
+        }
+        if times > 1 {
+            let soon = self.streams.network.u64(SECOND / 2..5 * SECOND);
+            self.after(soon, Happening::Befalls(Incident::Flaps { link, times: times - 1 }));
+        }
+    }
+
     pub fn half_open(&mut self, link: u16) {
         let Some(conn) = self.wires.standing(link) else { return };
         self.tally.fault("half-open connections");
         if let Some(line) = self.wires.conns.get_mut(&conn) {
-            line.half_open = true;
+            (line.deaf, line.mute) = (true, true);
+        }
+    }
+
+    pub fn one_way(&mut self, link: u16, to_bank: bool) {
+        let Some(conn) = self.wires.standing(link) else { return };
+        self.tally.fault(if to_bank { "lines dead towards the bank" } else { "lines dead towards the switch" });
+        if let Some(line) = self.wires.conns.get_mut(&conn) {
+            (line.deaf, line.mute) = (line.deaf || to_bank, line.mute || !to_bank);
+        }
+    }
+
+    pub fn slow(&mut self, link: u16, lasts: Micros) {
+        let until = self.now + lasts;
+        let Some(conn) = self.wires.standing(link) else { return };
+        if let Some(line) = self.wires.conns.get_mut(&conn) {
+            line.slow_until = until;
         }
     }
 

@@ -8,42 +8,102 @@ pub struct Tally {
     pub faults: BTreeMap<&'static str, u64>,
     /// Everything else that is worth a figure.
     pub figures: BTreeMap<&'static str, u64>,
+    /// The highest of something, over all runs.
+    pub highest: BTreeMap<&'static str, u64>,
     /// Payments by final status.
     pub payments: BTreeMap<&'static str, u64>,
+    /// Operations by the outcome that their merchant was told.
+    pub operations: BTreeMap<&'static str, u64>,
 }
 
-/// Every kind of fault that a default run has to show.
-pub const FAULTS: &[&str] = &[
-    "crashes of the switch",
-    "crashes at a commit, made durable",
-    "crashes at a commit, lost",
-    "drains and restarts",
-    "crashes of the bank",
-    "cuts",
-    "cuts with unsent frames",
-    "half-open connections",
-    "peers that stop reading",
-    "frames expired before the write",
-    "requests lost after the write",
-    "replies lost",
-    "replies on another link",
-    "frames duplicated",
-    "frames reordered",
-    "frames later than anybody waits",
-    "connections refused",
-    "sign-ons refused",
-    "sign-offs by the bank",
-    "echoes by the bank",
-    "commits refused",
-    "spells of a slow store",
-    "reads refused",
-    "answers that never reached a merchant",
-    "wall clocks set",
-    "submissions with another body under a used key",
-    "submissions sent twice at once",
-    "operations on a payment without its first answer",
-    "late replies",
-    "second replies",
+/// Every kind of fault, by where it happens. A run of a few hundred seeds has to show all of them.
+pub const FAULTS: &[(&str, &[&str])] = &[
+    (
+        "processes",
+        &[
+            "crashes of the switch at any moment",
+            "crashes before a commit was durable",
+            "crashes with a torn tail",
+            "crashes before a commit was told",
+            "crashes between effects",
+            "crashes at the record of a request",
+            "crashes at the record of an advice",
+            "crashes at the record of an outcome",
+            "crashes at the end of something owed",
+            "crashes at the record of a late reply",
+            "crashes at the reservation of numbers",
+            "drains and restarts",
+            "crashes of the bank",
+            "outages of the bank for hours",
+            "banks that hang behind their front",
+            "messages swallowed by a bank that hangs",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "commits refused",
+            "spells of a store that refuses",
+            "spells of a slow store",
+            "commits told seconds late",
+            "reads refused",
+        ],
+    ),
+    (
+        "lines",
+        &[
+            "cuts",
+            "cuts of a flapping link",
+            "cuts with unsent frames",
+            "half-open connections",
+            "lines dead towards the bank",
+            "lines dead towards the switch",
+            "frames over a slow line",
+            "peers that stop reading",
+            "frames expired before the write",
+            "connections refused",
+            "sign-ons refused",
+            "sign-offs by the bank",
+            "echoes by the bank",
+        ],
+    ),
+    (
+        "messages",
+        &[
+            "frames lost after the write",
+            "frames of the bank lost",
+            "frames duplicated",
+            "frames reordered",
+            "frames later than anybody waits",
+            "frames cut short",
+            "frames of noise",
+            "replies on another link",
+            "late replies",
+            "second replies",
+        ],
+    ),
+    (
+        "time and numbers",
+        &[
+            "wall clocks set by an hour",
+            "wall clocks set by a day",
+            "wall clocks set by some other time",
+            "midnights with something in motion",
+            "trace numbers that wrap in flight",
+            "trace numbers that come round to one in motion",
+        ],
+    ),
+    (
+        "merchants",
+        &[
+            "requests sent again under their key",
+            "requests sent twice at once",
+            "storms of retries in parallel",
+            "requests with another body under a used key",
+            "operations on a payment without its first answer",
+            "answers that never reached a merchant",
+        ],
+    ),
 ];
 
 impl Tally {
@@ -55,21 +115,70 @@ impl Tally {
         *self.figures.entry(kind).or_default() += count;
     }
 
+    pub fn at_most(&mut self, kind: &'static str, value: u64) {
+        let highest = self.highest.entry(kind).or_default();
+        *highest = value.max(*highest);
+    }
+
     pub fn add(&mut self, other: &Tally) {
         let pairs = [
             (&mut self.faults, &other.faults),
             (&mut self.figures, &other.figures),
             (&mut self.payments, &other.payments),
+            (&mut self.operations, &other.operations),
         ];
         for (sum, more) in pairs {
             more.iter().for_each(|(kind, count)| *sum.entry(*kind).or_default() += count);
         }
+        other.highest.iter().for_each(|(kind, value)| self.at_most(kind, *value));
+    }
+
+    /// Kinds of faults that never happened.
+    pub fn missing(&self) -> Vec<&'static str> {
+        kinds().filter(|kind| !self.faults.contains_key(kind)).collect()
+    }
+
+    /// Faults that no table knows.
+    pub fn unlisted(&self) -> Vec<&'static str> {
+        self.faults.keys().copied().filter(|counted| !kinds().any(|kind| kind == *counted)).collect()
     }
 
     pub fn print(&self) {
-        for (title, rows) in [("injected", &self.faults), ("seen", &self.figures), ("payments", &self.payments)] {
-            println!("-- {title}");
-            rows.iter().for_each(|(kind, count)| println!("{count:>9}  {kind}"));
+        for (place, kinds) in FAULTS {
+            println!("\nfaults injected: {place}");
+            kinds.iter().for_each(|kind| row(kind, self.faults.get(kind).copied().unwrap_or(0)));
         }
+        let tables = [
+            ("payments, by how they ended", &self.payments),
+            ("operations, by what their merchant was told", &self.operations),
+            ("what came of it", &self.figures),
+            ("the most in one run", &self.highest),
+        ];
+        for (title, rows) in tables {
+            println!("\n{title}");
+            rows.iter().for_each(|(kind, count)| row(kind, *count));
+        }
+        println!();
     }
+}
+
+fn kinds() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().flat_map(|(_, kinds)| kinds.iter().copied())
+}
+
+fn row(kind: &str, count: u64) {
+    println!("{:>14}  {kind}", grouped(count));
+}
+
+/// Digits in threes.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

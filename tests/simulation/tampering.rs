@@ -7,9 +7,9 @@ use crate::journal::Journal;
 use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
-use isthmus::payment::{MerchantId, Monotonic};
-use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, SendId, Ticket, WaiterId};
-use isthmus::transaction::{Body, Delivery, IdempotencyKey, OperationState, Payment, Record};
+use isthmus::payment::{BusinessDate, MerchantId, Monotonic, OperationKind, Wall};
+use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, SendId, Stored, Ticket, WaiterId};
+use isthmus::transaction::{Body, Delivery, Discharge, IdempotencyKey, OperationState, Payment, Record};
 use isthmus::translation::MessageKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,6 +45,12 @@ pub enum Breakage {
     ForgetsMerchants,
     /// A payment of unknown outcome is told as approved.
     Guesses,
+    /// What is given up is recorded as acknowledged, and stands in no list.
+    DropsParked,
+    /// What is owed when the process dies is owed no more.
+    ForgetsAtCrash,
+    /// A void is booked on another day than what it takes back.
+    WrongDay,
 }
 
 #[derive(Default)]
@@ -87,6 +93,10 @@ impl Tampering {
                     (block.stans, block.rrns) = (plan.numbers_used, plan.numbers_used);
                 }
                 return Event::Numbers(blocks);
+            }
+            (Event::Resume(stored), Breakage::ForgetsAtCrash) => {
+                let is_asked = |stored: &Stored| Payment::fold(&stored.records).is_ok_and(|p| p.unsettled().is_some());
+                return Event::Resume(stored.iter().filter(|stored| is_asked(stored)).cloned().collect());
             }
             (Event::Arrived { link, frame }, Breakage::MatchesByNumberAlone) => {
                 let frame = self.mistaken(frame, spec(plan)).unwrap_or_else(|| frame.clone());
@@ -187,6 +197,8 @@ impl Tampering {
                     origin.reference = card.pan.reveal().to_owned();
                 }
             }
+            Breakage::DropsParked => records.iter_mut().for_each(drop_parked),
+            Breakage::WrongDay => records.iter_mut().for_each(book_on_another_day),
             Breakage::StoresTheCode => {
                 if let Some((_, card)) = card {
                     card.cvc = Some(crate::merchants::cvc_of(card.pan.reveal()));
@@ -224,7 +236,7 @@ impl Tampering {
         };
         let (Some(origin), Delivery::Request) = (&first.origin, first.delivery) else { return };
         let kind = match first.kind {
-            isthmus::payment::OperationKind::Sale => MessageKind::Sale,
+            OperationKind::Sale => MessageKind::Sale,
             _ => MessageKind::Authorisation,
         };
         let translation = &plan.settings.hosts[0].translation;
@@ -277,6 +289,22 @@ fn is(frame: &Bytes, plan: &Plan, class: u8, function: Option<u8>) -> bool {
 
 fn spec(plan: &Plan) -> &Arc<Spec> {
     plan.settings.hosts[0].translation.spec()
+}
+
+fn drop_parked(record: &mut Record) {
+    if let Body::Discharged { discharge, .. } = &mut record.body
+        && matches!(discharge, Discharge::Parked(_))
+    {
+        *discharge = Discharge::Acknowledged(None);
+    }
+}
+
+fn book_on_another_day(record: &mut Record) {
+    if let Body::Requested(requested) = &mut record.body
+        && requested.kind == OperationKind::Void
+    {
+        requested.business_date = BusinessDate::of(Wall(0));
+    }
 }
 
 /// The bank's yes to a message that it never saw.

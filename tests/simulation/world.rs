@@ -4,10 +4,12 @@
 //! concern draws from a stream of its own, so that one more draw here does not change what happens there.
 
 use crate::checker::Checker;
-use crate::journal::{Committed, Journal};
+use crate::faults::{Chances, CrashAt, Incident};
+use crate::journal::Journal;
 use crate::merchants::Market;
-use crate::network::{Conn, ConnId, Wires};
-use crate::plan::{ACQUIRER, Chances, HEALING, Incident, MILLI, MINUTE, Micros, Plan, SECOND};
+use crate::network::{ConnId, Wires};
+use crate::plan::{ACQUIRER, DAY, HEALING, MILLI, Micros, Plan, SECOND};
+use crate::store::{Dying, StoreHealth};
 use crate::tally::Tally;
 use crate::tampering::Tampering;
 use crate::trace::{Trace, describe_effect, describe_event};
@@ -17,10 +19,8 @@ use isthmus::payment::{Monotonic, Name, Now, PaymentId, Wall};
 use isthmus::simulator::{Action, DEMO, Entry as BankEntry, Issuer, Profile, Scenario};
 use isthmus::switch::{Answer, Effect, Event, LinkId, NumberBlock, SendId, Switch, WaiterId};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-/// 2026-11-22, 23:40 UTC: a day ends within most runs.
-const BEGINNING: i64 = 1_795_390_800_000_000;
 /// How the bank reads and answers.
 const PROFILE: &str = include_str!("../../specs/issuer/iso8583-1987.toml");
 /// A card of the demo scenario whose bank asks twice to come again later.
@@ -34,10 +34,6 @@ then = { code = "96" }
 const RUN_BEGINS_AT: Micros = 7 * SECOND;
 /// More wakes than this at one moment are a loop.
 const MOST_WAKES: u32 = 25;
-/// From a record's being durable to the switch's knowing it, at most.
-pub const STORE_TELLS: Micros = 200 * MILLI;
-/// A drain that takes longer is killed, as an operator would.
-const DRAIN_PATIENCE: Micros = 2 * MINUTE;
 
 /// Something that is due.
 #[derive(Clone, Debug)]
@@ -128,13 +124,6 @@ pub struct Streams {
     pub process: Rng,
 }
 
-/// How the store does at the moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StoreHealth {
-    pub refuses: bool,
-    pub slow: bool,
-}
-
 /// What a run came to.
 pub struct Outcome {
     pub violations: Vec<String>,
@@ -161,15 +150,19 @@ pub struct World {
     pub healed: bool,
     pub switch: Option<Switch>,
     pub run: u32,
-    run_began: Micros,
-    wall_offset: i64,
-    wake: (u64, Option<Micros>),
+    pub run_began: Micros,
+    pub wall_offset: i64,
+    pub wake: (u64, Option<Micros>),
     wakes_now: (Micros, u32),
     pub draining: bool,
-    last_drain: bool,
+    pub last_drain: bool,
     /// Connections that have to be signed off at the end.
-    signing_off: Vec<ConnId>,
-    crash_at_commit: Option<Micros>,
+    pub signing_off: Vec<ConnId>,
+    pub crash_at: Option<CrashAt>,
+    pub dying: Option<Dying>,
+    pub bank_hangs_until: Micros,
+    /// The bank's day, and whether something was in motion when it was last looked at.
+    day: (i64, bool),
     pub journal: Journal,
     pub store: StoreHealth,
     pub wires: Wires,
@@ -182,7 +175,7 @@ pub struct World {
     pub tampering: Tampering,
     pub tally: Tally,
     pub trace: Trace,
-    over: bool,
+    pub over: bool,
 }
 
 /// Runs a seed from its beginning to the rest after it.
@@ -198,12 +191,29 @@ pub fn run_plan(plan: Plan, tampering: Tampering, keep_trace: bool) -> Outcome {
     world.finish()
 }
 
-fn bank(seed: u64, plan: &Plan) -> Issuer {
-    let profile = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{}\"", plan.unseen_code));
-    let profile = Profile::read("profile", &profile).expect("it reads");
-    let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
+/// The bank's profile with each answer to the reversal of something unseen, and its scenario; read once.
+struct BankFiles {
+    approving: Arc<Profile>,
+    refusing: Arc<Profile>,
+    scenario: Arc<Scenario>,
+}
+
+impl BankFiles {
+    fn read() -> BankFiles {
+        let profile = |code: &str| {
+            let text = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{code}\""));
+            Arc::new(Profile::read("profile", &text).expect("it reads"))
+        };
+        let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
+        BankFiles { approving: profile("00"), refusing: profile("25"), scenario: Arc::new(scenario) }
+    }
+}
+
+pub fn bank(seed: u64, plan: &Plan) -> Issuer {
+    static FILES: LazyLock<BankFiles> = LazyLock::new(BankFiles::read);
+    let profile = if plan.unseen_code == "00" { &FILES.approving } else { &FILES.refusing };
     let spec = Arc::clone(plan.settings.hosts[0].translation.spec());
-    Issuer::new(spec, Arc::new(profile), Arc::new(scenario), seed)
+    Issuer::new(spec, Arc::clone(profile), Arc::clone(&FILES.scenario), seed)
 }
 
 impl World {
@@ -227,7 +237,10 @@ impl World {
             draining: false,
             last_drain: false,
             signing_off: Vec::new(),
-            crash_at_commit: None,
+            crash_at: None,
+            dying: None,
+            bank_hangs_until: 0,
+            day: (0, false),
             journal: Journal::with_numbers(used),
             store: StoreHealth::default(),
             wires: Wires::default(),
@@ -313,12 +326,12 @@ impl World {
     // -- the switch ---------------------------------------------------------------------------------------------
 
     pub fn clock(&self) -> Now {
-        Now { monotonic: self.monotonic(self.now), wall: Wall(BEGINNING + self.now as i64 + self.wall_offset) }
+        Now { monotonic: self.monotonic(self.now), wall: Wall(self.plan.begins + self.now as i64 + self.wall_offset) }
     }
 
     /// The bank's clock, which nobody sets.
     pub fn bank_clock(&self) -> Wall {
-        Wall(BEGINNING + self.now as i64)
+        Wall(self.plan.begins + self.now as i64)
     }
 
     fn monotonic(&self, moment: Micros) -> Monotonic {
@@ -341,10 +354,15 @@ impl World {
         self.checker.told(self.now, &event);
         self.trace.note(self.now, format_args!("> {}", describe_event(&event)));
         let Some(switch) = &mut self.switch else { return };
+        let is_record = matches!(event, Event::Recorded { .. });
         let effects = switch.handle(clock, event);
         let effects = self.tampering.effects(effects, &self.journal, &self.plan);
-        for effect in effects.now {
+        let dies = self.dies_among(is_record, effects.now.len());
+        for effect in effects.now.into_iter().take(dies.map_or(usize::MAX, |(performed, _)| performed)) {
             self.perform(effect);
+        }
+        if let Some((_, down)) = dies {
+            return self.crash_leaving(0, down);
         }
         for event in effects.events {
             self.tell_after(MILLI, event);
@@ -354,7 +372,15 @@ impl World {
 
     fn after_handling(&mut self) {
         let Some(switch) = &self.switch else { return };
-        self.checker.bounds(self.now, &switch.snapshot());
+        let snapshot = switch.snapshot();
+        self.checker.bounds(self.now, &snapshot);
+        let owed: usize = snapshot.hosts.iter().map(|host| host.owed).sum();
+        let day = (self.bank_clock().0 / DAY as i64, snapshot.in_flight + owed > 0);
+        let before = std::mem::replace(&mut self.day, day);
+        if before.1 && before.0 != self.day.0 {
+            self.tally.fault("midnights with something in motion");
+        }
+        let Some(switch) = &self.switch else { return };
         let due = switch.next_deadline().map(|deadline| self.moment(deadline).max(self.now));
         if due == self.wake.1 {
             return;
@@ -404,264 +430,18 @@ impl World {
 
     fn observed(&mut self, observation: &isthmus::switch::Observation) {
         use isthmus::switch::{Observation, Stray};
+        // The frames of these two are for shells that mask them.
+        if !matches!(observation, Observation::Sent { .. } | Observation::Replied { .. }) {
+            self.checker.printed(self.now, "an observation", observation);
+        }
         match observation {
             Observation::Stray { kind: Stray::Late, .. } => self.tally.fault("late replies"),
             Observation::Stray { kind: Stray::Duplicate, .. } => self.tally.fault("second replies"),
-            Observation::Stray { kind: Stray::Unmatched, .. } => self.tally.figure("replies to nothing known", 1),
+            Observation::Stray { kind: Stray::Unmatched, .. } => {
+                self.tally.figure("replies to nothing that is known", 1)
+            }
             Observation::Unreadable { .. } => self.tally.figure("unreadable frames", 1),
-            Observation::Exception { .. } => self.tally.figure("exceptions", 1),
             _ => {}
         }
-    }
-
-    // -- the store ----------------------------------------------------------------------------------------------
-
-    fn begin_commit(&mut self) {
-        if !self.journal.begin() {
-            return;
-        }
-        let random = &mut self.streams.store;
-        let after = match self.store.slow {
-            true => random.u64(100 * MILLI..2 * SECOND),
-            false => random.u64(200..8 * MILLI),
-        };
-        let run = self.run;
-        self.after(after, Happening::Committed { run });
-    }
-
-    fn committed(&mut self) {
-        let random = &mut self.streams.store;
-        let refused = self.store.refuses || random.u32(0..1000) < self.chances.refused_commit;
-        if refused {
-            self.tally.fault("commits refused");
-        }
-        if self.streams.process.u32(0..1000) < self.chances.crash_at_commit {
-            self.crash_at_commit = Some(self.streams.process.u64(0..3 * SECOND));
-        }
-        if let Some(down) = self.crash_at_commit.take() {
-            let made_it = !refused && self.streams.process.bool();
-            return self.crash(down, Some(made_it));
-        }
-        let committed = self.journal.commit(!refused);
-        self.checker.durable(self.now, &committed);
-        self.tally.figure("commits", 1);
-        for (ticket, result) in committed {
-            let after = self.streams.store.u64(0..if self.store.slow { STORE_TELLS } else { MILLI });
-            self.tell_after(after, Event::Recorded { ticket, result: result.map(drop) });
-        }
-        self.begin_commit();
-    }
-
-    fn read(&mut self, payment: PaymentId) {
-        let refused = self.streams.store.u32(0..1000) < self.chances.refused_read;
-        if refused {
-            self.tally.fault("reads refused");
-        }
-        let found = if refused { Err(()) } else { Ok(self.journal.load(payment).map(Box::new)) };
-        let after = self.streams.store.u64(0..2 * MILLI);
-        self.tell_after(after, Event::Loaded { payment, found });
-    }
-
-    // -- life and death -----------------------------------------------------------------------------------------
-
-    fn restart(&mut self) {
-        if self.switch.is_some() {
-            return;
-        }
-        self.run_began = self.now;
-        self.wake = (self.wake.0 + 1, None);
-        let seed = self.plan.seed ^ u64::from(self.run) << 32;
-        self.switch = Some(Switch::new(self.plan.settings.clone(), seed));
-        let in_motion = self.journal.in_motion();
-        self.tally.figure("payments resumed after a crash", in_motion.len() as u64);
-        self.checker.run_begins(in_motion.len());
-        let mut before = vec![Event::Resume(in_motion), Event::Numbers(self.journal.numbers())];
-        if self.streams.process.bool() {
-            before.reverse();
-        }
-        before.into_iter().for_each(|event| self.tell(event));
-        self.tell(Event::Start);
-    }
-
-    /// The process is gone at once. `commit`: what became of a commit under way, where that is said.
-    fn crash(&mut self, down: Micros, commit: Option<bool>) {
-        if self.switch.take().is_none() {
-            return;
-        }
-        let syncing = self.journal.is_syncing();
-        let made_it = commit.unwrap_or_else(|| self.streams.process.bool());
-        let committed: Committed = self.journal.crash(made_it);
-        match (commit.is_some() && syncing, made_it) {
-            (true, true) => self.tally.fault("crashes at a commit, made durable"),
-            (true, false) => self.tally.fault("crashes at a commit, lost"),
-            _ => self.tally.fault("crashes of the switch"),
-        }
-        self.trace.note(self.now, format_args!("!! crash"));
-        self.checker.durable(self.now, &committed);
-        self.gone(down);
-    }
-
-    fn gone(&mut self, down: Micros) {
-        self.switch = None;
-        self.run += 1;
-        self.draining = false;
-        self.tampering.run_ends();
-        self.checker.run_ends();
-        self.lose_all_conns();
-        self.market_loses_connection();
-        if !self.last_drain {
-            self.after(down, Happening::Restart);
-        }
-    }
-
-    pub fn drain(&mut self) {
-        if self.switch.is_none() || self.draining {
-            return;
-        }
-        self.draining = true;
-        let run = self.run;
-        self.after(DRAIN_PATIENCE, Happening::DrainPatience { run });
-        self.tell(Event::Drain);
-    }
-
-    fn drain_failed(&mut self) {
-        if self.healed {
-            self.checker.violation(self.now, "drains in time", "no Drained although nothing is wrong any more");
-            self.over = true;
-            return;
-        }
-        self.tally.figure("drains that had to be killed", 1);
-        self.crash(SECOND, None);
-    }
-
-    fn drained(&mut self) {
-        if !self.last_drain {
-            self.tally.fault("drains and restarts");
-        }
-        let waiting = self.checker.waiting();
-        if waiting > 0 {
-            self.checker.violation(self.now, "a drain answers everybody", &format!("{waiting} were not"));
-        }
-        if self.wires.any_stands() {
-            self.checker.violation(self.now, "a drain ends its connections", "one still stands");
-        }
-        if self.last_drain {
-            if self.signing_off.iter().any(|conn| self.issuer.is_signed_on(*conn)) {
-                self.checker.violation(self.now, "a drain signs off", "the bank still has a session");
-            }
-            self.over = true;
-        }
-        // The process goes once its store has finished.
-        let finished = self.journal.finish();
-        self.checker.durable(self.now, &finished);
-        let down = self.streams.process.u64(0..5 * SECOND);
-        self.gone(down);
-    }
-
-    fn befalls(&mut self, incident: Incident) {
-        if self.healed {
-            return;
-        }
-        self.trace.note(self.now, format_args!("!! {incident:?}"));
-        match incident {
-            Incident::Crash { down } => self.crash(down, None),
-            Incident::CrashAtCommit { down } => self.crash_at_commit = Some(down),
-            Incident::Drain => self.drain(),
-            Incident::BankCrash { down } => self.bank_crashes(down),
-            Incident::Cut { link } => self.cut_link(link),
-            Incident::HalfOpen { link } => self.half_open(link),
-            Incident::Stall { link, lasts } => self.stall(link, lasts),
-            Incident::StoreRefuses { lasts } => self.store_trouble(StoreHealth { refuses: true, slow: false }, lasts),
-            Incident::StoreSlow { lasts } => {
-                self.tally.fault("spells of a slow store");
-                self.store_trouble(StoreHealth { refuses: false, slow: true }, lasts);
-            }
-            Incident::WallJump { by } => {
-                self.tally.fault("wall clocks set");
-                self.wall_offset += by;
-            }
-            Incident::PeerSignOff { link } => self.peer_says(link, false),
-            Incident::PeerEcho { link } => self.peer_says(link, true),
-        }
-    }
-
-    fn store_trouble(&mut self, health: StoreHealth, lasts: Micros) {
-        self.store = health;
-        self.after(lasts, Happening::StoreWell);
-    }
-
-    fn bank_crashes(&mut self, down: Micros) {
-        if !self.bank_up {
-            return;
-        }
-        self.tally.fault("crashes of the bank");
-        self.bank_up = false;
-        self.bank_life += 1;
-        let conns: Vec<ConnId> = self.wires.conns.keys().copied().collect();
-        conns.into_iter().for_each(|conn| self.cut(conn));
-        self.after(down, Happening::BankBack);
-    }
-
-    fn bank_back(&mut self) {
-        if self.bank_up {
-            return;
-        }
-        self.bank_up = true;
-        self.issuer = bank(self.plan.seed, &self.plan);
-        for entry in &self.bank_entries {
-            self.issuer.restore(entry);
-        }
-        self.wires.conns.values_mut().for_each(Conn::forgotten_by_bank);
-    }
-
-    fn heal(&mut self) {
-        self.healed = true;
-        self.chances = Chances::default();
-        self.store = StoreHealth::default();
-        self.crash_at_commit = None;
-        self.bank_back();
-        self.unstall_all();
-        self.trace.note(self.now, format_args!("!! healed"));
-    }
-
-    /// Whether everything is at rest; then the last drain begins.
-    fn rest(&mut self) {
-        if !self.healed || self.last_drain || self.over || self.draining || self.market.open > 0 {
-            return;
-        }
-        let Some(switch) = &self.switch else { return };
-        let snapshot = switch.snapshot();
-        let owed: usize = snapshot.hosts.iter().map(|host| host.owed + host.pending).sum();
-        let moving = snapshot.payments + snapshot.in_flight + owed + self.checker.waiting();
-        if moving > 0 || !self.journal.in_motion().is_empty() {
-            return;
-        }
-        self.checker.at_rest(self.now, &snapshot);
-        let took = self.now.saturating_sub(self.plan.active) / SECOND;
-        self.tally.figure("seconds to come to rest", took);
-        self.last_drain = true;
-        let online = snapshot.hosts.iter().flat_map(|host| &host.links).filter(|(_, state)| *state == "online");
-        self.signing_off = online.filter_map(|(link, _)| self.wires.sound(*link, self.now)).collect();
-        self.drain();
-    }
-
-    fn too_late(&mut self) {
-        if self.over || self.last_drain {
-            return;
-        }
-        let held = self.switch.as_ref().map(Switch::snapshot);
-        let what = format!("{} errands open, {} wait, switch: {held:?}", self.market.open, self.checker.waiting());
-        self.checker.violation(self.now, "everything comes to rest after the faults", &what);
-        self.over = true;
-    }
-
-    fn finish(mut self) -> Outcome {
-        if self.checker.is_clean() {
-            self.checker.settle_accounts(self.now, &self.market, &self.journal, &self.bank_entries, &mut self.tally);
-        }
-        self.tally.figure("virtual minutes", self.now / MINUTE);
-        self.tally.figure("seeds", 1);
-        let hash = self.trace.hash();
-        Outcome { violations: self.checker.violations(), hash, tally: self.tally, lines: self.trace.lines() }
     }
 }

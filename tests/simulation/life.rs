@@ -1,0 +1,248 @@
+//! Life and death of the processes: the switch is started, killed, drained; the bank comes and goes; everything heals.
+
+use crate::faults::{Chances, Incident};
+use crate::network::{Conn, ConnId};
+use crate::plan::{DAY, HOUR, MINUTE, Micros, SECOND};
+use crate::store::StoreHealth;
+use crate::world::{Happening, Outcome, World, bank};
+use isthmus::switch::{Event, Switch};
+
+/// A drain that takes longer is killed, as an operator would.
+const DRAIN_PATIENCE: Micros = 2 * MINUTE;
+
+impl World {
+    pub fn restart(&mut self) {
+        if self.switch.is_some() {
+            return;
+        }
+        self.run_began = self.now;
+        self.wake = (self.wake.0 + 1, None);
+        let seed = self.plan.seed ^ u64::from(self.run) << 32;
+        self.switch = Some(Switch::new(self.plan.settings.clone(), seed));
+        let in_motion = self.journal.in_motion();
+        self.tally.figure("payments resumed after a crash", in_motion.len() as u64);
+        self.checker.run_begins(in_motion.len());
+        let mut before = vec![Event::Resume(in_motion), Event::Numbers(self.journal.numbers())];
+        if self.streams.process.bool() {
+            before.reverse();
+        }
+        before.into_iter().for_each(|event| self.tell(event));
+        self.tell(Event::Start);
+    }
+
+    /// A million messages pass before the next start, at times: then the next trace numbers are those of something that
+    /// is still owed. They take their time.
+    fn use_numbers_up(&mut self) -> Micros {
+        if self.healed || self.streams.process.u32(0..6) > 0 {
+            return 0;
+        }
+        let owed = self.journal.owed_numbers();
+        if owed.is_empty() {
+            return 0;
+        }
+        let stan = owed[self.streams.process.usize(0..owed.len())];
+        self.tally.fault("trace numbers that come round to one in motion");
+        self.journal.use_numbers_up_to(stan.saturating_sub(self.streams.process.u32(0..4)));
+        MINUTE
+    }
+
+    /// The process is gone at once; a commit under way makes it or doesn't.
+    pub fn crash(&mut self, down: Micros) {
+        if self.switch.is_none() {
+            return;
+        }
+        self.tally.fault("crashes of the switch at any moment");
+        let made_it = self.streams.process.bool();
+        let durable = if made_it { self.journal.group().count() } else { 0 };
+        self.crash_leaving(durable, down);
+    }
+
+    /// The process is gone, and so much of the commit under way is durable.
+    pub fn crash_leaving(&mut self, durable: usize, down: Micros) {
+        self.trace.note(self.now, format_args!("!! crash"));
+        let committed = self.journal.crash(durable);
+        self.checker.durable(self.now, &committed);
+        self.gone(down);
+    }
+
+    fn gone(&mut self, down: Micros) {
+        self.switch = None;
+        self.run += 1;
+        self.draining = false;
+        self.dying = None;
+        self.tampering.run_ends();
+        self.checker.run_ends();
+        self.lose_all_conns();
+        self.market_loses_connection();
+        if !self.last_drain {
+            let longer = self.use_numbers_up();
+            self.after(down + longer, Happening::Restart);
+        }
+    }
+
+    pub fn drain(&mut self) {
+        if self.switch.is_none() || self.draining {
+            return;
+        }
+        self.draining = true;
+        let run = self.run;
+        self.after(DRAIN_PATIENCE, Happening::DrainPatience { run });
+        self.tell(Event::Drain);
+    }
+
+    pub fn drain_failed(&mut self) {
+        if self.healed {
+            self.checker.violation(self.now, "drains in time", "no Drained although nothing is wrong any more");
+            self.over = true;
+            return;
+        }
+        self.tally.figure("drains that had to be killed", 1);
+        self.crash(SECOND);
+    }
+
+    pub fn drained(&mut self) {
+        if !self.last_drain {
+            self.tally.fault("drains and restarts");
+        }
+        let waiting = self.checker.waiting();
+        if waiting > 0 {
+            self.checker.violation(self.now, "a drain answers everybody", &format!("{waiting} were not"));
+        }
+        if self.wires.any_stands() {
+            self.checker.violation(self.now, "a drain ends its connections", "one still stands");
+        }
+        if self.last_drain {
+            if self.signing_off.iter().any(|conn| self.issuer.is_signed_on(*conn)) {
+                self.checker.violation(self.now, "a drain signs off", "the bank still has a session");
+            }
+            self.over = true;
+        }
+        // The process goes once its store has finished.
+        let finished = self.journal.finish();
+        self.checker.durable(self.now, &finished);
+        let down = self.streams.process.u64(0..5 * SECOND);
+        self.gone(down);
+    }
+
+    pub fn befalls(&mut self, incident: Incident) {
+        if self.healed {
+            return;
+        }
+        self.trace.note(self.now, format_args!("!! {incident:?}"));
+        match incident {
+            Incident::Crash { down } => self.crash(down),
+            Incident::CrashAt(crash) => self.crash_at = Some(crash),
+            Incident::Drain => self.drain(),
+            Incident::BankCrash { down } => self.bank_crashes(down),
+            Incident::BankHangs { lasts } => self.bank_hangs(lasts),
+            Incident::Cut { link } => self.cut_link(link),
+            Incident::Flaps { link, times } => self.flaps(link, times),
+            Incident::HalfOpen { link } => self.half_open(link),
+            Incident::OneWay { link, to_bank } => self.one_way(link, to_bank),
+            Incident::Slow { link, lasts } => self.slow(link, lasts),
+            Incident::Stall { link, lasts } => self.stall(link, lasts),
+            Incident::StoreRefuses { lasts } => {
+                self.tally.fault("spells of a store that refuses");
+                self.store_trouble(StoreHealth { refuses: true, slow: None }, lasts);
+            }
+            Incident::StoreSlow { lasts, commit } => {
+                self.tally.fault("spells of a slow store");
+                self.store_trouble(StoreHealth { refuses: false, slow: Some(commit) }, lasts);
+            }
+            Incident::WallJump { by } => self.wall_jumps(by),
+            Incident::PeerSignOff { link } => self.peer_says(link, false),
+            Incident::PeerEcho { link } => self.peer_says(link, true),
+        }
+    }
+
+    fn wall_jumps(&mut self, by: i64) {
+        self.tally.fault(match by.unsigned_abs() {
+            HOUR => "wall clocks set by an hour",
+            DAY => "wall clocks set by a day",
+            _ => "wall clocks set by some other time",
+        });
+        self.wall_offset += by;
+    }
+
+    fn bank_hangs(&mut self, lasts: Micros) {
+        self.tally.fault("banks that hang behind their front");
+        self.bank_hangs_until = self.now + lasts;
+    }
+
+    fn bank_crashes(&mut self, down: Micros) {
+        if !self.bank_up {
+            return;
+        }
+        self.tally.fault(if down < HOUR { "crashes of the bank" } else { "outages of the bank for hours" });
+        self.bank_up = false;
+        self.bank_life += 1;
+        let conns: Vec<ConnId> = self.wires.conns.keys().copied().collect();
+        conns.into_iter().for_each(|conn| self.cut(conn));
+        self.after(down, Happening::BankBack);
+    }
+
+    pub fn bank_back(&mut self) {
+        if self.bank_up {
+            return;
+        }
+        self.bank_up = true;
+        self.issuer = bank(self.plan.seed, &self.plan);
+        for entry in &self.bank_entries {
+            self.issuer.restore(entry);
+        }
+        self.wires.conns.values_mut().for_each(Conn::forgotten_by_bank);
+    }
+
+    pub fn heal(&mut self) {
+        self.healed = true;
+        self.chances = Chances::default();
+        self.store = StoreHealth::default();
+        self.crash_at = None;
+        self.dying = None;
+        self.bank_hangs_until = 0;
+        self.bank_back();
+        self.unstall_all();
+        self.trace.note(self.now, format_args!("!! healed"));
+    }
+
+    /// Whether everything is at rest; then the last drain begins.
+    pub fn rest(&mut self) {
+        if !self.healed || self.last_drain || self.over || self.draining || self.market.open > 0 {
+            return;
+        }
+        let Some(switch) = &self.switch else { return };
+        let snapshot = switch.snapshot();
+        let owed: usize = snapshot.hosts.iter().map(|host| host.owed + host.pending).sum();
+        let moving = snapshot.payments + snapshot.in_flight + owed + self.checker.waiting();
+        if moving > 0 || !self.journal.in_motion().is_empty() {
+            return;
+        }
+        self.checker.at_rest(self.now, &snapshot);
+        let took = self.now.saturating_sub(self.plan.active) / SECOND;
+        self.tally.at_most("seconds to come to rest after the last fault", took);
+        self.last_drain = true;
+        let online = snapshot.hosts.iter().flat_map(|host| &host.links).filter(|(_, state)| *state == "online");
+        self.signing_off = online.filter_map(|(link, _)| self.wires.sound(*link, self.now)).collect();
+        self.drain();
+    }
+
+    pub fn too_late(&mut self) {
+        if self.over || self.last_drain {
+            return;
+        }
+        let held = self.switch.as_ref().map(Switch::snapshot);
+        let what = format!("{} errands open, {} wait, switch: {held:?}", self.market.open, self.checker.waiting());
+        self.checker.violation(self.now, "everything comes to rest after the faults", &what);
+        self.over = true;
+    }
+
+    pub fn finish(mut self) -> Outcome {
+        if self.checker.is_clean() {
+            self.checker.settle_accounts(self.now, &self.market, &self.journal, &self.bank_entries, &mut self.tally);
+        }
+        self.tally.figure("simulated seconds", self.now / SECOND);
+        self.tally.add(&self.checker.tally);
+        let hash = self.trace.hash();
+        Outcome { violations: self.checker.violations(), hash, tally: self.tally, lines: self.trace.lines() }
+    }
+}
