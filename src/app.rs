@@ -11,7 +11,7 @@ mod trail;
 
 pub use trail::{Step, Trail, What};
 
-use crate::bank::Links;
+use crate::bank::{LinkError, Links};
 use crate::clock::Clock;
 use crate::config::{Config, Mistake};
 use crate::edge::{self, Switchboard, Waiters};
@@ -47,6 +47,9 @@ pub enum AppError {
     /// The store.
     #[error(transparent)]
     Store(#[from] JournalError),
+    /// The links to the banks.
+    #[error(transparent)]
+    Links(#[from] LinkError),
     /// The merchants' door.
     #[error(transparent)]
     Edge(#[from] edge::SetupError),
@@ -76,7 +79,7 @@ impl App {
         let clock = Clock::start();
         let (switch, resumed) = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
         let queue = config.switch.credit + EVENT_RESERVE;
-        let links = Links::start(hosts.links, &events, clock, queue);
+        let links = Links::start(hosts.links, &events, clock, queue).await?;
         let reader = journal.reader();
         let waiters = Waiters::default();
         let (status_out, status) = watch::channel(operations::Status::default());

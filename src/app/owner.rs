@@ -57,6 +57,9 @@ pub(super) async fn own(
     let mut show_at = Instant::now();
     loop {
         shells.handle_all(&mut switch, &mut batch, clock);
+        if switch.is_draining() {
+            shells.links.let_nobody_in();
+        }
         if switch.is_drained() {
             shells.show(&switch, clock);
             shells.links.stop().await;

@@ -1,8 +1,11 @@
 //! The task of one link.
 //!
 //! Frames that wait are gathered into one write. What was put into a write may have reached the peer, however the
-//! write ended; what was still waiting certainly did not, and is reported so.
+//! write ended; what was still waiting certainly did not, and is reported so. A write that the peer does not take in
+//! time ends the line: nothing waits behind it for longer.
 
+use super::listener::Dialled;
+use super::source::{Connection, Dialler};
 use super::{Command, LinkSettings, Outgoing};
 use crate::clock::Clock;
 use crate::framing::{Frame, Framer, Framing};
@@ -10,27 +13,36 @@ use crate::switch::{Event, LinkId, SendId};
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, mpsc};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
 
 /// The most frames that are gathered into one write.
 const GATHERED: usize = 256;
+/// How long a peer may take to hear that the line ends.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// A link's task.
 pub(super) struct Line {
-    link: LinkId,
-    settings: LinkSettings,
-    framing: Framing,
-    events: mpsc::Sender<Event>,
-    clock: Clock,
+    pub link: LinkId,
+    pub settings: LinkSettings,
+    pub source: Source,
+    pub framing: Framing,
+    pub events: mpsc::Sender<Event>,
+    pub clock: Clock,
+    /// Whether nobody is waited for any more.
+    pub closes: watch::Receiver<bool>,
 }
 
-/// Why a connection ended.
+/// Where a link's connections come from.
+pub(super) enum Source {
+    Dials(Dialler),
+    IsDialled(Dialled),
+}
+
+/// Why a connection ended, or none was made.
 enum Ended {
     /// The peer closed it, it broke, or what came is no frame.
     Broken,
@@ -41,21 +53,12 @@ enum Ended {
 }
 
 impl Line {
-    pub(super) fn new(
-        link: LinkId,
-        settings: LinkSettings,
-        framing: Framing,
-        events: mpsc::Sender<Event>,
-        clock: Clock,
-    ) -> Line {
-        Line { link, settings, framing, events, clock }
-    }
-
-    pub(super) async fn run(self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut replacement = None;
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Connect => {
-                    if matches!(self.connection(&mut commands).await, Ended::Over) {
+                    if matches!(self.connect(&mut commands, &mut replacement).await, Ended::Over) {
                         return;
                     }
                 }
@@ -66,39 +69,53 @@ impl Line {
     }
 
     /// One connection, from the attempt to its end.
-    async fn connection(&self, commands: &mut mpsc::Receiver<Command>) -> Ended {
-        let patience = Duration::from_millis(self.settings.connect_timeout_ms);
-        let stream = match timeout(patience, TcpStream::connect(&self.settings.connect)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.no_connection(&error).await,
-            Err(_) => return self.no_connection(&"no answer in time").await,
-        };
-        // Small frames must not wait for each other; that we gather them ourselves is enough.
-        let _ = stream.set_nodelay(true);
-        self.report(Event::Connected { link: self.link }).await;
-        let (read, write) = stream.into_split();
-        let polled = Arc::new(Notify::new());
-        let reader = Reader { link: self.link, read, events: self.events.clone(), polled: Arc::clone(&polled) };
-        let reading = tokio::spawn(reader.run(Framer::new(self.framing.clone())));
+    async fn connect(&mut self, commands: &mut mpsc::Receiver<Command>, replacement: &mut Option<Connection>) -> Ended {
         let mut unsent = Vec::new();
-        let ended = self.write_until_end(write, commands, reading, &polled, &mut unsent).await;
+        let made = match (replacement.take(), &mut self.source) {
+            (Some(connection), _) => Ok(connection),
+            (None, Source::Dials(dialler)) => dialler.dial().await.map_err(|(address, why)| {
+                tracing::warn!(link = self.link.0, to = address, %why, "cannot connect to the bank");
+                Ended::Broken
+            }),
+            (None, Source::IsDialled(dialled)) => dialled.wait(commands, &mut self.closes, &mut unsent).await,
+        };
+        let ended = match made {
+            Ok(connection) => self.carry(connection, commands, replacement, &mut unsent).await,
+            Err(ended) => ended,
+        };
         self.report(Event::Disconnected { link: self.link, unsent }).await;
         ended
     }
 
-    async fn no_connection(&self, why: &impl std::fmt::Display) -> Ended {
-        tracing::warn!(link = self.link.0, to = %self.settings.connect, %why, "cannot connect to the bank");
-        self.report(Event::Disconnected { link: self.link, unsent: Vec::new() }).await;
-        Ended::Broken
+    async fn carry(
+        &mut self,
+        connection: Connection,
+        commands: &mut mpsc::Receiver<Command>,
+        replacement: &mut Option<Connection>,
+        unsent: &mut Vec<SendId>,
+    ) -> Ended {
+        tracing::info!(link = self.link.0, peer = %connection.peer, "a line to the bank stands");
+        self.report(Event::Connected { link: self.link }).await;
+        let polled = Arc::new(Notify::new());
+        let (read, mut write) = (connection.read, connection.write);
+        let reader = Reader { link: self.link, read, events: self.events.clone(), polled: Arc::clone(&polled) };
+        let mut reading = tokio::spawn(reader.run(Framer::new(self.framing.clone())));
+        let ended = self.write_until_end(&mut write, commands, replacement, &mut reading, &polled, unsent).await;
+        let _ = timeout(GOODBYE, write.shutdown()).await;
+        if let (Source::IsDialled(dialled), None) = (&self.source, &replacement) {
+            dialled.taken.free();
+        }
+        ended
     }
 
     /// Writes until the connection ends on either side; the reader is over by then, so that nothing it read is
     /// reported behind the end.
     async fn write_until_end(
-        &self,
-        mut write: OwnedWriteHalf,
+        &mut self,
+        write: &mut (impl AsyncWrite + Unpin),
         commands: &mut mpsc::Receiver<Command>,
-        mut reading: JoinHandle<()>,
+        replacement: &mut Option<Connection>,
+        reading: &mut JoinHandle<()>,
         polled: &Notify,
         unsent: &mut Vec<SendId>,
     ) -> Ended {
@@ -108,19 +125,23 @@ impl Line {
             tokio::select! {
                 biased;
                 // A task that has ended is not to be waited for again.
-                _ = &mut reading => return Ended::Broken,
+                _ = &mut *reading => return Ended::Broken,
                 () = polled.notified() => {
                     self.framing.put_keep_alive(&mut bytes);
-                    if !self.write(&mut write, &mut bytes).await {
+                    if !self.write(write, &mut bytes).await {
                         break Ended::Broken;
                     }
+                }
+                next = self.source.replaced() => {
+                    *replacement = Some(next);
+                    break Ended::Broken;
                 }
                 count = commands.recv_many(&mut gathered, GATHERED) => {
                     if count == 0 {
                         break Ended::Over;
                     }
                     let told = self.gather(&mut gathered, &mut bytes, unsent).await;
-                    if !self.write(&mut write, &mut bytes).await {
+                    if !self.write(write, &mut bytes).await {
                         break Ended::Broken;
                     }
                     if told {
@@ -156,10 +177,21 @@ impl Line {
         told
     }
 
-    async fn write(&self, write: &mut OwnedWriteHalf, bytes: &mut BytesMut) -> bool {
+    async fn write(&self, write: &mut (impl AsyncWrite + Unpin), bytes: &mut BytesMut) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
         let patience = Duration::from_millis(self.settings.write_timeout_ms);
-        let written = timeout(patience, write.write_all(bytes)).await;
+        let written = timeout(patience, async {
+            write.write_all(bytes).await?;
+            // TLS may hold a part of it back.
+            write.flush().await
+        });
+        let written = written.await;
         bytes.clear();
+        if written.is_err() {
+            tracing::warn!(link = self.link.0, "the bank does not read what it is sent");
+        }
         matches!(written, Ok(Ok(())))
     }
 
@@ -173,16 +205,53 @@ impl Line {
     }
 }
 
+impl Source {
+    /// A connection that takes the place of the one that stands; never comes where we dial.
+    async fn replaced(&mut self) -> Connection {
+        match self {
+            Source::IsDialled(dialled) => match dialled.connections.recv().await {
+                Some(connection) => connection,
+                None => std::future::pending().await,
+            },
+            Source::Dials(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Dialled {
+    /// Waits for the bank to dial in, for as long as nobody has anything against it.
+    async fn wait(
+        &mut self,
+        commands: &mut mpsc::Receiver<Command>,
+        closes: &mut watch::Receiver<bool>,
+        unsent: &mut Vec<SendId>,
+    ) -> Result<Connection, Ended> {
+        loop {
+            tokio::select! {
+                biased;
+                _ = closes.wait_for(|closing| *closing) => return Err(Ended::Told),
+                command = commands.recv() => match command {
+                    None => return Err(Ended::Over),
+                    Some(Command::Disconnect) => return Err(Ended::Told),
+                    Some(Command::Send(outgoing)) => unsent.push(outgoing.id),
+                    Some(Command::Connect) => {}
+                },
+                Some(connection) = self.connections.recv() => return Ok(connection),
+            }
+        }
+    }
+}
+
 /// The reading half of a connection.
-struct Reader {
+struct Reader<R> {
     link: LinkId,
-    read: OwnedReadHalf,
+    read: R,
     events: mpsc::Sender<Event>,
     /// Told when the peer polls and expects an empty frame back; many polls before an answer are one.
     polled: Arc<Notify>,
 }
 
-impl Reader {
+impl<R: AsyncRead + Unpin> Reader<R> {
     async fn run(mut self, mut framer: Framer) {
         let mut buffer = BytesMut::with_capacity(16 * 1024);
         while self.take_frames(&mut framer, &mut buffer).await {

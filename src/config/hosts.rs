@@ -126,6 +126,7 @@ impl Hosts {
         path: &Path,
     ) -> Result<Hosts, Vec<Mistake>> {
         let (mut built, mut links, mut mistakes) = (Vec::new(), Vec::new(), alike(hosts, path));
+        mistakes.extend(at_odds(hosts, path));
         let names: Vec<Name> = hosts.iter().map(|host| Name::from(host.name.as_str())).collect();
         let routes = Routes::read(routes, &names, zone).unwrap_or_else(|found| {
             mistakes.extend(found.iter().map(|mistake| Mistake::in_file(path, &mistake.key, &mistake.expected)));
@@ -137,7 +138,8 @@ impl Hosts {
             let share = switch.credit * host.share_percent.unwrap_or(share) / 100;
             match host.build(first, share, folder, path) {
                 Ok((settings, framing)) => {
-                    links.extend(host.links.iter().map(|link| (link.clone(), framing.clone())));
+                    let of_folder = |link: &LinkSettings| (link.clone().relative_to(folder), framing.clone());
+                    links.extend(host.links.iter().map(of_folder));
                     built.push(settings);
                 }
                 Err(found) => mistakes.extend(found),
@@ -173,6 +175,10 @@ impl HostConfig {
         if self.links.is_empty() || self.links.len() > 64 {
             return Err(wrong("links", "1 to 64 links"));
         }
+        let mistakes: Vec<Mistake> = self.link_mistakes(path);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
         if self.answer_timeout_ms == 0 || self.retry.window == 0 || self.retry.max_attempts == 0 {
             return Err(wrong("answer_timeout_ms, retry.window, retry.max_attempts", "values above zero"));
         }
@@ -204,6 +210,32 @@ impl HostConfig {
         };
         Ok((settings, framing))
     }
+}
+
+impl HostConfig {
+    fn link_mistakes(&self, path: &Path) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for (number, link) in self.links.iter().enumerate() {
+            let key = |key: &str| format!("hosts.links[{number}].{key}");
+            let found = link.mistakes().into_iter();
+            mistakes.extend(found.map(|(wrong, expected)| Mistake::in_file(path, &key(wrong), expected)));
+        }
+        mistakes
+    }
+}
+
+/// Links that share a listener and disagree in what it does before it knows whom it serves.
+fn at_odds(hosts: &[HostConfig], path: &Path) -> Vec<Mistake> {
+    let links: Vec<&LinkSettings> = hosts.iter().flat_map(|host| &host.links).collect();
+    let mut mistakes = Vec::new();
+    for (number, link) in links.iter().enumerate() {
+        let earlier = links[..number].iter().find(|other| link.listen.is_some() && other.listen == link.listen);
+        if earlier.is_some_and(|other| !link.shares_listener_with(other)) {
+            let expected = "the same tls (but its pins) and the same duplicate rule on every link of one address";
+            mistakes.push(Mistake::in_file(path, "hosts.links.listen", expected));
+        }
+    }
+    mistakes
 }
 
 impl BreakerConfig {
