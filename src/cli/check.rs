@@ -41,16 +41,17 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
-    let origin = path.display().to_string();
     match simulator::FileKind::of(&text) {
         _ if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
+        Some(simulator::FileKind::Profile) => check_simulator(path, simulator::FileKind::Profile, &text),
         _ if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
-        kind => {
-            let kind = kind.unwrap_or(simulator::FileKind::Config);
-            let directory = path.parent().unwrap_or(Path::new("."));
-            simulator::check(kind, &origin, &text, directory).map(|()| kind.name()).map_err(simulator_mistakes)
-        }
+        kind => check_simulator(path, kind.unwrap_or(simulator::FileKind::Config), &text),
     }
+}
+
+fn check_simulator(path: &Path, kind: simulator::FileKind, text: &str) -> Result<&'static str, Vec<Mistake>> {
+    let (origin, directory) = (path.display().to_string(), path.parent().unwrap_or(Path::new(".")));
+    simulator::check(kind, &origin, text, directory).map(|()| kind.name()).map_err(simulator_mistakes)
 }
 
 /// All readers of a dialect look at it; a dialect without a mapping of payments is one for looking at messages.

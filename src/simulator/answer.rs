@@ -15,6 +15,9 @@ use super::profile::Profile;
 use super::request::Network;
 use super::scenario::Wrong;
 
+/// Where a message authentication code stands (ISO 8583, elements 64 and 128).
+const MAC_ELEMENTS: [u8; 2] = [128, 64];
+
 /// What a financial answer says.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
@@ -70,7 +73,23 @@ impl Pen<'_> {
         for wrong in wrong {
             self.spoil(message, &mut builder, *wrong);
         }
-        self.spec.encode_to_bytes(&builder).ok()
+        let bytes = self.spec.encode_to_bytes(&builder).ok()?;
+        match wrong.contains(&Wrong::Mac) {
+            true => Some(self.with_another_mac(bytes)),
+            false => Some(bytes),
+        }
+    }
+
+    /// The message with another MAC in it, where it has one: its last element, 64 or 128.
+    pub(super) fn with_another_mac(&self, message: Bytes) -> Bytes {
+        let Ok(decoded) = self.spec.decode(message.clone()) else { return message };
+        let Some(span) = MAC_ELEMENTS.iter().find_map(|element| decoded.span(*element)) else { return message };
+        let mut bytes = message.to_vec();
+        if let Some(first) = bytes.get_mut(span.start) {
+            // Another hexadecimal digit where the MAC is text, another byte where it is binary.
+            *first = if *first == b'0' { b'1' } else { b'0' };
+        }
+        bytes.into()
     }
 
     /// The answer to a network message.
@@ -129,6 +148,7 @@ impl Pen<'_> {
             Wrong::Terminal => elements.terminal,
             Wrong::Currency => elements.currency,
             Wrong::Rrn => elements.rrn,
+            Wrong::Mac => return,
         };
         let Some(value) = message.value(element) else { return };
         let right = value.whole_text();

@@ -31,12 +31,13 @@ impl FileKind {
     /// The kind that a text's tables show; `None` where they are none of the bank's.
     pub fn of(text: &str) -> Option<FileKind> {
         const CONFIG: [&str; 6] = ["listen", "dialect", "issuer", "scenario", "ledger", "max_links"];
+        const SCENARIO: [&str; 5] = ["[[card]]", "[[range]]", "[[rule]]", "[[outage]]", "[[event]]"];
         let keys: Vec<&str> = text.lines().filter_map(key).take_while(|key| !key.starts_with('[')).collect();
         let has = |table: &str| text.lines().filter_map(key).any(|line| line == table);
         match () {
             () if CONFIG.iter().any(|key| keys.contains(key)) => Some(FileKind::Config),
-            () if has("[elements]") || has("[codes]") => Some(FileKind::Profile),
-            () if has("[[card]]") || has("[[range]]") || has("[[rule]]") => Some(FileKind::Scenario),
+            () if ["[elements]", "[codes]", "[practice]"].iter().any(|table| has(table)) => Some(FileKind::Profile),
+            () if SCENARIO.iter().any(|table| has(table)) => Some(FileKind::Scenario),
             () => None,
         }
     }
@@ -68,6 +69,7 @@ mod tests {
         assert_eq!(FileKind::of("description = \"x\"\n[[card]] # one\n"), Some(FileKind::Scenario));
         assert_eq!(FileKind::of("[[rule]]\nwhen = {}\n"), Some(FileKind::Scenario));
         assert_eq!(FileKind::of(include_str!("../../specs/issuer/iso8583-1987.toml")), Some(FileKind::Profile));
+        assert_eq!(FileKind::of("extends = \"iso8583-1987\"\n[practice]\n"), Some(FileKind::Profile));
         assert_eq!(FileKind::of("[codec]\n"), None);
         assert_eq!(FileKind::of("[edge]\nlisten = \"x\"\n"), None);
     }
@@ -90,7 +92,8 @@ mod tests {
         };
         let mut keys = known(FileKind::Config, "x = 1\n");
         keys.extend(known(FileKind::Config, "[framing]\nx = 1\n"));
-        for table in ["[[card]]", "[[range]]", "[[rule]]", "[[rule]]\n[rule.when]", "[[rule]]\n[rule.then]"] {
+        let rules = ["[[rule]]", "[[rule]]\n[rule.when]", "[[rule]]\n[rule.then]"];
+        for table in ["[[card]]", "[[range]]", "[[outage]]", "[[event]]"].into_iter().chain(rules) {
             keys.extend(known(FileKind::Scenario, &format!("{table}\nx = 1\n")));
         }
         assert!(keys.len() > 50, "{keys:?}");

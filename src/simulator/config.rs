@@ -64,6 +64,10 @@ struct ConfigFile {
     ranges: Vec<super::scenario::RangeTable>,
     #[serde(rename = "rule")]
     rules: Vec<super::scenario::RuleTable>,
+    #[serde(rename = "outage")]
+    outages: Vec<super::scenario::OutageTable>,
+    #[serde(rename = "event")]
+    events: Vec<super::scenario::EventTable>,
 }
 
 impl Default for ConfigFile {
@@ -83,6 +87,8 @@ impl Default for ConfigFile {
             cards: Vec::new(),
             ranges: Vec::new(),
             rules: Vec::new(),
+            outages: Vec::new(),
+            events: Vec::new(),
         }
     }
 }
@@ -121,7 +127,13 @@ impl Config {
         let echo_every = examined.parsed(&file.echo_every_ms, "echo_every_ms", "0 (never) to 3600000", |value| {
             u64::try_from(*value).ok().filter(|value| *value <= 3_600_000).map(Duration::from_millis)
         });
-        let own = ScenarioTables { card: file.cards, range: file.ranges, rule: file.rules };
+        let own = ScenarioTables {
+            card: file.cards,
+            range: file.ranges,
+            rule: file.rules,
+            outage: file.outages,
+            event: file.events,
+        };
         let own = own.read(&mut examined);
         let config = (|| {
             Some(Config {

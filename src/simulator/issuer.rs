@@ -4,8 +4,15 @@
 //! clock, no socket, no randomness but the seed's: the server drives it over TCP and makes the entries
 //! durable before it lets an action out; a simulation drives it with a virtual clock.
 //!
+//! How answers leave is told in `delivery`, which rule applies in `rules`, and what goes on between two
+//! peers beside money in `sessions`.
+//!
 //! What surprises: an answer that a scenario makes late is kept here until a reversal of its request
 //! arrives, since late means "after the reversal", not "after so many seconds".
+
+mod delivery;
+mod rules;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,19 +29,16 @@ use super::answer::{Pen, Said};
 use super::books::{Books, REMEMBERED_MESSAGES};
 use super::decision::{Bench, Decision};
 use super::entry::{AccountName, Entry, Kind, Sequence};
-use super::ledger::{Ledger, PaymentKey};
+use super::ledger::Ledger;
 use super::profile::Profile;
-use super::request::{Asked, Network, Request};
-use super::scenario::{Behaviour, Counted, Reply, Scenario, When};
+use super::request::{Asked, Request};
+use super::scenario::{Behaviour, Down, Moment, Scenario};
+use delivery::{HeldBack, Late};
+use rules::Tally;
+pub use sessions::LinkState;
 
 /// A connection by its number, which the driver gives and never gives twice.
 pub type Link = u64;
-
-/// The most answers that wait for a reversal; the oldest is dropped beyond that.
-const MOST_LATE: usize = 10_000;
-
-/// The most payments that a rule counts by; the oldest key is forgotten beyond that.
-const MOST_COUNTED: usize = 100_000;
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,24 @@ pub struct Planned {
     pub after: Duration,
     /// What.
     pub action: Action,
+    /// How a frame leaves.
+    pub manner: Manner,
+}
+
+impl Planned {
+    /// To be done at once, as any bank would.
+    pub(super) fn now(link: Link, action: Action) -> Self {
+        Self { link, after: Duration::ZERO, action, manner: Manner::default() }
+    }
+}
+
+/// How a frame leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// In so many pieces; 0 and 1 are one.
+    pub pieces: u8,
+    /// With so long between two of them.
+    pub pause: Duration,
 }
 
 /// Something that happens on a link.
@@ -56,6 +78,10 @@ pub enum Action {
     SendUnframed(Bytes),
     /// The link is closed, without sending what was planned for later.
     Close,
+    /// The link is reset: the peer loses what it hasn't read.
+    Reset,
+    /// Nothing is read from the link for so long.
+    PauseReading(Duration),
 }
 
 /// How often what happened, since the issuer was made.
@@ -90,19 +116,12 @@ pub struct Counters {
 enum Session {
     /// Up, and not signed on.
     Silent,
+    /// The bank itself asked to sign on, with this STAN.
+    SigningOn(u32),
     /// Signed on.
     Working,
     /// A scenario has cut it; it just doesn't show.
     Stalled,
-}
-
-/// An answer that waits for a reversal of what it answers.
-#[derive(Clone, Debug)]
-struct Late {
-    link: Link,
-    answer: Bytes,
-    /// Goes out before the reversal's own answer.
-    first: bool,
 }
 
 /// The bank host's mind.
@@ -119,8 +138,15 @@ pub struct Issuer {
     links: BTreeMap<Link, Session>,
     /// Answers that wait for a reversal of what they answer.
     late: BTreeMap<Sequence, Late>,
-    /// How many messages fitted a rule, by rule and, where it counts so, by payment.
-    counted: BTreeMap<(usize, Option<PaymentKey>), u64>,
+    /// Answers that wait for the next one on their link.
+    held_back: BTreeMap<Link, Vec<HeldBack>>,
+    tally: Tally,
+    /// When this run began, as soon as the bank was told the time.
+    started: Option<Wall>,
+    /// When the clock was looked at last.
+    looked: Option<Wall>,
+    /// An outage that was ordered while it runs; the scenario's come beside it.
+    ordered_outage: Option<Down>,
     /// The STAN of the bank's own last message.
     own_stan: u32,
     /// The last day that the peers were told of, or needn't be.
@@ -144,7 +170,11 @@ impl Issuer {
             ledger: Ledger::default(),
             links: BTreeMap::new(),
             late: BTreeMap::new(),
-            counted: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+            tally: Tally::default(),
+            started: None,
+            looked: None,
+            ordered_outage: None,
             own_stan: 0,
             announced: None,
             counters: Counters::default(),
@@ -170,6 +200,18 @@ impl Issuer {
     /// A link is gone, and its sign-on with it.
     pub fn link_down(&mut self, link: Link) {
         self.links.remove(&link);
+        self.held_back.remove(&link);
+    }
+
+    /// The scenario in force.
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// Puts another scenario in force. The accounts stay as they are; rules count from one again.
+    pub fn follow(&mut self, scenario: Arc<Scenario>) {
+        self.scenario = scenario;
+        self.tally = Tally::default();
     }
 
     /// Takes a message that arrived on a link and plans what comes of it.
@@ -178,7 +220,8 @@ impl Issuer {
     /// before they are durable, where anybody cares.
     pub fn receive(&mut self, link: Link, message: Bytes, now: Wall) -> Vec<Planned> {
         self.counters.received += 1;
-        if self.links.get(&link) == Some(&Session::Stalled) {
+        let at = self.moment(now);
+        if self.links.get(&link) == Some(&Session::Stalled) || self.outage(now) == Some(Down::Deaf) {
             self.counters.ignored += 1;
             return Vec::new();
         }
@@ -187,71 +230,20 @@ impl Issuer {
             return Vec::new();
         };
         if message.mti().is_response() {
-            self.counters.echoes_answered += u64::from(self.profile.is_echo(&message));
+            self.answered(link, &message);
             return Vec::new();
         }
         match self.profile.clone().understand(&message) {
-            Asked::Network(network) => self.network(link, &message, network),
+            Asked::Network(network) => self.network(link, &message, network, at),
             Asked::Financial(_) | Asked::Incomplete(_) if !self.is_signed_on(link) => {
                 self.counters.not_signed_on += 1;
                 let code = self.profile.codes.not_signed_on.clone();
                 self.refuse(link, &message, &code)
             }
-            Asked::Financial(request) => self.financial(link, &message, &request, now),
+            Asked::Financial(request) => self.financial(link, &message, &request, at),
             Asked::Incomplete(_) => self.refuse(link, &message, &self.profile.codes.incomplete.clone()),
             Asked::Unsupported => self.refuse(link, &message, &self.profile.codes.invalid.clone()),
         }
-    }
-
-    /// The bank asks every peer that has signed on whether it lives.
-    pub fn ask_echo(&mut self, now: Wall) -> Vec<Planned> {
-        let planned = self.ask_all(Network::Echo, now);
-        self.counters.echoes_asked += planned.len() as u64;
-        planned
-    }
-
-    /// The bank begins the next business day now and tells every peer that has signed on. The cutover
-    /// is an entry of its own, so that a restart doesn't fall back into the day that has ended.
-    pub fn cut_over(&mut self, now: Wall) -> Vec<Planned> {
-        let day = self.business_date(now).next();
-        let entry = self.cutover(day, now);
-        self.books.apply(&entry);
-        self.ledger.append(entry);
-        self.announced = Some(day);
-        self.ask_all(Network::Cutover, now)
-    }
-
-    /// The clock went on: where the bank announces that a day has ended by the clock, it does so now.
-    pub fn tick(&mut self, now: Wall) -> Vec<Planned> {
-        let day = self.business_date(now);
-        let before = self.announced.replace(day);
-        match self.profile.practice.announces_cutover && before.is_some_and(|before| before < day) {
-            true => self.ask_all(Network::Cutover, now),
-            false => Vec::new(),
-        }
-    }
-
-    /// The bank's business day.
-    pub fn business_date(&self, now: Wall) -> BusinessDate {
-        self.books.day(self.profile.business_date(now))
-    }
-
-    /// A question of the bank's own to every peer that has signed on.
-    fn ask_all(&mut self, question: Network, now: Wall) -> Vec<Planned> {
-        self.own_stan = self.own_stan % 999_999 + 1;
-        let day = self.business_date(now);
-        let Some(question) = self.pen().question(question, self.own_stan, now, day) else { return Vec::new() };
-        let working = self.links.iter().filter(|(_, session)| **session == Session::Working);
-        let ask = |link| Planned { link, after: Duration::ZERO, action: Action::Send(question.clone()) };
-        working.map(|(link, _)| ask(*link)).collect()
-    }
-
-    fn cutover(&self, day: BusinessDate, now: Wall) -> Entry {
-        let sequence = self.books.next_sequence();
-        let decision = Decision { day: Some(day), ..Decision::default() };
-        let request =
-            Request::of_the_bank(Kind::Cutover, self.profile.network_request(), format!("cutover|{day}|{sequence}"));
-        self.entry(&request, decision, now)
     }
 
     /// Entries booked and not taken out.
@@ -279,24 +271,6 @@ impl Issuer {
         self.links.get(&link) == Some(&Session::Working)
     }
 
-    fn network(&mut self, link: Link, message: &Message, network: Network) -> Vec<Planned> {
-        let behaviour = self.applying(|when| when.fits_network(network), || None);
-        if !behaviour.reply.is_booked() {
-            return self.pass_over(link, &behaviour);
-        }
-        let codes = &self.profile.codes;
-        let is_known = !matches!(network, Network::Other | Network::KeyChange);
-        let ordinary = if is_known { &codes.network_approved } else { &codes.invalid };
-        let code = behaviour.code.as_ref().unwrap_or(ordinary);
-        match network {
-            Network::SignOn if *code == codes.network_approved => self.links.insert(link, Session::Working),
-            Network::SignOff if *code == codes.network_approved => self.links.insert(link, Session::Silent),
-            _ => None,
-        };
-        let answer = self.pen().network(message, code);
-        self.plan(link, None, &behaviour, answer, None)
-    }
-
     /// Answers with a code and books nothing.
     fn refuse(&mut self, link: Link, message: &Message, code: &str) -> Vec<Planned> {
         if message.mti().response().is_none() {
@@ -313,31 +287,24 @@ impl Issuer {
             return Vec::new();
         };
         self.counters.answers += 1;
-        vec![Planned { link, after: Duration::ZERO, action: Action::Send(answer) }]
+        vec![Planned::now(link, Action::Send(answer))]
     }
 
-    fn financial(&mut self, link: Link, message: &Message, request: &Request, now: Wall) -> Vec<Planned> {
+    fn financial(&mut self, link: Link, message: &Message, request: &Request, at: Moment) -> Vec<Planned> {
         let payment = || (request.identity.acquirer.clone(), request.rrn.clone());
-        let behaviour = self.applying(|when| when.fits(request), || Some(payment()));
+        let behaviour = self.applying(|when| when.fits(request, at), || Some(payment()));
         if !behaviour.reply.is_booked() {
             return self.pass_over(link, &behaviour);
         }
         let account = self.account(request);
         let (said, concerns) = match self.repeated(request, account.as_ref()) {
             Some(again) => again,
-            None => self.book(request, account, &behaviour, now),
+            None => self.book(request, account, &behaviour, at.now),
         };
         let answer = self.pen().financial(message, &said, &behaviour.wrong);
-        self.plan(link, Some(request.kind), &behaviour, answer, concerns)
-    }
-
-    /// The message might as well not have come.
-    fn pass_over(&mut self, link: Link, behaviour: &Behaviour) -> Vec<Planned> {
-        self.counters.withheld += 1;
-        match behaviour.reply {
-            Reply::DropUnseen => vec![Planned { link, after: behaviour.delay, action: Action::Close }],
-            _ => Vec::new(),
-        }
+        let mut planned = self.plan(link, Some(request.kind), &behaviour, answer, concerns);
+        planned.extend(self.ask_too(link, &behaviour, at.now));
+        planned
     }
 
     /// What was said to the same message before, and the entry of it.
@@ -423,38 +390,6 @@ impl Issuer {
         format!("{:06}", random.u32(0..1_000_000))
     }
 
-    /// The first rule that applies, or an ordinary bank.
-    fn applying(&mut self, fits: impl Fn(&When) -> bool, payment: impl Fn() -> Option<PaymentKey>) -> Behaviour {
-        let scenario = Arc::clone(&self.scenario);
-        for (place, rule) in scenario.rules.iter().enumerate() {
-            if !fits(&rule.when) {
-                continue;
-            }
-            if rule.when.is_counted() {
-                let by = match rule.when.counted {
-                    Counted::All => None,
-                    Counted::Payment => payment(),
-                };
-                if !rule.when.counts(self.count(place, by)) {
-                    continue;
-                }
-            }
-            self.counters.by_rule += 1;
-            return rule.then.clone();
-        }
-        Behaviour { copies: 1, ..Behaviour::default() }
-    }
-
-    fn count(&mut self, rule: usize, by: Option<PaymentKey>) -> u64 {
-        let count = self.counted.entry((rule, by)).or_insert(0);
-        *count += 1;
-        let count = *count;
-        if self.counted.len() > MOST_COUNTED {
-            self.counted.pop_first();
-        }
-        count
-    }
-
     /// The account behind a card: its listed name, or one that nobody can turn back into a number.
     fn account(&self, request: &Request) -> Option<AccountName> {
         let pan = request.pan.as_ref()?;
@@ -470,80 +405,6 @@ impl Issuer {
         let digest = mac.finalize().into_bytes();
         let name = data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default());
         format!("{}-{name}", pan.first6())
-    }
-
-    /// What becomes of an answer.
-    fn plan(
-        &mut self,
-        link: Link,
-        kind: Option<Kind>,
-        behaviour: &Behaviour,
-        answer: Option<Bytes>,
-        concerns: Option<Sequence>,
-    ) -> Vec<Planned> {
-        let Some(answer) = answer else {
-            self.counters.unwritable += 1;
-            return Vec::new();
-        };
-        let after = behaviour.delay + behaviour.jitter.mul_f64(self.random.f64());
-        let mut planned = self.deliver(link, behaviour, answer, concerns, after);
-        if kind == Some(Kind::Reversal) {
-            self.release_late(&mut planned, concerns, after);
-        }
-        planned
-    }
-
-    fn deliver(
-        &mut self,
-        link: Link,
-        behaviour: &Behaviour,
-        answer: Bytes,
-        concerns: Option<Sequence>,
-        after: Duration,
-    ) -> Vec<Planned> {
-        let at = |action| Planned { link, after, action };
-        if behaviour.reply == Reply::Sent {
-            self.counters.answers += 1;
-            return vec![at(Action::Send(answer)); usize::from(behaviour.copies)];
-        }
-        self.counters.withheld += 1;
-        match behaviour.reply {
-            Reply::Late | Reply::LateFirst => {
-                let first = behaviour.reply == Reply::LateFirst;
-                self.keep_late(Late { link, answer, first }, concerns);
-                Vec::new()
-            }
-            Reply::Garbage => vec![at(Action::Send(self.garbage()))],
-            Reply::Truncated => vec![at(Action::Send(answer.slice(..answer.len() / 2)))],
-            Reply::Unframed => vec![at(Action::SendUnframed(self.garbage())), at(Action::Close)],
-            Reply::Drop | Reply::DropUnseen => vec![at(Action::Close)],
-            Reply::Stall => {
-                self.links.insert(link, Session::Stalled);
-                Vec::new()
-            }
-            Reply::Sent | Reply::Silence | Reply::Unseen => Vec::new(),
-        }
-    }
-
-    fn garbage(&mut self) -> Bytes {
-        let length = self.random.usize(1..64);
-        (0..length).map(|_| self.random.u8(..)).collect()
-    }
-
-    fn keep_late(&mut self, late: Late, concerns: Option<Sequence>) {
-        if let Some(sequence) = concerns {
-            self.late.insert(sequence, late);
-        }
-        if self.late.len() > MOST_LATE {
-            self.late.pop_first();
-        }
-    }
-
-    /// A reversal has arrived: the answer that waited for it goes out, before or after its own.
-    fn release_late(&mut self, planned: &mut Vec<Planned>, original: Option<Sequence>, after: Duration) {
-        let Some(late) = original.and_then(|original| self.late.remove(&original)) else { return };
-        let at = if late.first { 0 } else { planned.len() };
-        planned.insert(at, Planned { link: late.link, after, action: Action::Send(late.answer) });
     }
 
     fn pen(&self) -> Pen<'_> {

@@ -36,13 +36,14 @@ pub use books::{Books, Purse, REMEMBERED_MESSAGES};
 pub use check::{FileKind, check};
 pub use config::Config;
 pub use entry::{AccountName, Balances, Entry, Kind, Sequence};
-pub use issuer::{Action, Counters, Issuer, Link, Planned};
+pub use issuer::{Action, Counters, Issuer, Link, LinkState, Manner, Planned};
 pub use ledger::{Effect, Ledger, PaymentKey};
 pub use mistake::Mistake;
 pub use profile::{Codes, Practice, Profile, Rest};
 pub use request::{Asked, Network, OriginalKey, Request};
 pub use scenario::{
-    Behaviour, CardRange, Counted, DEMO, ListedCard, Reply, Rule, Scenario, Status, Terms, When, Wrong,
+    Act, Asks, Behaviour, CardRange, Counted, DEMO, Delay, Down, Due, Event, ListedCard, Moment, Outage, Reply, Rule,
+    Scenario, Span, Status, Terms, When, Wrong,
 };
 pub use server::{Handle, Server, ServerError, Settings};
 pub use store::{Store, StoreError, read as read_ledger};

@@ -225,7 +225,8 @@ fn time_of_day<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     minute_of_day(&text).ok_or_else(|| serde::de::Error::custom("a time of day, 00:00 to 23:59"))
 }
 
-fn minute_of_day(text: &str) -> Option<u32> {
+/// Minutes after midnight of a time as "21:30".
+pub(super) fn minute_of_day(text: &str) -> Option<u32> {
     let (hour, minute) = text.split_once(':')?;
     let two = |part: &str, below: u32| {
         let number = (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u32>().ok());

@@ -1,16 +1,20 @@
 //! A scenario: which cards the bank knows, and where it misbehaves on purpose.
 //!
-//! A TOML file of cards (`[[card]]`), ranges of cards (`[[range]]`) and rules (`[[rule]]`, a `when`
-//! and a `then`). The first rule whose conditions hold is the one that applies; where none holds the
+//! A TOML file of cards (`[[card]]`), ranges of cards (`[[range]]`), rules (`[[rule]]`, a `when` and a
+//! `then`), outages (`[[outage]]`) and things the bank does by itself (`[[event]]`). The first rule whose conditions hold is the one that applies; where none holds the
 //! bank is an ordinary bank. A card that is neither listed nor in a range is unknown and declined.
 //!
 //! Two things surprise. A rule without `mti` applies to requests only (0100, 0200), so that a silent
 //! card still has its reversals answered; one with `network` applies to network messages only. And a
 //! message type in a condition stands for its repeats too: 0420 means 0421 as well.
 
+mod delay;
 mod file;
+mod schedule;
 
-pub(super) use file::{CardTable, RangeTable, RuleTable, ScenarioTables};
+pub use delay::Delay;
+pub(super) use file::{CardTable, EventTable, OutageTable, RangeTable, RuleTable, ScenarioTables};
+pub use schedule::{Act, Down, Due, Event, Moment, Outage, Span};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +40,10 @@ pub struct Scenario {
     pub ranges: Vec<CardRange>,
     /// Rules in the order of the file.
     pub rules: Vec<Rule>,
+    /// Times in which the bank is down.
+    pub outages: Vec<Outage>,
+    /// What the bank does by itself.
+    pub events: Vec<Event>,
     /// Places in `cards` by number. Test cards are no secrets and are looked up as text.
     by_number: BTreeMap<String, usize>,
 }
@@ -104,6 +112,8 @@ pub struct CardRange {
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    /// Its name, by which it can be taken away while the bank runs.
+    pub name: String,
     /// What it does, in plain words.
     pub about: String,
     /// When it applies.
@@ -135,6 +145,12 @@ pub struct When {
     pub merchant: Option<String>,
     /// For network messages: what they are for. A rule with this touches no money.
     pub network: Vec<Network>,
+    /// When it holds at all.
+    pub span: Span,
+    /// It applies to one in a hundred, or more of them, by chance.
+    pub chance_percent: Option<u8>,
+    /// It applies to every so manieth of the messages that fit.
+    pub every: Option<u64>,
     /// The first of the messages that fit, from 1, to which it applies.
     pub nth_from: u64,
     /// The last of them.
@@ -155,7 +171,7 @@ pub enum Counted {
 }
 
 /// What the bank does in place of the ordinary.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Behaviour {
     /// The response code, whatever the account says.
     pub code: Option<String>,
@@ -163,16 +179,36 @@ pub struct Behaviour {
     pub approve: Option<i64>,
     /// Approve no more than this share of what is asked.
     pub approve_percent: Option<u8>,
-    /// Wait so long before the answer.
-    pub delay: Duration,
-    /// Wait up to so long beyond that.
-    pub jitter: Duration,
+    /// How long the answer waits.
+    pub delay: Delay,
     /// What becomes of the answer.
     pub reply: Reply,
     /// How often the answer is sent.
     pub copies: u8,
     /// What the answer gets wrong.
     pub wrong: Vec<Wrong>,
+    /// The answer's frame leaves in so many pieces; 0 and 1 are one.
+    pub pieces: u8,
+    /// Between two pieces.
+    pub piece_pause: Duration,
+    /// For so long nothing more is read from the link.
+    pub read_pause: Duration,
+    /// What the bank asks of its own accord, on this link, after the answer.
+    pub asks: Vec<Asks>,
+}
+
+/// What the bank asks of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asks {
+    /// Whether the peer lives.
+    Echo,
+    /// New keys.
+    KeyChange,
+    /// Nothing: it tells that the next business day begins.
+    Cutover,
+    /// Nothing: it signs off.
+    SignOff,
 }
 
 /// What becomes of an answer.
@@ -194,12 +230,20 @@ pub enum Reply {
     Garbage,
     /// Booked; the answer breaks off in the middle, in a frame of that length.
     Truncated,
+    /// Booked; the answer with some of its bytes changed.
+    Scrambled,
+    /// Booked; the answer leaves after the next one on its link: the two change places.
+    Overtaken,
+    /// Booked; the answer waits for the next one on its link, and both leave as one piece.
+    Merged,
     /// Booked; bytes that aren't even a frame, then the link is closed.
     Unframed,
     /// Booked; the link is closed in place of an answer.
     Drop,
     /// Not booked; the link is closed.
     DropUnseen,
+    /// Booked; the link is reset in place of an answer, and what hasn't been read of it is lost.
+    Reset,
     /// Booked; the link stays open and nothing ever comes over it again, as when a cable was pulled.
     Stall,
 }
@@ -225,9 +269,16 @@ pub enum Wrong {
     Currency,
     /// Another retrieval reference.
     Rrn,
+    /// Another message authentication code.
+    Mac,
 }
 
 impl Scenario {
+    /// The outage there is at a moment.
+    pub fn outage(&self, at: Moment) -> Option<&Outage> {
+        self.outages.iter().find(|outage| outage.span.holds(at))
+    }
+
     /// The built-in scenario of the demo.
     pub fn demo() -> Result<Scenario, Vec<Mistake>> {
         Scenario::read("demo.toml", DEMO)
@@ -240,10 +291,18 @@ impl Scenario {
 
     /// Both scenarios in one; where they differ, this one holds.
     pub(super) fn before(mut self, other: Scenario) -> Scenario {
-        self.description = other.description;
+        self.description = other.description.clone();
+        let mut other = other;
+        for rule in &mut other.rules {
+            if self.rules.iter().any(|own| own.name == rule.name) {
+                rule.name = format!("scenario-{}", rule.name);
+            }
+        }
         self.cards.extend(other.cards);
         self.ranges.extend(other.ranges);
         self.rules.extend(other.rules);
+        self.outages.extend(other.outages);
+        self.events.extend(other.events);
         self.put_in_order();
         self
     }
@@ -268,8 +327,9 @@ impl Scenario {
 
 impl When {
     /// Whether all conditions but the count hold.
-    pub(super) fn fits(&self, request: &Request) -> bool {
+    pub(super) fn fits(&self, request: &Request, at: Moment) -> bool {
         self.network.is_empty()
+            && self.span.holds(at)
             && self.fits_type(request.mti)
             && self.fits_card(request.pan.as_ref())
             && self.least.is_none_or(|least| request.amount >= least)
@@ -281,18 +341,19 @@ impl When {
     }
 
     /// Whether it is a rule for this network message.
-    pub(super) fn fits_network(&self, network: Network) -> bool {
-        self.network.contains(&network)
+    pub(super) fn fits_network(&self, network: Network, at: Moment) -> bool {
+        self.network.contains(&network) && self.span.holds(at)
     }
 
     /// Whether the rule applies to the `nth` message that fits, from 1.
     pub(super) fn counts(&self, nth: u64) -> bool {
-        nth >= self.nth_from.max(1) && self.nth_to.is_none_or(|last| nth <= last)
+        let within = nth >= self.nth_from.max(1) && self.nth_to.is_none_or(|last| nth <= last);
+        within && self.every.is_none_or(|every| nth.is_multiple_of(every))
     }
 
     /// Whether the rule has to count at all.
     pub(super) fn is_counted(&self) -> bool {
-        self.nth_from > 1 || self.nth_to.is_some()
+        self.nth_from > 1 || self.nth_to.is_some() || self.every.is_some()
     }
 
     fn fits_type(&self, mti: Mti) -> bool {
@@ -314,6 +375,11 @@ impl When {
 }
 
 impl Behaviour {
+    /// What every bank does.
+    pub(super) fn ordinary() -> Self {
+        Self { copies: 1, pieces: 1, ..Self::default() }
+    }
+
     /// What is approved of `asked` at most.
     pub(super) fn cap(&self, asked: i64) -> i64 {
         let by_share = self

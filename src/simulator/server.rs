@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -245,12 +245,13 @@ async fn converse(
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
     let (outbox, leaving) = line::outbox();
-    let way_out = WayOut { outbox: outbox.clone(), end: stop.clone() };
+    let (pause, paused) = watch::channel(None);
+    let way_out = WayOut { outbox: outbox.clone(), pause, end: stop.clone() };
     if inbox.send(Arrival::Up(link, way_out)).await.is_err() {
         return;
     }
-    let writing = tokio::spawn(line::write(write, leaving, framing.clone()));
-    let reason = line::read(link, read, framing, &inbox, &outbox, &stop).await;
+    let writing = tokio::spawn(line::write(write, leaving, framing.clone(), stop.clone()));
+    let reason = line::read(link, read, framing, &inbox, &outbox, paused, &stop).await;
     tracing::info!(link, reason, "link down");
     // After this the booking thread lets go of the link's outbox, which ends the writing.
     let _ = inbox.send(Arrival::Down(link)).await;

@@ -250,8 +250,8 @@ impl World {
     pub fn bank_acts(&mut self, conn: ConnId, action: Action) {
         let Some(line) = self.wires.conns.get(&conn).filter(|line| line.bank_knows) else { return };
         match action {
-            Action::Close => self.cut(conn),
-            Action::SendUnframed(_) => {}
+            Action::Close | Action::Reset => self.cut(conn),
+            Action::SendUnframed(_) | Action::PauseReading(_) => {}
             Action::Send(frame) => {
                 if line.mute || self.chance(self.chances.loss) {
                     self.tally.fault("frames of the bank lost");

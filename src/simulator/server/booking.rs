@@ -11,11 +11,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::payment::Wall;
 
-use super::super::issuer::{Action, Issuer, Link, Planned};
+use super::super::issuer::{Action, Issuer, Link, Manner, Planned};
+use super::super::scenario::Down;
 use super::super::store::{Store, StoreError};
 use super::Shown;
 use super::line::{Leaving, Outbox};
@@ -41,6 +43,8 @@ pub(super) enum Arrival {
 pub(super) struct WayOut {
     /// Takes its answers.
     pub(super) outbox: Outbox,
+    /// Stops its reading until a moment.
+    pub(super) pause: watch::Sender<Option<Instant>>,
     /// Ends it.
     pub(super) end: CancellationToken,
 }
@@ -97,6 +101,9 @@ impl Booking {
                 Arrival::Up(link, way_out) => {
                     self.issuer.link_up(link);
                     self.ways_out.insert(link, way_out);
+                    if self.issuer.outage(now) == Some(Down::Closed) {
+                        planned.push(Planned::now(link, Action::Close));
+                    }
                 }
                 Arrival::Down(link) => {
                     self.issuer.link_down(link);
@@ -115,12 +122,15 @@ impl Booking {
     fn hand_out(&mut self, planned: Vec<Planned>) {
         let arrived = Instant::now();
         let mut by_link: BTreeMap<Link, Vec<Leaving>> = BTreeMap::new();
-        for Planned { link, after, action } in planned {
+        for Planned { link, after, action, manner } in planned {
+            if let (Action::PauseReading(pause), Some(way_out)) = (&action, self.ways_out.get(&link)) {
+                way_out.pause.send_replace(Some(arrived + *pause));
+            }
             let at = (after > Duration::ZERO).then(|| arrived + after);
-            by_link.entry(link).or_default().push(Leaving { at, action });
+            by_link.entry(link).or_default().push(Leaving { at, action, manner });
         }
         for (link, leaving) in by_link {
-            let Some(WayOut { outbox, end }) = self.ways_out.get(&link) else { continue };
+            let Some(WayOut { outbox, end, .. }) = self.ways_out.get(&link) else { continue };
             if let Err(TrySendError::Full(_)) = outbox.try_send(leaving) {
                 tracing::warn!(link, "the peer doesn't read its answers; the link is closed");
                 end.cancel();
@@ -132,7 +142,7 @@ impl Booking {
 impl Leaving {
     /// An answer or an act that is due at once.
     pub(super) fn now(action: Action) -> Self {
-        Self { at: None, action }
+        Self { at: None, action, manner: Manner::default() }
     }
 }
 

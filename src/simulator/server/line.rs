@@ -1,18 +1,18 @@
 //! One link's two directions: frames in from the peer, answers out to it.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
 
 use crate::framing::{Frame, Framer, Framing};
 
-use super::super::issuer::{Action, Link};
+use super::super::issuer::{Action, Link, Manner};
 use super::WRITE_DEADLINE;
 use super::booking::Arrival;
 
@@ -32,6 +32,7 @@ const GATHERED_BYTES: usize = 256 * 1_024;
 pub(super) struct Leaving {
     pub(super) at: Option<Instant>,
     pub(super) action: Action,
+    pub(super) manner: Manner,
 }
 
 /// The way out of a link.
@@ -49,6 +50,7 @@ pub(super) async fn read(
     framing: Framing,
     inbox: &mpsc::Sender<Arrival>,
     outbox: &Outbox,
+    mut paused: watch::Receiver<Option<Instant>>,
     stop: &CancellationToken,
 ) -> &'static str {
     let mut framer = Framer::new(framing);
@@ -70,10 +72,14 @@ pub(super) async fn read(
             }
         }
         buffer.reserve(READ_BYTES);
+        let until = *paused.borrow_and_update();
+        let pause = until.filter(|until| *until > Instant::now());
         tokio::select! {
             () = stop.cancelled() => return "the bank ends it",
             () = outbox.closed() => return "the bank closed it",
-            read = from.read_buf(&mut buffer) => match read {
+            () = sleep_until(pause), if pause.is_some() => {}
+            Ok(()) = paused.changed() => {}
+            read = from.read_buf(&mut buffer), if pause.is_none() => match read {
                 Ok(0) => return "the peer closed it",
                 Ok(_) => {}
                 Err(_) => return "the peer is gone",
@@ -83,9 +89,14 @@ pub(super) async fn read(
 }
 
 /// Writes answers as they come due until there can be no more, the peer is gone, or one of them is
-/// to close the link. Dropping the receiver tells the reading side.
-pub(super) async fn write(mut to: OwnedWriteHalf, mut leaving: mpsc::Receiver<Vec<Leaving>>, framing: Framing) {
-    let mut due = Due { framing, delayed: BTreeMap::new(), order: 0, bytes: BytesMut::new(), closing: false };
+/// to end the link. Dropping the receiver tells the reading side.
+pub(super) async fn write(
+    mut to: OwnedWriteHalf,
+    mut leaving: mpsc::Receiver<Vec<Leaving>>,
+    framing: Framing,
+    stop: CancellationToken,
+) {
+    let mut due = Due { framing, delayed: BTreeMap::new(), order: 0, out: Vec::new(), ending: None };
     loop {
         let next = due.next();
         tokio::select! {
@@ -95,17 +106,28 @@ pub(super) async fn write(mut to: OwnedWriteHalf, mut leaving: mpsc::Receiver<Ve
             },
             () = sleep_until(next) => {}
         }
-        while due.bytes.len() < GATHERED_BYTES
+        while due.gathered() < GATHERED_BYTES
             && let Ok(batch) = leaving.try_recv()
         {
             due.take(batch);
         }
         due.ripen(Instant::now());
-        if !flush(&mut to, &mut due.bytes).await || due.closing || due.delayed.len() > MOST_DELAYED {
+        if !flush(&mut to, &mut due.out, &stop).await || due.ending.is_some() || due.delayed.len() > MOST_DELAYED {
             break;
         }
     }
-    let _ = to.shutdown().await;
+    match due.ending {
+        Some(Ending::Reset) => reset(to),
+        _ => {
+            let _ = to.shutdown().await;
+        }
+    }
+}
+
+/// The link ends without a farewell once its reading half is gone too.
+fn reset(to: OwnedWriteHalf) {
+    let _ = to.as_ref().set_zero_linger();
+    to.forget();
 }
 
 async fn sleep_until(moment: Option<Instant>) {
@@ -115,23 +137,45 @@ async fn sleep_until(moment: Option<Instant>) {
     }
 }
 
-async fn flush(to: &mut OwnedWriteHalf, bytes: &mut BytesMut) -> bool {
-    if bytes.is_empty() {
-        return true;
+/// Writes piece after piece; false where the peer is gone or doesn't read.
+async fn flush(to: &mut OwnedWriteHalf, out: &mut Vec<Piece>, stop: &CancellationToken) -> bool {
+    for piece in out.drain(..) {
+        if piece.pause > Duration::ZERO {
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                () = tokio::time::sleep(piece.pause) => {}
+            }
+        }
+        let written = tokio::time::timeout(WRITE_DEADLINE, to.write_all(&piece.bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            return false;
+        }
     }
-    let written = tokio::time::timeout(WRITE_DEADLINE, to.write_all(bytes)).await;
-    bytes.clear();
-    matches!(written, Ok(Ok(())))
+    true
 }
 
-/// What is due now, as bytes, and what is due later.
+/// Bytes that are written at once, some time after those before them.
+#[derive(Default)]
+struct Piece {
+    pause: Duration,
+    bytes: BytesMut,
+}
+
+/// How the bank ends a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Close,
+    Reset,
+}
+
+/// What is due now, as pieces, and what is due later.
 struct Due {
     framing: Framing,
     /// By moment, and by order among equals.
-    delayed: BTreeMap<(Instant, u64), Action>,
+    delayed: BTreeMap<(Instant, u64), (Action, Manner)>,
     order: u64,
-    bytes: BytesMut,
-    closing: bool,
+    out: Vec<Piece>,
+    ending: Option<Ending>,
 }
 
 impl Due {
@@ -139,13 +183,17 @@ impl Due {
         self.delayed.keys().next().map(|(moment, _)| *moment)
     }
 
+    fn gathered(&self) -> usize {
+        self.out.iter().map(|piece| piece.bytes.len()).sum()
+    }
+
     fn take(&mut self, batch: Vec<Leaving>) {
-        for Leaving { at, action } in batch {
+        for Leaving { at, action, manner } in batch {
             match at {
-                None => self.act(action),
+                None => self.act(action, manner),
                 Some(moment) => {
                     self.order += 1;
-                    self.delayed.insert((moment, self.order), action);
+                    self.delayed.insert((moment, self.order), (action, manner));
                 }
             }
         }
@@ -155,24 +203,53 @@ impl Due {
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= now
         {
-            let action = entry.remove();
-            self.act(action);
+            let (action, manner) = entry.remove();
+            self.act(action, manner);
         }
     }
 
-    fn act(&mut self, action: Action) {
-        if self.closing {
+    fn act(&mut self, action: Action, manner: Manner) {
+        if self.ending.is_some() {
             return;
         }
         match action {
-            Action::Close => self.closing = true,
-            Action::SendUnframed(bytes) => self.bytes.extend_from_slice(&bytes),
-            Action::Send(message) if message.is_empty() => self.framing.put_keep_alive(&mut self.bytes),
+            Action::Close => self.ending = Some(Ending::Close),
+            Action::Reset => self.ending = Some(Ending::Reset),
+            // The booking thread has seen to it.
+            Action::PauseReading(_) => {}
+            Action::SendUnframed(bytes) => self.last().bytes.extend_from_slice(&bytes),
+            Action::Send(message) if message.is_empty() => {
+                let mut poll = BytesMut::new();
+                self.framing.put_keep_alive(&mut poll);
+                self.last().bytes.unsplit(poll);
+            }
             Action::Send(message) => {
-                if let Err(error) = self.framing.put(&message, &mut self.bytes) {
-                    tracing::warn!(code = error.code(), "an answer doesn't fit into a frame");
+                let mut frame = BytesMut::new();
+                match self.framing.put(&message, &mut frame) {
+                    Ok(()) => self.put(frame, manner),
+                    Err(error) => tracing::warn!(code = error.code(), "an answer doesn't fit into a frame"),
                 }
             }
+        }
+    }
+
+    /// The piece that more may be added to.
+    fn last(&mut self) -> &mut Piece {
+        if self.out.is_empty() {
+            self.out.push(Piece::default());
+        }
+        let last = self.out.len() - 1;
+        &mut self.out[last]
+    }
+
+    /// A frame behind what is there, in one piece or in several.
+    fn put(&mut self, mut frame: BytesMut, manner: Manner) {
+        let size = frame.len().div_ceil(usize::from(manner.pieces.max(1))).max(1);
+        let first = frame.split_to(size.min(frame.len()));
+        self.last().bytes.extend_from_slice(&first);
+        while !frame.is_empty() {
+            let bytes = frame.split_to(size.min(frame.len()));
+            self.out.push(Piece { pause: manner.pause, bytes });
         }
     }
 }

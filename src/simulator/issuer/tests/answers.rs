@@ -80,3 +80,101 @@ fn answers_can_be_copied_delayed_spoiled_replaced_or_dropped() {
     let Action::Send(bytes) = &truncated[0].action else { panic!() };
     assert!(bank.spec.decode(bytes.clone()).is_err());
 }
+
+/// The demo's bank under one rule of one's own.
+fn under(rule: &str) -> Bank {
+    let mine = Scenario::read("mine.toml", &format!("[[rule]]\nabout = \"\"\n{rule}")).unwrap();
+    Bank::with(mine.before(Scenario::demo().unwrap()))
+}
+
+fn stans(bank: &Bank, planned: &[Planned]) -> Vec<String> {
+    planned.iter().map(|planned| bank.read(planned).text(11).unwrap().into_owned()).collect()
+}
+
+#[test]
+fn an_answer_is_overtaken_by_the_next_on_its_link_or_leaves_with_it() {
+    for (reply, order) in [("overtaken", ["000002", "000001"]), ("merged", ["000001", "000002"])] {
+        let mut bank = under(&format!("when = {{ nth = 1 }}\nthen = {{ reply = \"{reply}\" }}\n"));
+        assert!(bank.send(&Sent::purchase("0200", 1, CARD, 100)).is_empty());
+        let planned = bank.send(&Sent::purchase("0200", 2, CARD, 100));
+        assert_eq!(stans(&bank, &planned), order);
+        assert_eq!(planned[0].after, planned[1].after, "in one write");
+        assert_eq!(bank.money(), (-200, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_another_is_lost_with_its_link() {
+    let mut bank = under("when = { nth = 1 }\nthen = { reply = \"overtaken\" }\n");
+    assert!(bank.send(&Sent::purchase("0200", 1, CARD, 100)).is_empty());
+    bank.issuer.link_down(LINK);
+    bank.issuer.link_up(LINK);
+    bank.ask(&Sent::new("0800", 5).with(70, "001"));
+    let planned = bank.send(&Sent::purchase("0200", 2, CARD, 100));
+    assert_eq!(stans(&bank, &planned), ["000002"]);
+}
+
+#[test]
+fn a_scrambled_answer_is_as_long_and_another() {
+    let mut bank = under("when = { nth = 1 }\nthen = { reply = \"scrambled\" }\n");
+    let sale = Sent::purchase("0200", 1, CARD, 100);
+    let planned = bank.send(&sale);
+    let Action::Send(scrambled) = planned[0].action.clone() else { panic!("{planned:?}") };
+    let good = bank.ask(&sale);
+    assert_eq!((scrambled.len(), &scrambled[..4]), (good.as_bytes().len(), &b"0210"[..]));
+    assert_ne!(scrambled, good.as_bytes());
+    assert_eq!(bank.money(), (-100, 0));
+}
+
+#[test]
+fn another_mac_differs_in_the_mac_alone() {
+    let bank = Bank::new();
+    let pen = Pen { spec: &bank.spec, profile: &bank.issuer.profile };
+    let mut builder = MessageBuilder::new("0210".parse().unwrap());
+    builder.set(11, "000001").set(39, "00").set_binary(64, &[0x1A; 8]);
+    let good = bank.spec.encode_to_bytes(&builder).unwrap();
+    let bad = pen.with_another_mac(good.clone());
+    let differing: Vec<usize> = (0..good.len()).filter(|at| good[*at] != bad[*at]).collect();
+    let span = bank.spec.decode(good).unwrap().span(64).unwrap();
+    assert_eq!(differing, [span.start]);
+}
+
+#[test]
+fn frames_leave_in_pieces_and_the_link_goes_unread_where_it_is_asked_for() {
+    let mut bank = under("then = { pieces = 3, piece_pause_ms = 20, read_pause_ms = 500 }\n");
+    let planned = bank.send(&Sent::purchase("0200", 1, CARD, 100));
+    assert_eq!(planned[0].manner, Manner { pieces: 3, pause: Duration::from_millis(20) });
+    assert_eq!(planned[1].action, Action::PauseReading(Duration::from_millis(500)));
+    let mut bank = under("then = { reply = \"reset\" }\n");
+    assert_eq!(bank.send(&Sent::purchase("0200", 1, CARD, 100))[0].action, Action::Reset);
+    assert_eq!(bank.money(), (-100, 0));
+}
+
+#[test]
+fn rules_hold_in_their_time_by_chance_or_every_so_often() {
+    let mut bank = under("when = { from_ms = 1000, to_ms = 2000 }\nthen = { code = \"91\" }\n");
+    let codes: Vec<String> = (0..3)
+        .map(|second| {
+            bank.now = Wall(NOON.0 + second * 1_000_000);
+            bank.code(&Sent::purchase("0200", 1 + second as u32, CARD, 100))
+        })
+        .collect();
+    assert_eq!(codes, ["00", "91", "00"]);
+    let mut bank = under("when = { every = 3 }\nthen = { code = \"91\" }\n");
+    let codes: Vec<String> = (1..=6).map(|stan| bank.code(&Sent::purchase("0200", stan, CARD, 100))).collect();
+    assert_eq!(codes, ["00", "00", "91", "00", "00", "91"]);
+    let mut bank = under("when = { chance_percent = 30 }\nthen = { code = \"91\" }\n");
+    let refused = (1..=500).filter(|stan| bank.code(&Sent::purchase("0200", *stan, CARD, 100)) == "91").count();
+    assert!((110..190).contains(&refused), "{refused} of 500");
+    assert_eq!(bank.issuer.applied()[0], refused as u64);
+}
+
+#[test]
+fn another_scenario_takes_over_while_the_accounts_stay() {
+    let mut bank = under("then = { code = \"91\" }\n");
+    assert_eq!(bank.code(&Sent::purchase("0200", 1, "4000000000000002", 6_000)), "91");
+    bank.issuer.follow(Arc::new(Scenario::demo().unwrap()));
+    assert_eq!(bank.code(&Sent::purchase("0200", 2, "4000000000000002", 6_000)), "00");
+    bank.issuer.follow(Arc::new(Scenario::demo().unwrap()));
+    assert_eq!(bank.code(&Sent::purchase("0200", 3, "4000000000000002", 6_000)), "51");
+}

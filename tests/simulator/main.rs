@@ -1,0 +1,8 @@
+//! The bank host simulator over loopback: bytes in, bytes out, and a ledger that outlives it.
+#![cfg(feature = "switch")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod command;
+mod misbehaviour;
+mod peer;
+mod serving;
