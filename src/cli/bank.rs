@@ -1,21 +1,24 @@
-//! `isthmus bank`: the bank host simulator alone, its ledger, and its test cards.
+//! `isthmus bank`: the bank host simulator alone, its ledger, its test cards, and what changes it.
 
-use std::io::{self, BufWriter, Write};
+mod ctl;
+mod ledger;
+mod replay;
+
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::payment::Currency;
-use crate::simulator::{Config, Entry, Handle, Server, read_ledger};
+use crate::simulator::{Config, Handle, Server};
 
 /// Run a bank host to talk to, with accounts, a durable ledger and a scenario of misbehaviour.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  isthmus bank\n  isthmus bank --config bank.toml\n  \
-    isthmus bank ledger --config bank.toml --json\n  isthmus bank cards")]
+    isthmus bank ledger --config bank.toml --json\n  isthmus bank cards\n  \
+    isthmus bank ctl --config bank.toml state\n  isthmus bank replay talk.jsonl --connect 127.0.0.1:8583")]
 pub struct Bank {
     /// The bank's configuration; without it, the demo's cards on 127.0.0.1:8583.
     #[arg(long, value_name = "FILE", global = true)]
@@ -41,6 +44,8 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    Ctl(ctl::Ctl),
+    Replay(replay::Replay),
 }
 
 impl Bank {
@@ -55,8 +60,12 @@ impl Bank {
         };
         let done = match self.command {
             None => serve(&config),
-            Some(Command::Ledger { json, after }) => print_ledger(&config, json, after),
-            Some(Command::Cards { markdown }) => print_cards(&config, markdown).map_err(|error| error.to_string()),
+            Some(Command::Ledger { json, after }) => ledger::print(&config, json, after),
+            Some(Command::Cards { markdown }) => {
+                ledger::print_cards(&config, markdown).map_err(|error| error.to_string())
+            }
+            Some(Command::Ctl(ctl)) => ctl.run(&config),
+            Some(Command::Replay(replay)) => replay.run(&config),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -71,10 +80,8 @@ impl Bank {
 fn serve(config: &Config) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.map_err(|error| format!("{}: {error}; set `listen` to a free port", config.listen))?;
-        let bank = Server::start(config.settings(), listener).map_err(|error| error.to_string())?;
-        println!("bank ready on {} ({}), ledger {}", bank.addr(), config.spec.name(), config.ledger.display());
+        let bank = Server::open(config).await.map_err(|error| error.to_string())?;
+        println!("{}", readiness(&bank, config));
         let stopped_by_itself = until_stopped(&bank).await.map_err(|error| error.to_string())?;
         bank.shutdown().await.map_err(|error| error.to_string())?;
         match stopped_by_itself {
@@ -82,6 +89,15 @@ fn serve(config: &Config) -> Result<(), String> {
             false => Ok(()),
         }
     })
+}
+
+fn readiness(bank: &Handle, config: &Config) -> String {
+    let listening = match bank.addrs() {
+        [] => "no port, dialling".to_owned(),
+        addrs => addrs.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(","),
+    };
+    let control = bank.control().map(|control| format!(", control http://{control}")).unwrap_or_default();
+    format!("bank ready on {listening} ({}), ledger {}{control}", config.spec.name(), config.ledger.display())
 }
 
 /// Waits for a signal to stop, or for the bank to stop by itself; says whether it was that.
@@ -92,112 +108,4 @@ async fn until_stopped(bank: &Handle) -> io::Result<bool> {
         _ = terminated.recv() => Ok(false),
         interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| false),
     }
-}
-
-/// An entry as the ledger command prints it.
-#[derive(Serialize)]
-struct Printed<'a> {
-    sequence: u64,
-    rrn: &'a str,
-    stan: &'a str,
-    mti: String,
-    kind: &'a str,
-    /// What was asked for, in minor units.
-    amount: i64,
-    /// What was approved of it.
-    approved: i64,
-    /// Effect on the cardholder's account, in minor units; a sale is negative.
-    net: i64,
-    /// Effect on what is set aside.
-    held: i64,
-    currency: Option<&'static str>,
-    response_code: &'a str,
-    approval_code: Option<&'a str>,
-    business_date: String,
-    acquirer: &'a str,
-    terminal: &'a str,
-    account: Option<&'a str>,
-    original: Option<u64>,
-    at: String,
-}
-
-impl<'a> Printed<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        Self {
-            sequence: entry.sequence,
-            rrn: &entry.rrn,
-            stan: &entry.identity.stan,
-            mti: entry.mti.to_string(),
-            kind: entry.kind.name(),
-            amount: entry.amount,
-            approved: entry.approved,
-            net: entry.net,
-            held: entry.held,
-            currency: entry.currency.map(Currency::code),
-            response_code: &entry.response_code,
-            approval_code: entry.approval_code.as_deref(),
-            business_date: entry.business_date.to_string(),
-            acquirer: &entry.identity.acquirer,
-            terminal: &entry.terminal,
-            account: entry.account.as_deref(),
-            original: entry.original,
-            at: entry.at.rfc3339(),
-        }
-    }
-
-    fn row(&self) -> String {
-        format!(
-            "{:>7}  {}  {:12}  {}  {}  {:13} {:>14} {:>14} {:>14} {:3}  {:>4}",
-            self.sequence,
-            self.business_date,
-            self.rrn,
-            self.stan,
-            self.mti,
-            self.kind,
-            self.amount,
-            self.net,
-            self.held,
-            self.currency.unwrap_or("-"),
-            self.response_code,
-        )
-    }
-}
-
-fn print_ledger(config: &Config, json: bool, after: u64) -> Result<(), String> {
-    if !config.ledger.exists() {
-        return Err(format!("{}: there is no ledger; the bank hasn't run yet", config.ledger.display()));
-    }
-    let mut out = BufWriter::new(io::stdout().lock());
-    if !json {
-        let _ = writeln!(
-            out,
-            "{:>7}  {:10}  {:12}  {:6}  {:4}  {:13} {:>14} {:>14} {:>14} {:3}  {:>4}",
-            "#", "day", "reference", "stan", "mti", "kind", "amount", "net", "held", "", "code"
-        );
-    }
-    // A reader that went away wants no more of it; that is no failure.
-    let mut wanted = true;
-    let read = read_ledger(&config.ledger, after, |entry| {
-        let printed = Printed::of(&entry);
-        let line = if json { serde_json::to_string(&printed).unwrap_or_default() } else { printed.row() };
-        wanted = wanted && writeln!(out, "{line}").is_ok();
-    });
-    let _ = out.flush();
-    read.map_err(|error| error.to_string())
-}
-
-fn print_cards(config: &Config, markdown: bool) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let cards = config.scenario.cards.iter().map(|card| (card.number.reveal().to_owned(), &card.about));
-    let ranges = config.scenario.ranges.iter().map(|range| (format!("{}...", range.prefix), &range.about));
-    if markdown {
-        writeln!(out, "| card | what it does |\n| --- | --- |")?;
-    }
-    for (number, about) in cards.chain(ranges) {
-        match markdown {
-            true => writeln!(out, "| `{number}` | {about} |")?,
-            false => writeln!(out, "{number:19}  {about}")?,
-        }
-    }
-    out.flush()
 }

@@ -30,7 +30,8 @@ impl FileKind {
 
     /// The kind that a text's tables show; `None` where they are none of the bank's.
     pub fn of(text: &str) -> Option<FileKind> {
-        const CONFIG: [&str; 6] = ["listen", "dialect", "issuer", "scenario", "ledger", "max_links"];
+        const CONFIG: [&str; 9] =
+            ["listen", "dialect", "issuer", "scenario", "ledger", "max_links", "connect", "control", "messages"];
         const SCENARIO: [&str; 5] = ["[[card]]", "[[range]]", "[[rule]]", "[[outage]]", "[[event]]"];
         let keys: Vec<&str> = text.lines().filter_map(key).take_while(|key| !key.starts_with('[')).collect();
         let has = |table: &str| text.lines().filter_map(key).any(|line| line == table);

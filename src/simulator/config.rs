@@ -19,12 +19,21 @@ use super::mistake::{Examined, Mistake};
 use super::profile::Profile;
 use super::scenario::{Scenario, ScenarioTables};
 use super::server::Settings;
+use super::tape::Recording;
 
 /// A bank's configuration, checked and whole.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it listens.
-    pub listen: SocketAddr,
+    /// Where it listens; nowhere where it only dials.
+    pub listen: Vec<SocketAddr>,
+    /// Peers that it dials.
+    pub connect: Vec<SocketAddr>,
+    /// Whether it signs on by itself where it has dialled.
+    pub signs_on: bool,
+    /// Where it takes orders while it runs.
+    pub control: Option<SocketAddr>,
+    /// Where its messages are recorded.
+    pub recording: Option<Recording>,
     /// The dialect.
     pub spec: Arc<Spec>,
     /// The framing.
@@ -49,6 +58,12 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 struct ConfigFile {
     listen: Spanned<String>,
+    listen_also: Vec<Spanned<String>>,
+    connect: Vec<Spanned<String>>,
+    signs_on: bool,
+    control: Option<Spanned<String>>,
+    messages: Option<PathBuf>,
+    messages_unmasked: bool,
     dialect: Spanned<String>,
     issuer: Option<Spanned<String>>,
     scenario: Spanned<String>,
@@ -75,6 +90,12 @@ impl Default for ConfigFile {
         let text = |text: &str| Spanned::new(0..0, text.to_owned());
         Self {
             listen: text("127.0.0.1:8583"),
+            listen_also: Vec::new(),
+            connect: Vec::new(),
+            signs_on: false,
+            control: None,
+            messages: None,
+            messages_unmasked: false,
             dialect: text("iso8583-1987-ascii"),
             issuer: None,
             scenario: text("demo"),
@@ -110,7 +131,16 @@ impl Config {
     pub fn read(origin: &str, text: &str, directory: &Path) -> Result<Config, Vec<Mistake>> {
         let (mut examined, file) = Examined::read::<ConfigFile>(origin, text)?;
         let mut within = Vec::new();
-        let listen = examined.parsed(&file.listen, "listen", "an address and port", |text| text.parse().ok());
+        let listen = addresses(&mut examined, &file);
+        let connect = each_address(&mut examined, &file.connect, "connect");
+        let control = file.control.as_ref().map(|control| {
+            let loopback = |text: &String| text.parse().ok().filter(|addr: &SocketAddr| addr.ip().is_loopback());
+            examined.parsed(control, "control", "an address and port on loopback", loopback)
+        });
+        let recording = file
+            .messages
+            .as_ref()
+            .map(|path| Recording { path: directory.join(path), unmasked: file.messages_unmasked });
         let named = Named { directory };
         let spec = named.dialect(&mut examined, &file.dialect, &mut within);
         let suiting = Profile::suiting(spec.as_ref().map_or("", |spec| spec.name()));
@@ -138,6 +168,13 @@ impl Config {
         let config = (|| {
             Some(Config {
                 listen: listen?,
+                connect: connect?,
+                signs_on: file.signs_on,
+                control: match control {
+                    None => None,
+                    Some(control) => Some(control?),
+                },
+                recording,
                 spec: spec?,
                 framing: framing?,
                 profile: Arc::new(profile?),
@@ -167,6 +204,10 @@ impl Config {
             max_links: self.max_links,
             remembered_messages: self.remembered_messages,
             echo_every: self.echo_every,
+            connect: self.connect.clone(),
+            signs_on: self.signs_on,
+            control: self.control,
+            recording: self.recording.clone(),
         }
     }
 }
@@ -268,6 +309,27 @@ fn framing_of(examined: &mut Examined<'_>, settings: &Spanned<framing::Settings>
     }
 }
 
+/// Where it listens: nowhere, once, or several times.
+fn addresses(examined: &mut Examined<'_>, file: &ConfigFile) -> Option<Vec<SocketAddr>> {
+    let first = match file.listen.get_ref().as_str() {
+        "none" if file.connect.is_empty() => {
+            examined.note(file.listen.span(), "listen", "an address and port, where nothing is dialled");
+            None
+        }
+        "none" => Some(Vec::new()),
+        _ => each_address(examined, std::slice::from_ref(&file.listen), "listen"),
+    };
+    let more = each_address(examined, &file.listen_also, "listen_also");
+    Some(first?.into_iter().chain(more?).collect())
+}
+
+fn each_address(examined: &mut Examined<'_>, texts: &[Spanned<String>], key: &str) -> Option<Vec<SocketAddr>> {
+    let mut read = |text| examined.parsed(text, key, "an address and port", |text: &String| text.parse().ok());
+    // All of them are looked at, so that every mistake is told.
+    let all: Vec<Option<SocketAddr>> = texts.iter().map(&mut read).collect();
+    all.into_iter().collect()
+}
+
 fn count(examined: &mut Examined<'_>, value: &Spanned<i64>, key: &str, most: usize) -> Option<usize> {
     examined.parsed(value, key, &format!("1 to {most}"), |value| {
         usize::try_from(*value).ok().filter(|value| (1..=most).contains(value))
@@ -295,7 +357,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_demo() {
         let config = parse("").unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8583");
+        assert_eq!(config.listen, ["127.0.0.1:8583".parse().unwrap()]);
         assert_eq!(config.ledger, Path::new("/dir/bank-ledger.sqlite"));
         assert!(!config.scenario.cards.is_empty());
     }
@@ -317,6 +379,17 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert!(mistakes[1].expected.contains("iso8583-1987-ascii"));
+    }
+
+    #[test]
+    fn a_bank_may_listen_often_or_only_dial_and_takes_orders_on_loopback_alone() {
+        let several = parse("listen_also = [\"127.0.0.1:1\"]\ncontrol = \"[::1]:5\"\n").unwrap();
+        assert_eq!((several.listen.len(), several.control.is_some()), (2, true));
+        let dialling = parse("listen = \"none\"\nconnect = [\"127.0.0.1:1\"]\n").unwrap();
+        assert_eq!((dialling.listen.len(), dialling.connect.len()), (0, 1));
+        let told = parse("listen = \"none\"\nlisten_also = [\"x\"]\ncontrol = \"0.0.0.0:5\"\n").unwrap_err();
+        let keys: Vec<&str> = told.iter().map(|mistake| mistake.key.as_str()).collect();
+        assert_eq!(keys, ["listen", "listen_also", "control"]);
     }
 
     #[test]

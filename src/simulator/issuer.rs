@@ -111,6 +111,25 @@ pub struct Counters {
     pub unwritable: u64,
 }
 
+impl Counters {
+    /// Each by its name.
+    pub fn named(&self) -> [(&'static str, u64); 11] {
+        [
+            ("received", self.received),
+            ("unreadable", self.unreadable),
+            ("ignored", self.ignored),
+            ("not_signed_on", self.not_signed_on),
+            ("duplicates", self.duplicates),
+            ("by_rule", self.by_rule),
+            ("answers", self.answers),
+            ("withheld", self.withheld),
+            ("echoes_asked", self.echoes_asked),
+            ("echoes_answered", self.echoes_answered),
+            ("unwritable", self.unwritable),
+        ]
+    }
+}
+
 /// What the bank thinks of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Session {

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`Scenario`] (cards, and where the bank misbehaves), [`Profile`] (where things stand
 //! in a message), [`Request`], [`Entry`] and [`Ledger`], [`Books`] (a fold over entries), [`Issuer`]
-//! (pure: message, scenario and seed to planned answers), [`Store`] (the ledger on disk), [`Server`].
+//! (pure: message, scenario and seed to planned answers), [`Store`] (the ledger on disk), [`Tape`] (every
+//! message), [`Server`] (links, and a control port), [`replay`] (a recorded conversation once more).
 
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod answer;
@@ -25,12 +26,15 @@ mod ledger;
 mod mistake;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod profile;
+pub mod replay;
+mod report;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod request;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod scenario;
 mod server;
 mod store;
+mod tape;
 
 pub use books::{Books, Purse, REMEMBERED_MESSAGES};
 pub use check::{FileKind, check};
@@ -39,7 +43,8 @@ pub use entry::{AccountName, Balances, Entry, Kind, Sequence};
 pub use issuer::{Action, Counters, Issuer, Link, LinkState, Manner, Planned};
 pub use ledger::{Effect, Ledger, PaymentKey};
 pub use mistake::Mistake;
-pub use profile::{Codes, Practice, Profile, Rest};
+pub use profile::{Codes, LesserReversal, Practice, Profile, Rest};
+pub use report::{AccountLine, EntryLine, EventLine, LinkLine, OutageLine, RuleLine, ScenarioReport};
 pub use request::{Asked, Network, OriginalKey, Request};
 pub use scenario::{
     Act, Asks, Behaviour, CardRange, Counted, DEMO, Delay, Down, Due, Event, ListedCard, Moment, Outage, Reply, Rule,
@@ -47,3 +52,4 @@ pub use scenario::{
 };
 pub use server::{Handle, Server, ServerError, Settings};
 pub use store::{Store, StoreError, read as read_ledger};
+pub use tape::{Direction, MessageLine, Recording, Seen, Tape, read_recording};

@@ -307,6 +307,20 @@ impl Scenario {
         self
     }
 
+    /// This one's cards and rules before another's that goes on. Rules without a name of their own get
+    /// one that isn't taken.
+    pub(super) fn added_to(mut self, other: &Scenario) -> Scenario {
+        let mut number = 0;
+        for (place, rule) in self.rules.iter_mut().enumerate() {
+            while rule.name == format!("rule-{}", place + 1) || other.rules.iter().any(|other| other.name == rule.name)
+            {
+                number += 1;
+                rule.name = format!("added-{number}");
+            }
+        }
+        self.before(other.clone())
+    }
+
     /// Ranges with the longer prefix first, of equal ones the earlier; of equal cards the first.
     fn put_in_order(&mut self) {
         for (place, card) in self.cards.iter().enumerate() {

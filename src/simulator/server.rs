@@ -6,15 +6,18 @@
 //! the reading, and a peer that doesn't read its answers loses its link.
 
 mod booking;
+mod control;
+mod desk;
+mod dialling;
 mod line;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -23,13 +26,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::framing::Framing;
 use crate::iso8583::Spec;
+use crate::payment::Wall;
 
 use super::books::REMEMBERED_MESSAGES;
+use super::config::Config;
 use super::issuer::{Counters, Issuer, Link};
 use super::profile::Profile;
 use super::scenario::Scenario;
 use super::store::{Store, StoreError};
+use super::tape::{Recording, Tape};
 use booking::{Arrival, Booking, WayOut};
+use desk::{Desk, Order, Peers};
+use line::Track;
 
 /// Messages of all links that wait for the booking thread.
 const WAITING_MESSAGES: usize = 4_096;
@@ -64,6 +72,14 @@ pub struct Settings {
     pub remembered_messages: usize,
     /// How often the bank asks its peers whether they live; `None` never.
     pub echo_every: Option<Duration>,
+    /// Peers that the bank dials, and dials again when they are gone.
+    pub connect: Vec<SocketAddr>,
+    /// Whether the bank signs on by itself where it has dialled.
+    pub signs_on: bool,
+    /// Where it takes orders while it runs; loopback.
+    pub control: Option<SocketAddr>,
+    /// Where its messages are recorded.
+    pub recording: Option<Recording>,
 }
 
 impl Settings {
@@ -87,6 +103,10 @@ pub enum ServerError {
     Store(StoreError),
     /// Its socket.
     Socket(std::io::Error),
+    /// It can't listen there.
+    Listen(SocketAddr, std::io::Error),
+    /// The file it records its messages in.
+    Recording(PathBuf, std::io::Error),
     /// The system gave it no thread.
     Thread(std::io::Error),
 }
@@ -96,6 +116,8 @@ impl fmt::Display for ServerError {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Socket(error) => write!(f, "the bank's socket: {error}"),
+            Self::Listen(addr, error) => write!(f, "{addr}: {error}; set `listen` or `control` to a free port"),
+            Self::Recording(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Thread(error) => write!(f, "the bank's thread: {error}"),
         }
     }
@@ -110,9 +132,10 @@ pub struct Server;
 /// A bank host that runs. Dropping it stops it; [`Handle::shutdown`] also waits.
 #[derive(Debug)]
 pub struct Handle {
-    addr: SocketAddr,
+    addrs: Vec<SocketAddr>,
+    control: Option<SocketAddr>,
     stop: CancellationToken,
-    accepting: Option<tokio::task::JoinHandle<()>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     booking: Option<JoinHandle<Result<(), StoreError>>>,
     shown: Arc<Shown>,
 }
@@ -125,9 +148,27 @@ struct Shown {
 }
 
 impl Server {
-    /// Opens the ledger, books its entries again, and begins to take links.
+    /// Binds what a configuration names and starts the bank on it.
+    pub async fn open(config: &Config) -> Result<Handle, ServerError> {
+        let mut listeners = Vec::with_capacity(config.listen.len());
+        for addr in &config.listen {
+            listeners.push(TcpListener::bind(addr).await.map_err(|error| ServerError::Listen(*addr, error))?);
+        }
+        Server::start_on(config.settings(), listeners)
+    }
+
+    /// Starts the bank on one listener.
     pub fn start(settings: Settings, listener: TcpListener) -> Result<Handle, ServerError> {
-        let addr = listener.local_addr().map_err(ServerError::Socket)?;
+        Server::start_on(settings, vec![listener])
+    }
+
+    /// Opens the ledger, books its entries again, and begins to take links on any number of listeners
+    /// and to dial where it is to.
+    pub fn start_on(settings: Settings, listeners: Vec<TcpListener>) -> Result<Handle, ServerError> {
+        let addrs: Result<Vec<SocketAddr>, _> = listeners.iter().map(TcpListener::local_addr).collect();
+        let addrs = addrs.map_err(ServerError::Socket)?;
+        let control = settings.control.map(bind_control).transpose()?;
+        let tape = tape_of(&settings)?;
         let store = Store::open(&settings.ledger, settings.seed).map_err(ServerError::Store)?;
         let mut issuer =
             Issuer::new(settings.spec.clone(), settings.profile.clone(), settings.scenario.clone(), settings.seed)
@@ -138,20 +179,64 @@ impl Server {
         let booking = Booking::new(issuer, store, arrivals, stop.clone(), shown.clone());
         let thread = std::thread::Builder::new().name("bank".into()).spawn(move || booking.run());
         let thread = thread.map_err(ServerError::Thread)?;
+
+        let lines = Lines::new(&settings, inbox.clone(), tape, stop.clone());
+        let mut tasks = vec![tokio::spawn(remind(TICK, || Arrival::Tick, inbox.clone(), stop.clone()))];
         if let Some(every) = settings.echo_every {
-            tokio::spawn(remind(every, || Arrival::Echo, inbox.clone(), stop.clone()));
+            tasks.push(tokio::spawn(remind(every, || Arrival::Echo, inbox.clone(), stop.clone())));
         }
-        tokio::spawn(remind(TICK, || Arrival::Tick, inbox.clone(), stop.clone()));
-        let accepting = tokio::spawn(accept(listener, settings, inbox, stop.clone()));
-        tracing::info!(%addr, "the bank takes links");
-        Ok(Handle { addr, stop, accepting: Some(accepting), booking: Some(thread), shown })
+        tasks.extend(listeners.into_iter().map(|listener| tokio::spawn(accept(listener, lines.clone()))));
+        let dialled = settings.connect.iter().map(|peer| tokio::spawn(dialling::dial(*peer, lines.clone())));
+        tasks.extend(dialled);
+        let control_addr = control.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = control {
+            let desk = lines.desk(&settings, addrs.clone());
+            tasks.push(tokio::spawn(serve_control(listener, desk, stop.clone())));
+        }
+        tracing::info!(?addrs, "the bank takes links");
+        Ok(Handle { addrs, control: control_addr, stop, tasks, booking: Some(thread), shown })
+    }
+}
+
+/// Binds the control port; it works within a runtime only, like everything here.
+fn bind_control(addr: SocketAddr) -> Result<TcpListener, ServerError> {
+    let bind = || {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    bind().map_err(|error| ServerError::Listen(addr, error))
+}
+
+fn tape_of(settings: &Settings) -> Result<Tape, ServerError> {
+    let recording = settings.recording.as_ref();
+    Tape::new(&settings.spec, recording).map_err(|error| {
+        let path = recording.map(|recording| recording.path.clone()).unwrap_or_default();
+        ServerError::Recording(path, error)
+    })
+}
+
+async fn serve_control(listener: TcpListener, desk: Desk, stop: CancellationToken) {
+    let served = axum::serve(listener, control::router(desk)).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::warn!(%error, "the control port is gone");
     }
 }
 
 impl Handle {
-    /// Where it listens.
+    /// Where it listens; the first address where there are several.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs.first().copied().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// Everywhere it listens; nowhere where it only dials.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// Where it takes orders.
+    pub fn control(&self) -> Option<SocketAddr> {
+        self.control
     }
 
     /// How often what happened so far.
@@ -172,9 +257,9 @@ impl Handle {
     /// Takes no more, answers what has arrived, closes the links and the ledger.
     pub async fn shutdown(mut self) -> Result<(), ServerError> {
         self.stop.cancel();
-        if let Some(accepting) = self.accepting.take() {
+        for task in self.tasks.drain(..) {
             // A task of ours ends by itself or with the runtime; neither is worth more than waiting.
-            let _ = accepting.await;
+            let _ = task.await;
         }
         let Some(booking) = self.booking.take() else { return Ok(()) };
         let ended = tokio::task::spawn_blocking(move || booking.join()).await;
@@ -205,56 +290,117 @@ async fn remind(every: Duration, of: fn() -> Arrival, inbox: mpsc::Sender<Arriva
 }
 
 /// Takes links until the stop, then waits for those that are open.
-async fn accept(listener: TcpListener, settings: Settings, inbox: mpsc::Sender<Arrival>, stop: CancellationToken) {
-    let mut lines = JoinSet::new();
-    let mut link: Link = 0;
+async fn accept(listener: TcpListener, lines: Lines) {
+    let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = lines.join_next(), if !lines.is_empty() => continue,
+            () = lines.stop.cancelled() => break,
+            Some(_) = open.join_next(), if !open.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((_, peer)) if lines.len() >= settings.max_links => {
-                tracing::warn!(%peer, max = settings.max_links, "one link too many, closed");
-            }
-            Ok((stream, peer)) => {
-                link += 1;
-                tracing::info!(link, %peer, "link up");
-                lines.spawn(converse(link, stream, settings.framing.clone(), inbox.clone(), stop.child_token()));
-            }
+            Ok((stream, peer)) => match lines.admit(peer) {
+                Some(link) => {
+                    let lines = lines.clone();
+                    open.spawn(async move { lines.converse(link, stream, false).await });
+                }
+                None => tracing::warn!(%peer, max = lines.max, "one link too many, closed"),
+            },
             Err(error) => {
                 tracing::warn!(%error, "a link could not be taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    drop((listener, inbox));
-    while lines.join_next().await.is_some() {}
+    drop((listener, lines));
+    while open.join_next().await.is_some() {}
 }
 
-/// One link from its beginning to its end.
-async fn converse(
-    link: Link,
-    stream: TcpStream,
+/// What every link is made with.
+#[derive(Clone)]
+struct Lines {
     framing: Framing,
     inbox: mpsc::Sender<Arrival>,
+    tape: Tape,
+    peers: Peers,
+    last: Arc<AtomicU64>,
+    max: usize,
+    signs_on: bool,
     stop: CancellationToken,
-) {
-    // Answers are gathered before they are written; waiting for more would only add delay.
-    let _ = stream.set_nodelay(true);
-    let (read, write) = stream.into_split();
-    let (outbox, leaving) = line::outbox();
-    let (pause, paused) = watch::channel(None);
-    let way_out = WayOut { outbox: outbox.clone(), pause, end: stop.clone() };
-    if inbox.send(Arrival::Up(link, way_out)).await.is_err() {
-        return;
+}
+
+impl Lines {
+    fn new(settings: &Settings, inbox: mpsc::Sender<Arrival>, tape: Tape, stop: CancellationToken) -> Lines {
+        Lines {
+            framing: settings.framing.clone(),
+            inbox,
+            tape,
+            peers: Peers::default(),
+            last: Arc::default(),
+            max: settings.max_links,
+            signs_on: settings.signs_on,
+            stop,
+        }
     }
-    let writing = tokio::spawn(line::write(write, leaving, framing.clone(), stop.clone()));
-    let reason = line::read(link, read, framing, &inbox, &outbox, paused, &stop).await;
-    tracing::info!(link, reason, "link down");
-    // After this the booking thread lets go of the link's outbox, which ends the writing.
-    let _ = inbox.send(Arrival::Down(link)).await;
-    drop((inbox, outbox));
-    let _ = writing.await;
+
+    fn desk(&self, settings: &Settings, addresses: Vec<SocketAddr>) -> Desk {
+        Desk {
+            inbox: self.inbox.clone(),
+            spec: settings.spec.clone(),
+            tape: self.tape.clone(),
+            peers: self.peers.clone(),
+            ledger: settings.ledger.clone(),
+            addresses,
+        }
+    }
+
+    /// A number for a new link, unless there are too many.
+    fn admit(&self, peer: SocketAddr) -> Option<Link> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if peers.len() >= self.max {
+            return None;
+        }
+        let link = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        peers.insert(link, peer);
+        tracing::info!(link, %peer, "link up");
+        Some(link)
+    }
+
+    /// One link from its beginning to its end.
+    async fn converse(&self, link: Link, stream: TcpStream, dialled: bool) {
+        let reason = self.carry(link, stream, dialled).await;
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
+        tracing::info!(link, reason, "link down");
+    }
+
+    async fn carry(&self, link: Link, stream: TcpStream, dialled: bool) -> &'static str {
+        // Answers are gathered before they are written; waiting for more would only add delay.
+        let _ = stream.set_nodelay(true);
+        let (read, write) = stream.into_split();
+        let (outbox, leaving) = line::outbox();
+        let (pause, paused) = watch::channel(None);
+        let stop = self.stop.child_token();
+        let way_out = WayOut { outbox: outbox.clone(), pause, end: stop.clone() };
+        if self.inbox.send(Arrival::Up(link, way_out)).await.is_err() {
+            return "the bank is gone";
+        }
+        if dialled && self.signs_on {
+            let sign_on: Order = Box::new(move |issuer, now| issuer.sign_on(link, now));
+            let _ = self.inbox.send(Arrival::Order(sign_on)).await;
+        }
+        let track = Track { link, tape: self.tape.clone() };
+        let writing = tokio::spawn(line::write(write, leaving, self.framing.clone(), track.clone(), stop.clone()));
+        let reason = line::read(track, read, self.framing.clone(), &self.inbox, &outbox, paused, &stop).await;
+        // After this the booking thread lets go of the link's outbox, which ends the writing.
+        let _ = self.inbox.send(Arrival::Down(link)).await;
+        drop(outbox);
+        let _ = writing.await;
+        reason
+    }
+}
+
+/// The wall clock.
+fn now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod command;
+mod control;
+mod conversations;
 mod misbehaviour;
 mod peer;
 mod serving;

@@ -66,7 +66,11 @@ pub struct Peer {
 
 impl Peer {
     pub async fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
+        Self::over(TcpStream::connect(addr).await.unwrap())
+    }
+
+    /// On a link that stands already.
+    pub fn over(stream: TcpStream) -> Self {
         let spec = dialects::builtin("iso8583-1987-ascii").unwrap().unwrap();
         Self { stream, framer: Framer::new(Framing::default()), buffer: BytesMut::new(), spec }
     }

@@ -20,7 +20,6 @@ use files::Files;
 use shopping::Shopping;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 
 /// Start a bank, the switch and a merchant on this machine, and watch real payments go through.
 #[derive(Args, Debug)]
@@ -93,8 +92,7 @@ impl Demo {
 
 async fn start_bank(files: &Files) -> Result<simulator::Handle, DemoError> {
     let config = simulator::Config::load(&files.bank_config).map_err(mistakes)?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| format!("{}: {error}", config.listen))?;
-    Ok(simulator::Server::start(config.settings(), listener)?)
+    Ok(simulator::Server::open(&config).await?)
 }
 
 fn mistakes<M: ToString>(mistakes: Vec<M>) -> DemoError {

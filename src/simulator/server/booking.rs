@@ -7,20 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::payment::Wall;
-
 use super::super::issuer::{Action, Issuer, Link, Manner, Planned};
 use super::super::scenario::Down;
 use super::super::store::{Store, StoreError};
-use super::Shown;
+use super::desk::Order;
 use super::line::{Leaving, Outbox};
+use super::{Shown, now};
 
 /// Messages decided and committed at once.
 const BATCH: usize = 512;
@@ -37,6 +36,8 @@ pub(super) enum Arrival {
     Echo,
     /// The clock went on.
     Tick,
+    /// Somebody wants something done.
+    Order(Order),
 }
 
 /// How the booking thread reaches a link.
@@ -111,6 +112,7 @@ impl Booking {
                 }
                 Arrival::Echo => planned.extend(self.issuer.ask_echo(now)),
                 Arrival::Tick => planned.extend(self.issuer.tick(now)),
+                Arrival::Order(order) => planned.extend(order(&mut self.issuer, now)),
                 Arrival::Message(link, message) => planned.extend(self.issuer.receive(link, message, now)),
             }
         }
@@ -144,9 +146,4 @@ impl Leaving {
     pub(super) fn now(action: Action) -> Self {
         Self { at: None, action, manner: Manner::default() }
     }
-}
-
-fn now() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

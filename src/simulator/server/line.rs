@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::framing::{Frame, Framer, Framing};
 
 use super::super::issuer::{Action, Link, Manner};
-use super::WRITE_DEADLINE;
+use super::super::tape::{Direction, Tape};
 use super::booking::Arrival;
+use super::{WRITE_DEADLINE, now};
 
 /// Batches of answers that wait for one peer to read.
 const WAITING_BATCHES: usize = 256;
@@ -27,6 +28,19 @@ const READ_BYTES: usize = 16 * 1_024;
 
 /// Bytes gathered before they are written.
 const GATHERED_BYTES: usize = 256 * 1_024;
+
+/// One link's share of the tape.
+#[derive(Clone)]
+pub(super) struct Track {
+    pub(super) link: Link,
+    pub(super) tape: Tape,
+}
+
+impl Track {
+    fn note(&self, direction: Direction, message: &Bytes) {
+        self.tape.note(now(), self.link, direction, message);
+    }
+}
 
 /// Something that is to happen on a link, at once or at a moment.
 pub(super) struct Leaving {
@@ -45,7 +59,7 @@ pub(super) fn outbox() -> (Outbox, mpsc::Receiver<Vec<Leaving>>) {
 
 /// Reads frames until the peer, a fault or the stop ends it; says which.
 pub(super) async fn read(
-    link: Link,
+    track: Track,
     mut from: OwnedReadHalf,
     framing: Framing,
     inbox: &mpsc::Sender<Arrival>,
@@ -60,7 +74,8 @@ pub(super) async fn read(
             match framer.decode(&mut buffer) {
                 Ok(None) => break,
                 Ok(Some(Frame::Message(message))) => {
-                    if inbox.send(Arrival::Message(link, message)).await.is_err() {
+                    track.note(Direction::In, &message);
+                    if inbox.send(Arrival::Message(track.link, message)).await.is_err() {
                         return "the bank ends it";
                     }
                 }
@@ -94,9 +109,10 @@ pub(super) async fn write(
     mut to: OwnedWriteHalf,
     mut leaving: mpsc::Receiver<Vec<Leaving>>,
     framing: Framing,
+    track: Track,
     stop: CancellationToken,
 ) {
-    let mut due = Due { framing, delayed: BTreeMap::new(), order: 0, out: Vec::new(), ending: None };
+    let mut due = Due { framing, track, delayed: BTreeMap::new(), order: 0, out: Vec::new(), ending: None };
     loop {
         let next = due.next();
         tokio::select! {
@@ -171,6 +187,7 @@ enum Ending {
 /// What is due now, as pieces, and what is due later.
 struct Due {
     framing: Framing,
+    track: Track,
     /// By moment, and by order among equals.
     delayed: BTreeMap<(Instant, u64), (Action, Manner)>,
     order: u64,
@@ -217,7 +234,10 @@ impl Due {
             Action::Reset => self.ending = Some(Ending::Reset),
             // The booking thread has seen to it.
             Action::PauseReading(_) => {}
-            Action::SendUnframed(bytes) => self.last().bytes.extend_from_slice(&bytes),
+            Action::SendUnframed(bytes) => {
+                self.track.note(Direction::Out, &bytes);
+                self.last().bytes.extend_from_slice(&bytes);
+            }
             Action::Send(message) if message.is_empty() => {
                 let mut poll = BytesMut::new();
                 self.framing.put_keep_alive(&mut poll);
@@ -226,7 +246,10 @@ impl Due {
             Action::Send(message) => {
                 let mut frame = BytesMut::new();
                 match self.framing.put(&message, &mut frame) {
-                    Ok(()) => self.put(frame, manner),
+                    Ok(()) => {
+                        self.track.note(Direction::Out, &message);
+                        self.put(frame, manner);
+                    }
                     Err(error) => tracing::warn!(code = error.code(), "an answer doesn't fit into a frame"),
                 }
             }
