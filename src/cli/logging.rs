@@ -1,4 +1,7 @@
 //! Where log lines go: stderr, or a file; `ISTHMUS_LOG` chooses what is told.
+//!
+//! A line that cannot be written is lost and nothing else happens: told of it, the library would complain on stderr,
+//! and where that lies on the same full disk, the complaint is a panic in the thread that had something to say.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 /// Writes log lines as text to stderr.
 pub(super) fn to_stderr() {
     let plain = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    let plain = plain.log_internal_errors(false);
     // A second set-up in one process keeps the first.
     let _ = plain.try_init();
 }
@@ -16,7 +20,7 @@ pub(super) fn to_stderr() {
 pub(super) fn to_file(path: &Path) -> std::io::Result<()> {
     let file = File::options().create(true).append(true).open(path)?;
     let json = tracing_subscriber::fmt().json().with_env_filter(filter()).with_writer(Mutex::new(file));
-    let _ = json.try_init();
+    let _ = json.log_internal_errors(false).try_init();
     Ok(())
 }
 
