@@ -81,31 +81,6 @@ impl Admission {
         self.heads.keep(payment, head);
     }
 
-    /// Takes rows that turned out to be durable though their commit failed.
-    pub(super) fn found(&mut self, rows: Vec<Row>) -> Result<(), JournalError> {
-        for row in rows {
-            let merchant = match row.record() {
-                Some(record) => self.owner(record)?,
-                None => None,
-            };
-            if let (Some(record), Some(merchant)) = (row.record(), &merchant) {
-                self.keep(record.payment, Head { version: record.version, merchant: merchant.clone() });
-                if let Body::Requested(requested) = &record.body {
-                    self.filter.add(merchant.as_str(), requested.key.as_str());
-                }
-            }
-            self.tail.note(vec![Noted { row: Arc::new(row), merchant }]);
-        }
-        Ok(())
-    }
-
-    fn owner(&mut self, record: &Record) -> Result<Option<MerchantId>, JournalError> {
-        match origin_merchant(record) {
-            Some(merchant) => Ok(Some(merchant)),
-            None => Ok(self.head(record.payment)?.map(|head| head.merchant)),
-        }
-    }
-
     fn admit(&mut self, entry: Entry, staged: &mut Staged) -> Result<(), NotRecorded> {
         match entry {
             Entry::Numbers(block) => staged.push(Content::Numbers(block), None),

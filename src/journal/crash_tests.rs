@@ -91,6 +91,31 @@ fn check_prefix(settings: &Settings, reported: u64) {
 }
 
 #[test]
+fn a_commit_that_is_torn_at_the_end_of_the_log_never_was() {
+    let scratch = Scratch::new();
+    let settings = scratch.settings();
+    let opened = open(&settings);
+    opened.append(entry(nth(1))).unwrap();
+    let whole = std::fs::read(settings.store.wal()).unwrap();
+    opened.append(entry(nth(2))).unwrap();
+    let longer = std::fs::read(settings.store.wal()).unwrap();
+    let changed: Vec<usize> = (0..whole.len()).filter(|place| whole[*place] != longer[*place]).collect();
+    for kept in [1, changed.len() / 3, changed.len() / 2, changed.len() - 1] {
+        // As a crash leaves it: the files as they were, and of the last commit only its first bytes.
+        let other = Scratch::new();
+        let left = other.settings();
+        std::fs::copy(settings.store.journal(), left.store.journal()).unwrap();
+        let mut torn = whole.clone();
+        changed[..kept].iter().for_each(|place| torn[*place] = longer[*place]);
+        std::fs::write(left.store.wal(), torn).unwrap();
+        let rows = Log::open_reader(&left.store).unwrap().rows_after(0, usize::MAX).unwrap();
+        assert_eq!(rows.len(), 1, "{kept} of {} changed bytes", changed.len());
+        check_prefix(&left, 1);
+    }
+    opened.journal.close();
+}
+
+#[test]
 #[ignore = "the other process of `a_second_process_is_refused_by_name`"]
 fn holds_the_store() {
     let opened = open(&told_store());

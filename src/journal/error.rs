@@ -26,6 +26,9 @@ pub enum JournalError {
     /// The database engine refuses.
     #[error("the store cannot be used: {0}")]
     Engine(#[from] rusqlite::Error),
+    /// Somebody reads or writes the file, so that not all of it can be made durable anew.
+    #[error("the store is in use, and what it holds cannot be made durable anew")]
+    Unsettled,
     /// The file is no journal, or one that a later version wrote.
     #[error("{} is no journal of this version (its schema is {found}, not {expected})", path.display())]
     Schema {
@@ -73,6 +76,7 @@ impl JournalError {
             JournalError::Held { .. } => "store_held",
             JournalError::File { .. } => "store_file",
             JournalError::Engine(_) => "store_engine",
+            JournalError::Unsettled => "store_unsettled",
             JournalError::Schema { .. } => "store_schema",
             JournalError::Node { .. } => "store_node",
             JournalError::WrongKey(_) => "store_wrong_key",

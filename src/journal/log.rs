@@ -1,7 +1,8 @@
 //! The journal's file: rows by sequence number, sealed cards by the sequence number of the record that brought them.
 //!
 //! No table here has an index beside its row id: a commit touches the last page and nothing else. What was appended is
-//! never changed; cards alone may be sealed anew or deleted. The write-ahead log is grown once and kept.
+//! never changed, save that a commit which was told as lost may be taken back; cards alone may be sealed anew or
+//! deleted. The write-ahead log is grown once and kept.
 
 use super::JournalError;
 use super::private;
@@ -62,6 +63,7 @@ impl Log {
     pub(super) fn create(settings: &Settings, keys: &Keys) -> Result<Log, JournalError> {
         private::make_file(settings.store.journal())?;
         let mut log = Log::open_writer(&settings.store, settings.max_journal_mib)?;
+        log.settle()?;
         log.prepare(&settings.store, settings.node)?;
         log.know_keys(keys)?;
         grow(&settings.store, u64::from(settings.wal_mib) << 20)?;
@@ -94,6 +96,21 @@ impl Log {
         let pages = if max_mib == 0 { i64::from(u32::MAX - 1) } else { i64::from(max_mib) * 256 };
         self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         Ok(())
+    }
+
+    /// Makes durable all that can be read here, whatever became of earlier syncs: every page of the write-ahead log is
+    /// written anew into the file, and that is synced.
+    ///
+    /// A sync that failed is never tried again and believed: the system may have dropped the pages that it could not
+    /// write and call them clean, and then the next sync succeeds without them. Reading proves nothing either, because
+    /// it is the same pages in memory that are read.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Checkpoint { pages: row.get(1)?, done: row.get(2)? }));
+        let (busy, checkpoint): (bool, _) = self.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], read)?;
+        match busy || checkpoint.done != checkpoint.pages {
+            true => Err(JournalError::Unsettled),
+            false => Ok(()),
+        }
     }
 
     fn prepare(&mut self, store: &StorePath, node: u16) -> Result<(), JournalError> {
@@ -157,6 +174,19 @@ impl Log {
             "INSERT INTO probe VALUES (zeroblob(65536)); DELETE FROM probe; UPDATE store SET fence = fence + 1;",
         )?;
         Ok(transaction.commit()?)
+    }
+
+    /// Takes back the rows and cards behind a sequence number, of which nobody was ever told that they are durable.
+    /// Gives how many rows there were.
+    pub(super) fn take_back(&mut self, after: i64) -> Result<usize, JournalError> {
+        if self.last_sequence()? <= after {
+            return Ok(0);
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows = transaction.execute("DELETE FROM records WHERE sequence > ?1", [after])?;
+        transaction.execute("DELETE FROM cards WHERE sequence > ?1", [after])?;
+        transaction.commit()?;
+        Ok(rows)
     }
 
     /// At most `limit` rows behind a sequence number; an error names the first that is missing or damaged.

@@ -371,7 +371,7 @@ fn a_commit_that_failed_but_is_in_the_file_counts() {
 }
 
 #[test]
-fn what_turns_up_in_the_file_after_all_is_taken_in() {
+fn what_was_told_as_lost_and_turns_up_in_the_file_is_taken_back() {
     let scratch = Scratch::new();
     let settings = scratch.settings();
     let opened = open(&settings);
@@ -379,16 +379,39 @@ fn what_turns_up_in_the_file_after_all_is_taken_in() {
     let other = Connection::open(settings.store.journal()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Err(NotRecorded::Unavailable));
-    let row = row::Row { sequence: 2, content: row::Content::Record(approved(1, 2, 1)) };
+    let row = row::Row { sequence: 2, content: row::Content::Record(sale(2, "acme", "k2")) };
     other.execute("INSERT INTO records VALUES (2, ?1)", [row.encode()]).unwrap();
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(opened.append(entry(approved(1, 2, 1))), Err(NotRecorded::VersionTaken));
+    assert_eq!(opened.append(entry(approved(1, 2, 1))), Ok(()));
     assert!(opened.journal.health().writable);
-    let reader = opened.journal.reader();
-    assert_eq!(reader.payment(PaymentId(1)).unwrap().unwrap().len(), 2);
-    assert_eq!(opened.append(sale_entry(2, "acme", "k2")), Ok(()));
+    assert_eq!(opened.append(sale_entry(3, "acme", "k2")), Ok(()), "a key that was told as not used can be used");
     opened.wait_for_views();
-    assert_eq!(reader.records(PaymentId(2)).unwrap()[0].sequence, 3);
+    let reader = opened.journal.reader();
+    assert_eq!(reader.payment(PaymentId(2)).unwrap(), None, "what the merchant was told did not happen did not");
+    assert_eq!(reader.records(PaymentId(3)).unwrap()[0].sequence, 3);
+}
+
+#[test]
+fn what_is_settled_stands_in_the_file_without_its_log() {
+    let scratch = Scratch::new();
+    let settings = scratch.settings();
+    let opened = open(&settings);
+    opened.append(sale_entry(1, "acme", "k1")).unwrap();
+    let copy = settings.store.journal().with_file_name("copy.db");
+    let in_the_file_alone = || {
+        std::fs::copy(settings.store.journal(), &copy).unwrap();
+        let copy = Connection::open(&copy).unwrap();
+        copy.query_row("SELECT count(*) FROM records", [], |row| row.get::<_, i64>(0)).ok()
+    };
+    assert_ne!(in_the_file_alone(), Some(1), "a commit goes to the write-ahead log");
+    let log = Log::open_writer(&settings.store, 0).unwrap();
+    log.settle().unwrap();
+    assert_eq!(in_the_file_alone(), Some(1));
+
+    opened.append(entry(approved(1, 2, 1))).unwrap();
+    let reader = Connection::open(settings.store.journal()).unwrap();
+    reader.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(log.settle(), Err(JournalError::Unsettled)), "what somebody is writing is not settled");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The one writer: gathers what waits, commits it with one sync, then answers all of it at once.
 //!
 //! There is no batch timer: while one commit is under way the next batch gathers by itself. The surprise is what
-//! follows a failed commit: nothing of it is trusted, neither that it failed nor that it could be tried again. The
-//! connection is made anew, what the file holds is read, and a transaction of our own seals the end of the log.
+//! follows a failed commit: nothing of it is trusted, neither that it failed nor that it could be tried again. Writing
+//! halts; the connection is made anew, all that the file holds is written and synced once more ([`Log::settle`]), then
+//! read, and a transaction of our own seals the end of the log. Until all of that went well nothing is appended.
 
 use super::admission::{Admission, Staged};
 use super::checkpoint::Checkpoints;
@@ -163,7 +164,7 @@ impl Writer {
     /// Tries a store that took no writes.
     fn try_again(&mut self) {
         if self.log.is_none() {
-            match self.reopen().and_then(|log| self.catch_up(log)) {
+            match self.reopen().and_then(|log| self.take_back(log)) {
                 Ok(log) => self.log = Some(log),
                 Err(error) => tracing::warn!(code = error.code(), %error, "the store is still not usable"),
             }
@@ -173,19 +174,18 @@ impl Writer {
     }
 
     fn reopen(&self) -> Result<Log, JournalError> {
-        Log::open_writer(&self.settings.store, self.health.max_journal_mib())
+        let log = Log::open_writer(&self.settings.store, self.health.max_journal_mib())?;
+        log.settle()?;
+        Ok(log)
     }
 
-    /// Takes in what a commit left in the file after its connection had failed altogether. Its tickets were told
-    /// otherwise; what was to follow them was not sent, and whoever appends next to it finds it there.
-    fn catch_up(&mut self, log: Log) -> Result<Log, JournalError> {
-        let found = log.rows_after(self.next - 1, usize::MAX)?;
-        for row in &found {
-            let payment = row.record().map(|record| record.payment);
-            tracing::error!(sequence = row.sequence, ?payment, "a record of a failed commit is in the store after all");
+    /// Takes back what a commit left in the file after its connection had failed altogether. Its tickets were told that
+    /// nothing is recorded: merchants were refused, and what was to follow was not sent. That must stay true.
+    fn take_back(&self, mut log: Log) -> Result<Log, JournalError> {
+        let rows = log.take_back(self.next - 1)?;
+        if rows > 0 {
+            tracing::warn!(rows, from = self.next, "what a failed commit had left in the store is taken back");
         }
-        self.next += found.len() as i64;
-        self.admission.found(found)?;
         Ok(log)
     }
 
