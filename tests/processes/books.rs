@@ -1,73 +1,142 @@
-//! What merchants were told, held against the bank's ledger.
+//! What merchants were told, held against the bank's ledger: payment by payment, then the ledger as a whole.
 
 use crate::house::House;
+use crate::merchants::Errand;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-/// Each key, with what was told under it.
+/// How long the bank may take until it has what it is owed, once everything is healed.
+const AGREE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Money booked on the cardholder's account, and money set aside on it.
+type Sums = (i64, i64);
+
+/// Each payment as it ended, and the bank's ledger.
 #[derive(Default)]
 pub struct Books {
-    told: BTreeMap<String, Option<Value>>,
+    payments: BTreeMap<String, Entry>,
+    ledger: BTreeMap<String, Sums>,
+    read: u64,
+}
+
+/// A payment that has ended.
+struct Entry {
+    payment: Value,
+    refuses_captures: bool,
 }
 
 impl Books {
-    pub fn told(&mut self, answers: Vec<(String, Option<Value>)>) {
-        self.told.extend(answers);
+    /// Books of a bank whose ledger up to here is not ours to explain.
+    pub fn from_now(house: &House) -> Books {
+        let read = house.ledger_after(0).last().map_or(0, |entry| entry["sequence"].as_u64().unwrap());
+        Books { read, ..Books::default() }
     }
 
-    /// Waits until everything is settled and the bank has what it is owed; gives how many payments were on record.
-    pub async fn agree(&self, house: &House) -> usize {
-        let mut settled = Vec::new();
-        for (key, told) in &self.told {
-            let payment = house.settled(key).await;
-            match payment.is_null() {
-                true => assert!(is_unrecorded(told.as_ref()), "{key} was answered and is not on record"),
-                false => {
-                    stands(key, told.as_ref(), &payment);
-                    settled.push((key, payment));
-                }
+    /// Waits until the payments of these errands have ended as was told, and the bank has what it is owed. Panics on
+    /// any difference that stays.
+    pub async fn settle(&mut self, house: &House, errands: Vec<Errand>) {
+        let mut client = house.client();
+        let mut settled = BTreeSet::new();
+        for errand in errands {
+            let payment = house.settled_by(&mut client, &errand.key).await;
+            if payment.is_null() {
+                assert!(errand.told.is_empty(), "{} was answered and is not on record", errand.key);
+                continue;
             }
+            stands(&errand, &payment);
+            settled.insert(errand.key.clone());
+            self.payments.insert(errand.key, Entry { payment, refuses_captures: errand.refuses_captures });
         }
-        let mut differences = Vec::new();
-        for _ in 0..300 {
-            let ledger = house.ledger();
-            differences = settled.iter().filter_map(|(key, payment)| difference(key, payment, &ledger)).collect();
+        self.agree(house, &settled).await;
+    }
+
+    /// Every entry of the ledger is a payment's, and every payment is as its merchant sees it.
+    pub async fn close(&mut self, house: &House) {
+        let all = self.payments.keys().cloned().collect();
+        self.agree(house, &all).await;
+        let known: BTreeSet<&str> = self.payments.values().flat_map(|entry| references(&entry.payment)).collect();
+        let strange = self.ledger.iter().filter(|(rrn, sums)| !known.contains(rrn.as_str()) && **sums != (0, 0));
+        let strange = strange.collect::<Vec<_>>();
+        assert!(strange.is_empty(), "the bank booked what nobody asked for: {strange:?}");
+    }
+
+    async fn agree(&mut self, house: &House, keys: &BTreeSet<String>) {
+        let began = Instant::now();
+        loop {
+            self.read_on(house);
+            let differences: Vec<String> = keys.iter().filter_map(|key| self.difference(key)).collect();
             if differences.is_empty() {
-                return settled.len();
+                return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            assert!(began.elapsed() < AGREE_WITHIN, "{}", differences.join("\n"));
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("{}", differences.join("\n"));
+    }
+
+    fn read_on(&mut self, house: &House) {
+        for entry in house.ledger_after(self.read) {
+            let (net, held) = (entry["net"].as_i64().unwrap(), entry["held"].as_i64().unwrap());
+            let sums = self.ledger.entry(entry["rrn"].as_str().unwrap().to_owned()).or_default();
+            *sums = (sums.0 + net, sums.1 + held);
+            self.read = entry["sequence"].as_u64().unwrap();
+        }
+    }
+
+    fn difference(&self, key: &str) -> Option<String> {
+        let Entry { payment, .. } = &self.payments[key];
+        let booked = references(payment).into_iter().filter_map(|rrn| self.ledger.get(rrn));
+        let booked = booked.fold((0, 0), |(net, held), sums| (net + sums.0, held + sums.1));
+        let (told, left_to_a_person) = (told(payment), self.exception(key).unwrap_or_default());
+        let expected = (told.0 + left_to_a_person, told.1 + left_to_a_person);
+        (booked != expected)
+            .then(|| format!("{key}: the bank has {booked:?}, the merchant sees {expected:?}: {payment}"))
+    }
+
+    /// The amount of a capture that the bank refuses: the merchant has it and the bank still sets it aside, until a
+    /// person settles it.
+    fn exception(&self, key: &str) -> Option<i64> {
+        let Entry { payment, refuses_captures } = &self.payments[key];
+        let captured = minor(payment, "captured");
+        (*refuses_captures && captured > 0).then_some(captured)
+    }
+
+    /// The payments whose books differ by what a person must settle, by id.
+    pub fn exceptions(&self) -> BTreeSet<String> {
+        let of_a_person = self.payments.keys().filter(|key| self.exception(key).is_some());
+        of_a_person.map(|key| self.payments[key].payment["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The payments in their last state.
+    pub fn payments(&self) -> impl Iterator<Item = &Value> {
+        self.payments.values().map(|entry| &entry.payment)
     }
 }
 
-/// Nothing was told, or a refusal, which records nothing.
-fn is_unrecorded(told: Option<&Value>) -> bool {
-    told.is_none_or(|told| told["id"].is_null())
+/// What was told once is not taken back: of each operation only `reversing` goes on, to `reversed`.
+fn stands(errand: &Errand, payment: &Value) {
+    for (place, (key, told)) in errand.told.iter().enumerate() {
+        let (told, now) = (&told["operations"][place]["status"], &payment["operations"][place]["status"]);
+        let expected = if told == "reversing" { "reversed" } else { told.as_str().unwrap() };
+        assert_eq!(now, expected, "{key} was told {told}: {payment}");
+    }
 }
 
-fn difference(key: &str, payment: &Value, ledger: &[Value]) -> Option<String> {
-    let (bank, ours) = (net_at_bank(ledger, payment), net_told(payment));
-    (bank != ours).then(|| format!("{key}: the bank booked {bank}, the merchant sees {ours}: {payment}"))
+fn references(payment: &Value) -> BTreeSet<&str> {
+    let operations = payment["operations"].as_array().unwrap();
+    operations.iter().map(|operation| operation["retrieval_reference"].as_str().unwrap()).collect()
 }
 
-/// What was told once is not taken back: only `reversing` goes on, to `reversed`.
-fn stands(key: &str, told: Option<&Value>, payment: &Value) {
-    let Some(status) = told.and_then(|told| told["status"].as_str()) else { return };
-    let expected = if status == "reversing" { "reversed" } else { status };
-    assert_eq!(payment["status"], expected, "{key} was told {status}");
+/// What the merchant sees, as the bank would book it: what was captured and not refunded left the account, and what is
+/// authorised and not captured is set aside.
+fn told(payment: &Value) -> Sums {
+    let net = minor(payment, "refunded") - minor(payment, "captured");
+    match payment["status"] == "authorized" {
+        true => (net, minor(payment, "authorized") - minor(payment, "captured")),
+        false => (net, 0),
+    }
 }
 
-/// The effect on the cardholder's account of all messages about a payment's references.
-fn net_at_bank(ledger: &[Value], payment: &Value) -> i64 {
-    let references: Vec<&Value> =
-        payment["operations"].as_array().unwrap().iter().map(|op| &op["retrieval_reference"]).collect();
-    let ours = ledger.iter().filter(|entry| references.contains(&&entry["rrn"]));
-    ours.map(|entry| entry["net"].as_i64().unwrap()).sum()
-}
-
-/// The same, as the merchant sees it: what was captured and not refunded left the account.
-fn net_told(payment: &Value) -> i64 {
-    let minor = |what: &str| payment[what]["value"].as_i64().unwrap();
-    minor("refunded") - minor("captured")
+fn minor(payment: &Value, what: &str) -> i64 {
+    payment[what]["value"].as_i64().unwrap()
 }

@@ -1,14 +1,15 @@
 //! The processes, the files they share, and a client.
 
+use crate::process::{PROGRAM, Process};
 use isthmus::client::{Client, Target};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Approves while its balance lasts.
 pub const APPROVES: &str = "4242424242424242";
@@ -20,8 +21,15 @@ pub const PARTIAL: &str = "4000000000010001";
 pub const SILENT: &str = "4000000000010209";
 /// Answers only after the reversal was answered.
 pub const LATE: &str = "4000000000010308";
+/// Sends its approval three times.
+pub const THRICE: &str = "4000000000010407";
+/// Approves after two seconds.
+pub const SLOW: &str = "4000000000010100";
+/// Approves, and declines its captures: advices that a person must settle.
+pub const REFUSES_CAPTURES: &str = "4000000000010811";
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_isthmus");
+/// How long the house may take to come to rest once everything is healed.
+const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// A folder with everything that the demo made.
 pub struct House {
@@ -49,11 +57,11 @@ impl House {
     }
 
     pub fn bank(&self) -> Process {
-        Process::start("bank", self.path("bank_config"))
+        Process::start("bank", self.path("bank_config"), &self.file("bank.log"))
     }
 
     pub fn serve(&self) -> Process {
-        Process::start("serve", self.path("config"))
+        Process::start("serve", self.path("config"), &self.file("serve.log"))
     }
 
     /// A switch that must not start: its exit code and what it says.
@@ -90,11 +98,18 @@ impl House {
 
     /// The payment of a key once nothing about it is open; `Null` where there is none.
     pub async fn settled(&self, key: &str) -> Value {
-        let mut client = self.client();
+        self.settled_by(&mut self.client(), key).await
+    }
+
+    /// The same over a connection that is there.
+    pub async fn settled_by(&self, client: &mut Client, key: &str) -> Value {
         for _ in 0..600 {
             let found = client.get(&format!("/v1/payments?idempotency_key={key}")).await.unwrap();
             let payment = found.body["data"][0].clone();
-            if payment.is_null() || !["pending", "reversing"].contains(&payment["status"].as_str().unwrap()) {
+            let is_open = |of: &Value| ["pending", "reversing"].contains(&of["status"].as_str().unwrap());
+            if payment.is_null()
+                || !(is_open(&payment) || payment["operations"].as_array().unwrap().iter().any(is_open))
+            {
                 return payment;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -102,22 +117,95 @@ impl House {
         panic!("the payment of {key} does not settle");
     }
 
-    /// The bank's ledger, an object an entry.
-    pub fn ledger(&self) -> Vec<Value> {
-        let arguments = ["bank", "ledger", "--json", "--config", self.path("bank_config")];
+    /// The bank's ledger behind an entry, an object an entry.
+    pub fn ledger_after(&self, sequence: u64) -> Vec<Value> {
+        let after = sequence.to_string();
+        let arguments = ["bank", "ledger", "--json", "--after", &after, "--config", self.path("bank_config")];
         let output = Command::new(PROGRAM).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn path(&self, key: &str) -> &str {
+    /// The bank's ledger, an object an entry.
+    pub fn ledger(&self) -> Vec<Value> {
+        self.ledger_after(0)
+    }
+
+    /// Puts another value in the place of one that the demo wrote into the switch's configuration.
+    pub fn reconfigure(&self, was: &str, is: &str) {
+        let config = fs::read_to_string(self.path("config")).unwrap();
+        assert!(config.contains(was), "the demo's configuration has no {was:?}");
+        fs::write(self.path("config"), config.replace(was, is)).unwrap();
+    }
+
+    /// Where the bank listens.
+    pub fn bank_addr(&self) -> SocketAddr {
+        self.path("bank_addr").parse().unwrap()
+    }
+
+    /// What `/readyz` says: whether it is ready, and why; nothing where nobody answers.
+    pub fn readiness(&self) -> Option<(bool, Value)> {
+        let metrics = self.path("metrics_url");
+        let address = metrics.trim_start_matches("http://").trim_end_matches("/metrics");
+        let address: SocketAddr = address.parse().unwrap();
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.starts_with("HTTP/1.1 200"), serde_json::from_str(body.trim()).ok()?))
+    }
+
+    /// Waits until it says that it is ready, or that it is not.
+    pub async fn until_ready(&self, ready: bool) {
+        self.until(&format!("ready: {ready}"), |is_ready, _| is_ready == ready).await;
+    }
+
+    /// Waits until it is ready, a bank is online, and nothing is pending or owed.
+    pub async fn until_at_rest(&self) {
+        let nothing = |host: &Value| host["pending"] == 0 && host["owed"] == 0;
+        let online = |host: &Value| host["links"].as_array().unwrap().iter().any(|link| link == "online");
+        self.until("at rest", |is_ready, body| {
+            is_ready && body["hosts"].as_array().unwrap().iter().all(|host| nothing(host) && online(host))
+        })
+        .await;
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(bool, &Value) -> bool) {
+        let began = Instant::now();
+        loop {
+            let readiness = self.readiness();
+            if readiness.as_ref().is_some_and(|(ready, body)| holds(*ready, body)) {
+                return;
+            }
+            assert!(began.elapsed() < REST_WITHIN, "not {what} within {REST_WITHIN:?}: {readiness:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The journal file.
+    pub fn store(&self) -> PathBuf {
+        self.path("store").into()
+    }
+
+    /// A file of the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub fn path(&self, key: &str) -> &str {
         self.demo[key].as_str().unwrap()
     }
 }
 
+/// What failed stays for a look at its logs and its store.
 impl Drop for House {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        match std::thread::panicking() {
+            true => println!("left in {}", self.folder.display()),
+            false => drop(fs::remove_dir_all(&self.folder)),
+        }
     }
 }
 
@@ -131,53 +219,14 @@ pub fn order(reference: &str, card: &str, minor: u64) -> Value {
     })
 }
 
+/// Whether a process may do it: only root can mount, change attributes, or look into others.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
 /// The first of five ports that are free now.
 fn free_ports(number: u32) -> u16 {
     let first = 20_000 + (std::process::id() % 1_000) as u16 * 20 + number as u16 * 10;
     let free = |base: &u16| (0..5).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
     (0..100).map(|step| first + step * 17).find(free).unwrap()
-}
-
-/// A process that ends with its value.
-pub struct Process {
-    child: Child,
-}
-
-impl Process {
-    /// Starts a command and waits until it says that it is ready.
-    fn start(command: &str, config: &str) -> Process {
-        assert!(Path::new(config).is_file());
-        let mut started = Command::new(PROGRAM);
-        started.args([command, "--config", config]).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = started.spawn().unwrap();
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("ready"), "{command} said {line:?}");
-        std::thread::spawn(move || said.read_to_string(&mut String::new()));
-        Process { child }
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// SIGKILL.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM; whether it exits 0.
-    pub fn terminate(&mut self) -> bool {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        sent.success() && self.child.wait().unwrap().success()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
