@@ -65,7 +65,9 @@ impl Pen<'_> {
             builder.set(elements.approval, code);
         }
         if let Some(approved) = said.partial {
-            builder.set(elements.amount, format!("{approved:012}"));
+            let asked = message.text(elements.amount).unwrap_or_default();
+            let prefix = asked.get(..elements.amount_prefix).unwrap_or_default();
+            builder.set(elements.amount, format!("{prefix}{approved:012}"));
         }
         if let Some(amounts) = self.amounts(said) {
             builder.set(elements.balances, amounts);
@@ -125,12 +127,16 @@ impl Pen<'_> {
         Some(builder)
     }
 
-    /// Additional amounts: entries of account 2, kind 2, currency 3, sign 1, amount 12.
+    /// Additional amounts: entries of account 2, kind 2, currency 3, decimals 1 where amounts have them,
+    /// sign 1, amount 12.
     fn amounts(&self, said: &Said) -> Option<String> {
+        let has_decimals = self.profile.elements.amount_prefix > 0;
         let entry = |kind: &str, amount: i64| {
             let currency = said.currency.map_or(0, Currency::numeric);
             let sign = if amount < 0 { 'D' } else { 'C' };
-            format!("00{kind}{currency:03}{sign}{:012}", amount.unsigned_abs().min(999_999_999_999))
+            let decimals = said.currency.filter(|_| has_decimals).map(|currency| currency.exponent().to_string());
+            let decimals = decimals.unwrap_or_default();
+            format!("00{kind}{currency:03}{decimals}{sign}{:012}", amount.unsigned_abs().min(999_999_999_999))
         };
         match (said.balances, said.partial) {
             (Some(balances), _) => Some(entry("01", balances.booked) + &entry("02", balances.available)),

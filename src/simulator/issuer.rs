@@ -211,9 +211,10 @@ impl Issuer {
         self.books.apply(entry);
     }
 
-    /// A link is up; it hasn't signed on.
+    /// A link is up; it hasn't signed on, which matters where the profile says so.
     pub fn link_up(&mut self, link: Link) {
-        self.links.insert(link, Session::Silent);
+        let session = if self.profile.practice.needs_sign_on { Session::Silent } else { Session::Working };
+        self.links.insert(link, session);
     }
 
     /// A link is gone, and its sign-on with it.

@@ -22,10 +22,16 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("iso8583-1987-requests", include_str!("../../specs/issuer/iso8583-1987-requests.toml")),
     ("iso8583-1987-terse", include_str!("../../specs/issuer/iso8583-1987-terse.toml")),
     ("iso8583-1993", include_str!("../../specs/issuer/iso8583-1993.toml")),
+    ("iso8583-2003", include_str!("../../specs/issuer/iso8583-2003.toml")),
 ];
 
 /// Beginnings of dialects' names, and the profile that suits them.
-const SUITING: &[(&str, &str)] = &[("iso8583-1993", "iso8583-1993"), ("amex-1993", "iso8583-1993")];
+const SUITING: &[(&str, &str)] = &[
+    ("iso8583-1993", "iso8583-1993"),
+    ("amex-1993", "iso8583-1993"),
+    ("mastercard-clearing", "iso8583-1993"),
+    ("iso8583-2003", "iso8583-2003"),
+];
 
 /// Deeper chains of `extends` than this are refused; it also ends a circle.
 const MOST_LAYERS: usize = 8;
@@ -60,6 +66,8 @@ pub(super) struct Elements {
     track2: u8,
     processing: u8,
     pub(super) amount: u8,
+    /// Characters before the digits of an amount; where there are any, they begin with the currency.
+    pub(super) amount_prefix: usize,
     pub(super) transmission: u8,
     pub(super) stan: u8,
     expiry: u8,
@@ -177,6 +185,8 @@ pub struct Codes {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Practice {
+    /// Whether money moves only on a link that has signed on.
+    pub needs_sign_on: bool,
     /// What becomes of the rest of a hold after a partial capture.
     pub rest_after_capture: Rest,
     /// What a reversal means that says less than its original's amount and nothing more.
@@ -272,6 +282,9 @@ impl Profile {
         }
         if ![4, 6, 8].contains(&profile.answers.business_date_digits) {
             examined.note_key("answers.business_date_digits", "4, 6 or 8");
+        }
+        if ![0, 4].contains(&profile.elements.amount_prefix) {
+            examined.note_key("elements.amount_prefix", "0, or 4 for the currency and its decimals");
         }
         if profile.version > 9 {
             examined.note_key("version", "a digit");

@@ -7,6 +7,7 @@ mod captures;
 mod days;
 mod drill;
 mod edition_1993;
+mod edition_2003;
 mod links;
 mod memory;
 mod requests;
@@ -110,9 +111,10 @@ impl Bank {
         let mut bank = Self { issuer, spec, now: NOON };
         let sign_on = match bank.issuer.profile.network_request().version() {
             0 => Sent::new("0800", 999_999).with(70, "001"),
-            _ => Sent::new("1804", 999_999).with(24, "801"),
+            1 => Sent::new("1804", 999_999).with(24, "801"),
+            _ => Sent::new("2804", 0).with(11, "000000999999").with(24, "801"),
         };
-        assert!(["00", "800"].contains(&bank.code(&sign_on).as_str()));
+        assert!(["00", "800", "8000"].contains(&bank.code(&sign_on).as_str()));
         bank
     }
 

@@ -59,7 +59,7 @@ impl Profile {
         }
         let kind = self.kind(message, mti).ok_or(Asked::Unsupported)?;
         let (amount, replacement) = self.amounts(message);
-        let currency = currency(&text(message, elements.currency));
+        let currency = self.currency(message);
         if currency.is_none() && amount != 0 {
             return Err(Asked::Incomplete("currency"));
         }
@@ -113,7 +113,7 @@ impl Profile {
             _ if among(&types.capture) && financial => Some(Kind::Capture),
             _ if among(&types.purchase) && financial && self.completes(message) => Some(Kind::Capture),
             _ if among(&types.purchase) && financial => Some(Kind::Sale),
-            _ if among(&types.purchase) && digits(message, self.elements.amount) == Some(0) => Some(Kind::Verification),
+            _ if among(&types.purchase) && self.amount(message) == Some(0) => Some(Kind::Verification),
             _ if among(&types.purchase) => Some(Kind::Authorisation),
             _ => None,
         }
@@ -155,12 +155,32 @@ impl Profile {
 
     /// The amount of the message, or of the original it takes back, and how much of that is to stand.
     fn amounts(&self, message: &Message) -> (i64, i64) {
-        let amount = digits(message, self.elements.amount).unwrap_or(0);
+        let amount = self.amount(message).unwrap_or(0);
         let partly = self.partial.as_ref().filter(|partial| partial.codes.contains(&text(message, partial.element)));
         if let Some(partial) = partly.filter(|_| message.mti().class() == 4) {
-            return (first_amount(&text(message, partial.original_amount)), amount);
+            return (self.first_amount(&text(message, partial.original_amount)), amount);
         }
-        (amount, first_amount(&text(message, self.elements.replacement)))
+        (amount, self.first_amount(&text(message, self.elements.replacement)))
+    }
+
+    /// The amount in minor units, behind whatever a host has before it.
+    fn amount(&self, message: &Message) -> Option<i64> {
+        text(message, self.elements.amount).get(self.elements.amount_prefix..)?.trim().parse().ok()
+    }
+
+    /// The currency: of an element of its own, or the first three digits before the amount.
+    fn currency(&self, message: &Message) -> Option<Currency> {
+        match self.elements.amount_prefix {
+            0 => currency(&text(message, self.elements.currency)),
+            _ => currency(text(message, self.elements.amount).get(..3)?),
+        }
+    }
+
+    /// The first amount of an element of several; 0 where there is none.
+    fn first_amount(&self, amounts: &str) -> i64 {
+        let from = self.elements.amount_prefix;
+        let amount = amounts.get(from..from.saturating_add(12));
+        amount.and_then(|amount| amount.parse::<u64>().ok()).and_then(|amount| i64::try_from(amount).ok()).unwrap_or(0)
     }
 
     fn cvc(&self, message: &Message) -> Option<Cvc> {
@@ -182,16 +202,6 @@ impl Profile {
 
 fn text(message: &Message, element: u8) -> String {
     message.text(element).map_or_else(String::new, |text| text.trim_end().to_owned())
-}
-
-fn digits(message: &Message, element: u8) -> Option<i64> {
-    message.number(element).and_then(|number| i64::try_from(number).ok())
-}
-
-/// The first twelve digits of an element of several amounts; 0 where they are none.
-fn first_amount(amounts: &str) -> i64 {
-    let amount = amounts.get(..12).filter(|amount| amount.bytes().all(|byte| byte.is_ascii_digit()));
-    amount.and_then(|amount| amount.parse().ok()).unwrap_or(0)
 }
 
 fn currency(code: &str) -> Option<Currency> {

@@ -129,3 +129,13 @@ fn a_bank_that_dials_out_may_sign_on_itself() {
         assert_eq!(state, expected);
     }
 }
+
+#[test]
+fn a_bank_without_sign_on_takes_money_at_once() {
+    let text = "extends = \"iso8583-1987\"\n[practice]\nneeds_sign_on = false\n";
+    let mut bank = Bank::new();
+    let profile = Arc::new(Profile::read("mine.toml", text).unwrap());
+    bank.issuer = Issuer::new(bank.spec.clone(), profile, Arc::new(Scenario::demo().unwrap()), 1);
+    bank.issuer.link_up(LINK);
+    assert_eq!(bank.code(&Sent::purchase("0200", 1, CARD, 100)), "00");
+}

@@ -148,3 +148,21 @@ fn packed_messages_read_the_same() {
     assert_eq!(bank.code(&release), "00");
     assert_eq!(bank.money(), (-6_000, 0));
 }
+
+#[test]
+fn every_dialect_of_1987_can_buy() {
+    for name in dialects::names().iter().filter(|name| Profile::suiting(name) == "iso8583-1987") {
+        let spec = dialects::builtin(name).unwrap().unwrap();
+        let mut probe = MessageBuilder::new("0800".parse().unwrap());
+        probe.set(11, "000001").set(70, "001");
+        // Those that need a header or have no DE70 are other hosts' business.
+        if spec.encode_to_bytes(&probe).is_err() {
+            continue;
+        }
+        let mut bank = Bank::speaking(name, "iso8583-1987", Scenario::demo().unwrap());
+        let sale = Sent::purchase("0200", 1, CARD, 1_299);
+        assert_eq!(bank.code(&sale), "00", "{name}");
+        assert_eq!(bank.code(&sale.reversal(2)), "00", "{name}");
+        assert_eq!(bank.money(), (0, 0), "{name}");
+    }
+}
