@@ -8,12 +8,13 @@ use bytes::{BufMut, BytesMut};
 
 use super::builder::{MessageBuilder, Node};
 use super::charset::Charset;
-use super::composite::{Condition, Division, Key, Presence, TLV, TagEncoding, Tagged};
+use super::composite::{Condition, Division, Key, Presence, TLV, TagEncoding, Tagged, ber_tag};
 use super::divide::DatasetBitmap;
 use super::element::{Element, Encoding};
 use super::encode::write_bits;
 use super::error::{EncodeError, EncodeErrorKind};
-use super::spec::{BitmapEncoding, Index, Spec};
+use super::spec::{BitmapEncoding, Described, Index, Spec};
+use super::tags::TagTable;
 use super::wire::{Given, put_ber_length, unhex};
 
 /// Writes the values of one message.
@@ -34,11 +35,11 @@ impl Assembler<'_> {
             Node::Printed(text) => element.put(Given::Printed(text), out),
             Node::Bytes(bytes) => element.put(Given::Bytes(bytes), out),
             Node::Parts(parts) => {
-                let Some(division) = &described.division else {
+                if described.division.is_none() {
                     return Err(shape("one undivided value"));
-                };
+                }
                 let mut content = BytesMut::with_capacity(256);
-                self.join(division, element, parts, &mut content)?;
+                self.join(described, element, parts, &mut content)?;
                 self.write_joined(element, &content, out)
             }
         }
@@ -75,13 +76,17 @@ impl Assembler<'_> {
         }
     }
 
+    /// Joins parts as `described` is divided, inside the content of `element`.
     fn join(
         &self,
-        division: &Division<Index>,
+        described: &Described,
         element: &Element,
         parts: &Parts,
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
+        let Some(division) = &described.division else {
+            return Ok(());
+        };
         match division {
             Division::Positional { parts: places, open_end } => self.positional(places, *open_end, parts, out),
             Division::Repeated { record } => self.in_order(parts, out, |_| Some(*record), |_| {}),
@@ -94,9 +99,9 @@ impl Assembler<'_> {
                 self.bitmapped(division, *lead, (*bits, *encoding), parts, out)
             }
             Division::DatasetBitmap { parts: places, tlv } => self.dataset(places, *tlv, parts, out),
-            Division::BerTlv { .. } => parts
-                .iter()
-                .try_for_each(|(name, node)| self.ber(division, name, node, out).map_err(|error| error.within(name))),
+            Division::BerTlv { .. } => parts.iter().try_for_each(|(name, node)| {
+                self.ber(&described.tags, name, node, out).map_err(|error| error.within(name))
+            }),
             Division::Tagged(tagged) => self.tagged(division, tagged, parts, out),
             Division::Choice(choices) => self.choice(choices, element, parts, out),
         }
@@ -214,25 +219,23 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    fn ber(&self, division: &Division<Index>, name: &str, node: &Node, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn ber(&self, tags: &TagTable, name: &str, node: &Node, out: &mut BytesMut) -> Result<(), EncodeError> {
         let unwritable = || EncodeError::new(EncodeErrorKind::Tag, "a BER tag that the spec knows");
-        let Some(key @ Key::Tag(tag)) = division.key(name) else {
-            return Err(unwritable());
-        };
-        let index = division.part(key).ok_or_else(unwritable)?;
+        let tag = ber_tag(name).ok_or_else(unwritable)?;
+        let index = tags.find(tag).ok_or_else(unwritable)?;
         let skip = tag.leading_zeros() as usize / 8;
         let bytes = &tag.to_be_bytes()[skip.min(3)..];
         if !is_ber_tag(bytes) {
             return Err(unwritable());
         }
-        if let (Node::Bytes(value), true) = (node, self.spec.at(*index).plain) {
+        if let (Node::Bytes(value), true) = (node, self.spec.at(index).plain) {
             out.put_slice(bytes);
             put_ber_length(value.len(), out);
             out.put_slice(value);
             return Ok(());
         }
         let mut value = BytesMut::new();
-        self.write(*index, node, &mut value)?;
+        self.write(index, node, &mut value)?;
         out.put_slice(bytes);
         put_ber_length(value.len(), out);
         out.put_slice(&value);
@@ -322,11 +325,12 @@ impl Assembler<'_> {
                     _ => false,
                 },
             };
-            let Some(division) = self.spec.at(*index).division.as_ref().filter(|_| holds) else {
+            let chosen = self.spec.at(*index);
+            if chosen.division.is_none() || !holds {
                 continue;
-            };
+            }
             let mut content = BytesMut::new();
-            let joined = self.join(division, element, parts, &mut content);
+            let joined = self.join(chosen, element, parts, &mut content);
             let begins_well = match condition {
                 Condition::FirstByte(from, to) => content.first().is_some_and(|b| (from..=to).contains(&b)),
                 _ => true,

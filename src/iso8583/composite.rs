@@ -202,7 +202,7 @@ impl<E> Division<E> {
     /// Reads a key as it is written in paths and JSON: "1", "9F26", "PZ".
     pub(crate) fn key(&self, text: &str) -> Option<Key> {
         match self {
-            Self::BerTlv { .. } => Key::ber_tag(text),
+            Self::BerTlv { .. } => ber_tag(text).map(Key::Tag),
             Self::DatasetBitmap { .. } if text == "tlv" => Some(TLV),
             Self::Tagged(_) if text == "0" => Some(Key::Number(0)),
             Self::Tagged(tagged) => {
@@ -291,16 +291,15 @@ impl Key {
             _ => &[],
         }
     }
+}
 
-    /// Two to eight hexadecimal digits, the first two not zero unless they are the only ones.
-    fn ber_tag(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if !matches!(digits.len(), 2 | 4 | 6 | 8) || (digits.len() > 2 && digits.starts_with(b"00")) {
-            return None;
-        }
-        let tag = digits.iter().try_fold(0, |tag, digit| Some(tag << 4 | u32::from(hex_digit(*digit)?)))?;
-        Some(Self::Tag(tag))
+/// The number of a BER tag: two to eight hexadecimal digits, the first two not zero unless they are the only ones.
+pub(crate) fn ber_tag(text: &str) -> Option<u32> {
+    let digits = text.as_bytes();
+    if !matches!(digits.len(), 2 | 4 | 6 | 8) || (digits.len() > 2 && digits.starts_with(b"00")) {
+        return None;
     }
+    digits.iter().try_fold(0, |tag, digit| Some(tag << 4 | u32::from(hex_digit(*digit)?)))
 }
 
 impl fmt::Display for Key {

@@ -15,6 +15,7 @@ use super::element::Encoding;
 use super::error::{DecodeErrorKind, Fault, Parsed};
 use super::message::{Message, Part, Span};
 use super::spec::{BitmapEncoding, Index, Spec};
+use super::tags::TagTable;
 use super::value::{Value, unfold};
 use super::wire::{Content, hex_pair, take_ber_length};
 
@@ -63,8 +64,11 @@ impl Divider<'_> {
         let first = self.message.parts.len();
         let result = match chosen {
             None => Ok(()),
-            Some(_) => Level { spec, region, charset: described.element.charset, parts: &mut self.message.parts }
-                .read(division, data),
+            Some(index) => {
+                let tags = &spec.at(index).tags;
+                let charset = described.element.charset;
+                Level { spec, tags, region, charset, parts: &mut self.message.parts }.read(division, data)
+            }
         };
         self.message.unfolded = unfolded;
         let scale = Scale::of(described.element.encoding);
@@ -191,6 +195,7 @@ impl Scale {
 /// One level of parts: reads them all and divides none.
 struct Level<'a> {
     spec: &'a Spec,
+    tags: &'a TagTable,
     region: Region,
     charset: Charset,
     parts: &'a mut Vec<Part>,
@@ -303,15 +308,15 @@ impl Level<'_> {
             let lost = |error| Lost::of(error, data);
             let (after, tag) = take_ber_tag(rest).map_err(lost)?;
             let key = Key::Tag(tag);
-            let Some(index) = division.part(key) else {
+            let Some(index) = self.tags.find(tag) else {
                 let lost = Lost::at(DecodeErrorKind::Tag, rest, data);
                 return Err(lost.named(None, Some(self.parts.len() - first + 1)));
             };
-            let named = |error| self.about(lost(error), division, key, first, *index);
+            let named = |error| self.about(lost(error), division, key, first, index);
             let (after, length) = take_ber_length(after).map_err(named)?;
             let (after, value) = take(length).parse(after).map_err(named)?;
             let end = data.len() - after.len();
-            self.whole(key, *index, end - value.len()..end, data)?;
+            self.whole(key, index, end - value.len()..end, data)?;
             rest = skip_filler(after);
         }
         Ok(())

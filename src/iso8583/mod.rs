@@ -49,6 +49,7 @@ pub(crate) mod sampling;
 mod scan;
 mod short;
 mod spec;
+mod tags;
 mod total_length;
 mod value;
 mod wire;

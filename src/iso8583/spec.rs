@@ -15,6 +15,7 @@ use super::error::SpecError;
 use super::mti::Mti;
 use super::presence::Rule;
 use super::short::Short;
+use super::tags::TagTable;
 use super::total_length::TotalLength;
 
 /// The largest message a spec reads unless it says otherwise: 1 MiB.
@@ -101,6 +102,8 @@ pub struct Spec {
 pub(crate) struct Described {
     pub(crate) element: Element,
     pub(crate) division: Option<Division<Index>>,
+    /// Of a division into BER tags: what they are.
+    pub(crate) tags: TagTable,
     /// Whether its undivided value holds something a masked view must not show.
     pub(crate) veiled: bool,
     /// Whether any bytes of any length are its content, so that there is nothing to check.
@@ -393,7 +396,11 @@ impl Spec {
             let deep = division
                 .as_ref()
                 .is_some_and(|d| d.named_parts().iter().any(|(_, part)| self.at(**part).division.is_some()));
-            self.table.push(Described { element, division, veiled, plain, deep });
+            let tags = match &division {
+                Some(Division::BerTlv { known, unknown }) => TagTable::new(known, *unknown),
+                _ => TagTable::default(),
+            };
+            self.table.push(Described { element, division, tags, veiled, plain, deep });
         }
         // Too many parts are reported by the caller; the spec is then never used.
         index.min(Index::try_from(self.table.len().saturating_sub(1)).unwrap_or(0))
