@@ -205,13 +205,7 @@ impl<E> Division<E> {
             Self::BerTlv { .. } => ber_tag(text).map(Key::Tag),
             Self::DatasetBitmap { .. } if text == "tlv" => Some(TLV),
             Self::Tagged(_) if text == "0" => Some(Key::Number(0)),
-            Self::Tagged(tagged) => {
-                let width = match tagged.tag {
-                    TagEncoding::Text(_) => usize::from(tagged.tag_width),
-                    TagEncoding::Raw => 2 * usize::from(tagged.tag_width),
-                };
-                Key::name(text.as_bytes()).filter(|_| text.len() == width)
-            }
+            Self::Tagged(tagged) => Key::name(text.as_bytes()).filter(|_| text.len() == tagged.name_width()),
             Self::Bitmapped { .. } if text == "0" => Some(Key::Number(0)),
             _ => match text.parse() {
                 Ok(number @ 1..) if !text.starts_with(['+', '0']) => Some(Key::Number(number)),
@@ -239,6 +233,14 @@ impl<E> Tagged<E> {
             counts_tag: self.counts_tag,
             known: known.into_iter().map(|(key, e)| (key, each(e))).collect(),
             others: self.others.into_iter().map(|(from, to, e)| (from, to, each(e))).collect(),
+        }
+    }
+
+    /// How many characters the name of a tag has.
+    pub(crate) fn name_width(&self) -> usize {
+        match self.tag {
+            TagEncoding::Text(_) => usize::from(self.tag_width),
+            TagEncoding::Raw => 2 * usize::from(self.tag_width),
         }
     }
 

@@ -290,7 +290,7 @@ fn hints(bytes: &[u8], error: &DecodeError) -> Vec<&'static str> {
     if matches!(error.path().as_str(), "mti" | "bitmap" | "header") {
         hints.extend(start_hint(bytes));
     }
-    if matches!(rest, [0xF0..=0xF9, 0xF0..=0xF9, ..]) {
+    if matches!(rest, [0xF0..=0xF9, 0xF0..=0xF9, ..]) && !wants_ebcdic(error) {
         hints.push("these bytes are EBCDIC digits; the dialect may be an EBCDIC one");
     }
     match error.code() {
@@ -312,12 +312,23 @@ fn hints(bytes: &[u8], error: &DecodeError) -> Vec<&'static str> {
         "trailing_bytes" => {
             hints.push("a bit may be missing in the bitmap, or an element is longer than the dialect says");
         }
+        "total_length" => {
+            hints.push("the length is that of another message, or leaves out the header, or counts the frame");
+        }
         "undefined_element" => {
             hints.push("the bitmap may be misread: is it hexadecimal text where bytes are meant?");
         }
         _ => {}
     }
     hints
+}
+
+/// Whether the dialect has EBCDIC where the fault is.
+fn wants_ebcdic(error: &DecodeError) -> bool {
+    let path = error.path();
+    let number = path.split('.').next().and_then(|number| number.parse().ok());
+    let element = error.partial().zip(number).and_then(|(message, number)| message.spec().element(number));
+    element.is_some_and(|element| element.charset().name().starts_with("ebcdic"))
 }
 
 fn start_hint(bytes: &[u8]) -> Option<&'static str> {

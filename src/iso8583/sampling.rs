@@ -5,7 +5,7 @@
 
 use super::builder::{MessageBuilder, Node};
 use super::class::Class;
-use super::composite::{Division, Key, TagEncoding};
+use super::composite::{Division, Key};
 use super::element::{Element, Length};
 use super::mti::Mti;
 use super::spec::{HeaderPresence, Index, Spec};
@@ -93,10 +93,7 @@ impl Sampler<'_> {
                 }
                 chosen.extend(self.some_of(&tagged.known, |key| *key));
                 if let Some((from, _, index)) = tagged.others.first() {
-                    let width = match tagged.tag {
-                        TagEncoding::Text(_) => usize::from(tagged.tag_width),
-                        TagEncoding::Raw => 2 * usize::from(tagged.tag_width),
-                    };
+                    let width = tagged.name_width();
                     let from = String::from_utf8_lossy(from.name_bytes()).into_owned();
                     let name = if from.len() == width { from } else { "7".repeat(width) };
                     chosen.push((name.into(), self.node(*index)));

@@ -32,7 +32,11 @@ pub(super) fn read(layers: &[Layer]) -> Result<Arc<Spec>, Vec<SpecError>> {
             draft.top(key, entry);
         }
     }
-    draft.build(layers)
+    draft.build(layers).map_err(|mut faults| {
+        let layer = |origin: &str| layers.iter().position(|layer| layer.origin == origin);
+        faults.sort_by_key(|fault| (layer(&fault.origin), fault.line));
+        faults
+    })
 }
 
 pub(super) type Keys<'a> = BTreeMap<&'a str, Entry<'a>>;
@@ -176,7 +180,14 @@ impl<'a> Draft<'a> {
 
     fn build_header(&mut self, defaults: &Defaults) -> Option<(HeaderPresence, Element)> {
         let mut keys = std::mem::take(&mut self.header);
-        let presence = keys.remove("presence")?;
+        let Some(presence) = keys.remove("presence") else {
+            if let Some((_, entry)) = keys.first_key_value() {
+                let mut fault = entry.fault("\"none\" or \"required\" or \"optional\"");
+                fault.key = "codec.header.presence".to_owned();
+                self.faults.push(fault);
+            }
+            return None;
+        };
         let first_byte = keys.remove("first_byte");
         let choices = [("none", 0), ("required", 1), ("optional", 2)];
         let presence = match self.keep(presence.choice(&choices))? {

@@ -97,7 +97,14 @@ impl Reading<'_> {
     }
 
     fn ber(&mut self, entry: &Entry<'_>, keys: &Keys<'_>) -> Option<Division<Element>> {
-        let named = self.keep(entry.choice(&[("emv", true), ("plain", false)]))?;
+        let named = match entry.choice(&[("emv", true), ("plain", false)]) {
+            Ok(named) => named,
+            Err(mut fault) => {
+                fault.expected.push_str(" (tags that are not BER: tagged = { tag = 2, length = 2, tags = { } })");
+                self.faults.push(fault);
+                return None;
+            }
+        };
         let keep = match keys.get("unknown") {
             Some(entry) => self.keep(entry.choice(&[("keep", Some(())), ("refuse", None)]))?,
             None => Some(()),
@@ -190,9 +197,10 @@ impl Reading<'_> {
             style => self.prefix(style, width, u32::MAX),
         });
         for (tag, entry) in self.table(keys.get("tags")) {
-            match Key::name(tag.as_bytes()) {
+            let width = tagged.name_width();
+            match Key::name(tag.as_bytes()).filter(|_| tag.len() == width) {
                 Some(key) => tagged.known.extend(self.one(&entry).map(|part| (key, part))),
-                None => self.faults.push(entry.fault("a tag of letters and digits")),
+                None => self.faults.push(entry.fault(format!("a tag of {width} letters and digits"))),
             }
         }
         if let Some(entry) = keys.get("ranges") {

@@ -28,7 +28,8 @@ pub(super) const EXPECTED: &str = "a format such as \"n6\", \"b8\", \"x+n8\", \"
 pub(super) fn parse(text: &str) -> Option<Format> {
     let body = text.trim_start_matches('L');
     let width = u8::try_from(text.len() - body.len()).ok()?;
-    let body = body.trim_start();
+    // Some write LLVAR; `Element::format` does.
+    let body = body.strip_prefix("VAR").filter(|_| width > 0).unwrap_or(body).trim_start();
     let end = body.find(|c: char| c == '.' || c == ' ' || c.is_ascii_digit())?;
     let class = Class::from_notation(&body[..end])?;
     let length = body[end..].trim_start();
@@ -56,6 +57,7 @@ mod tests {
             ("n 6", Class::Numeric, Extent::Fixed(6)),
             ("x+n8", Class::Signed, Extent::Fixed(9)),
             ("LL n..19", Class::Numeric, Extent::Variable(2, 19)),
+            ("LLVAR n..19", Class::Numeric, Extent::Variable(2, 19)),
             ("LLL ans..999", Class::Text, Extent::Variable(3, 999)),
             ("b..", Class::Binary, Extent::Rest(u32::MAX)),
             ("b..16", Class::Binary, Extent::Rest(16)),
@@ -63,7 +65,7 @@ mod tests {
         for (text, class, extent) in cases {
             assert_eq!(parse(text), Some(Format { class, extent }), "{text}");
         }
-        for text in ["", "n", "6", "q6", "LL n19", "LLLLLLL n..9", "n-6", "LL n..x"] {
+        for text in ["", "n", "6", "VAR n..6", "q6", "LL n19", "LLLLLLL n..9", "n-6", "LL n..x"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

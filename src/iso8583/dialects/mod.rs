@@ -53,13 +53,66 @@
 //! assert_eq!(message.header_value().unwrap().part("2").unwrap().text(), "00000007");
 //! ```
 //!
+//! A second one: another bank's terminals speak EBCDIC throughout, behind a TPDU, and pack a bitmap of their own into
+//! element 62. What is not said comes from the base; `binary = "raw"` because in the base each byte is two
+//! hexadecimal characters.
+//!
+//! ```
+//! let file = r#"
+//! name = "regio"
+//! title = "Regio Bank, terminals"
+//! extends = "iso8583-1987-ascii"
+//!
+//! [codec]
+//! charset = "ebcdic-500"              # of all that is characters: type, digits, text, lengths
+//! bitmap = "raw"
+//! binary = "raw"
+//!
+//! [codec.header]
+//! presence = "required"
+//! format = "b5"
+//! swap = [2, 3]                       # a response goes back to where its request came from
+//! parts = [
+//!     { format = "b1", name = "tpdu", title = "TPDU identifier" },
+//!     { format = "b2", name = "destination", title = "Destination address" },
+//!     { format = "b2", name = "source", title = "Source address" },
+//! ]
+//!
+//! [codec.elements]
+//! ## Tag, length and value one after the other; a tag that is not listed is kept as it came.
+//! 48 = { format = "LLL ans..999", tagged = { tag = 3, length = 3, tags = {
+//!     001 = { format = "n2", name = "instalments", title = "Number of instalments" },
+//!     002 = { format = "ans..20", name = "loyalty", title = "Loyalty programme" },
+//! } } }
+//! ## Eight bytes of bitmap, then the parts whose bits are set.
+//! 62 = { format = "LLL b..255", bitmap = { bits = 64, parts = {
+//!     1 = { format = "n6", name = "batch", title = "Batch number" },
+//!     3 = { format = "LL ans..25", name = "receipt", title = "Text for the receipt" },
+//! } } }
+//! "#;
+//! use isthmus::iso8583::{MessageBuilder, Mti, dialects};
+//!
+//! let spec = dialects::read("regio.toml", file).unwrap();
+//! let mut builder = MessageBuilder::new(Mti::new(800).unwrap()).header(&[0x60, 0, 1, 0, 2]);
+//! builder.set(11, "7").set_path("48.002", "GOLD").set_path("62.1", "123").set_path("62.3", "THANK YOU");
+//! let message = spec.decode(spec.encode_to_bytes(&builder).unwrap()).unwrap();
+//! assert_eq!(message.get("62.1").unwrap().number(), Some(123));
+//! assert_eq!(message.get("48.002").unwrap().text(), "GOLD");
+//! let response = spec.encode_to_bytes(&message.response().unwrap()).unwrap();
+//! assert_eq!(response[..9], [0x60, 0, 2, 0, 1, 0xF0, 0xF8, 0xF1, 0xF0]);
+//! ```
+//!
+//! `isthmus check regio.toml` tells every mistake with its line, `isthmus iso specs regio.toml` what all of it comes to,
+//! `isthmus iso encode --spec regio.toml` writes a message from JSON, and `isthmus iso decode --spec regio.toml --describe`
+//! draws one that the bank has sent, up to the byte where it departs from the file.
+//!
 //! ## `[codec]`: the dialect as a whole
 //!
 //! | key | values | |
 //! | --- | --- | --- |
-//! | `charset` | `ascii`, `ebcdic-037`, `ebcdic-500`, `ebcdic-1047`, `utf-8`, `gbk` | of text, digits and lengths that are characters |
+//! | `charset` | `ascii`, `ebcdic-037`, `ebcdic-500`, `ebcdic-1047`, `utf-8`, `gbk` | of text, of digits and lengths that are characters, and of the message type |
 //! | `text_charset` | the same | of classes ans and any alone |
-//! | `mti` | `bcd`, or a charset | the message type |
+//! | `mti` | `bcd`, or a charset | the message type, where it differs |
 //! | `bitmap` | `raw`, `hex` | |
 //! | `blocks` | `auto`, `one`, `two`, `three` | how many blocks the bitmap has; `auto` goes by bit 1 |
 //! | `third_bitmap` | `none`, `front`, `element-65`, `element-65-double` | where a third block stands |
@@ -69,7 +122,7 @@
 //! | `odd_fixed`, `odd_variable` | `lead 0`, `trail F`, `lead 0 any` | the filler beside an odd number of packed digits |
 //! | `trailing` | `refuse`, `ignore` | bytes behind the last element |
 //! | `max_bytes` | a number | the longest message |
-//! | `messages` | `none`, or a table | by message type: `mandatory`, `conditional`, `forbidden`, `echoed` |
+//! | `messages` | a table, or `none` to forget the base's | what a message has to carry, by its type: `mandatory`, `conditional`, `forbidden`, `echoed` |
 //!
 //! `[codec.header]` describes an element in front of the message type, with `presence` = `none`, `required`
 //! or `optional` (then `first_byte` tells that it is there); `swap = [2, 3]` names two parts that a response has
@@ -92,12 +145,23 @@
 //! | `repeat` | the parts of a record that is repeated to the end |
 //! | `bitmap` | `bits`, `encoding`, `lead`, `parts` by bit |
 //! | `tlv` (with `tags`, `unknown`) | BER-TLV: `emv` knows the EMV tags, `plain` none |
-//! | `tagged` | `tag`, `tag_encoding`, `length`, `length_encoding`, `length_first`, `counts_tag`, `lead`, `optional_lead`, `tags`, `ranges`, `unknown` |
+//! | `tagged` | tags of fixed width that are not BER; its keys are below |
 //! | `dataset` | the parts of a 2003 dataset with a bitmap |
 //! | `choice` | divisions with `when` = `otherwise`, `first 71-FE`, `mti 08`, `element 3 is 31` |
 //! | `whole` | takes away the division that the base has |
 //!
-//! Parts nest to any depth. Parts of packed digits and of hexadecimal text are described as text and bytes.
+//! Parts nest to any depth. Parts of packed digits and of hexadecimal text are described as text and bytes: what they
+//! are once unpacked, in ASCII.
+//!
+//! | key of `tagged` | |
+//! | --- | --- |
+//! | `tag`, `tag_encoding` | how many characters (`text`) or bytes (`raw`) a tag has, 1 to 7 |
+//! | `length`, `length_encoding` | digits of the length of a value, and how it is written; without it a part brings its own |
+//! | `length_first`, `counts_tag` | the length stands before the tag; it counts the tag too |
+//! | `lead`, `optional_lead` | a part in front of the first tag, named `0`; the optional one is there unless a digit begins |
+//! | `tags` | parts by tag |
+//! | `ranges` | parts for many tags: `{ from = "10", to = "19", format = "ans.." }` |
+//! | `unknown` | `keep` (as it came, hidden in masked views) or `refuse` |
 
 mod codec;
 mod division;
@@ -242,6 +306,22 @@ mod tests {
         assert!(told.iter().any(|t| t.starts_with("mine.toml:4: codec.charset: expected")));
         assert!(told.iter().any(|t| t.starts_with("mine.toml:5: codec.colour: expected")));
         assert!(told.iter().any(|t| t.starts_with("mine.toml:7: codec.elements.48.format: expected")));
+    }
+
+    #[test]
+    fn what_a_newcomer_writes_wrong_is_told_in_the_order_of_the_file() {
+        let text = "name = \"mine\"\nextends = \"iso8583-1987-ascii\"\n[codec.header]\nformat = \"b5\"\n\
+                    [codec.elements]\n62 = { format = \"LLL ans..99\", tlv = { tag = 2 } }\n\
+                    48 = { format = \"LLLVAR ans..99\", tagged = { tag = 2, length = 2, tags = { 001 = { format = \"n2\" } } } }\n";
+        let told = mistakes(text);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].starts_with("mine.toml:4: codec.header.presence: expected \"none\" or"), "{told:?}");
+        assert!(
+            told[1].starts_with("mine.toml:6: codec.elements.62.tlv: expected \"emv\" or \"plain\" (tags"),
+            "{told:?}"
+        );
+        let tag = "mine.toml:7: codec.elements.48.tagged.tags.001: expected a tag of 2 letters and digits";
+        assert_eq!(told[2], tag);
     }
 
     #[test]
