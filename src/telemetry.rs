@@ -31,6 +31,10 @@ pub const PENDING: &str = "isthmus_pending";
 pub const OWED: &str = "isthmus_owed";
 /// Age of the oldest of them, by host.
 pub const OWED_AGE: &str = "isthmus_owed_oldest_age_seconds";
+/// Business days that ended, by host.
+pub const CUTOVERS: &str = "isthmus_cutovers_total";
+/// Earlier business days that something is still owed of, by host.
+pub const OPEN_DAYS: &str = "isthmus_open_business_days";
 /// 1 for the state a link is in, by link and state.
 pub const LINK_STATE: &str = "isthmus_link_state";
 
@@ -53,6 +57,8 @@ pub fn describe() {
     describe_gauge!(PENDING, "Messages that wait for a bank's answer.");
     describe_gauge!(OWED, "Messages that are owed to a bank.");
     describe_gauge!(OWED_AGE, Unit::Seconds, "Age of the oldest message that is owed to a bank.");
+    describe_counter!(CUTOVERS, "Business days that ended.");
+    describe_gauge!(OPEN_DAYS, "Earlier business days that something is still owed of.");
     describe_gauge!(LINK_STATE, "1 for the state a link is in.");
 }
 
@@ -83,6 +89,14 @@ pub fn observe(observation: &Observation) {
             counter!(REROUTED, "from" => from.to_string(), "to" => to.to_string()).increment(1);
         }
         Observation::HostFull { host } => counter!(HOST_FULL, "host" => host.to_string()).increment(1),
+        Observation::Cutover { host, ended, begun } => {
+            tracing::info!(%host, %ended, %begun, "the business day changes");
+            counter!(CUTOVERS, "host" => host.to_string()).increment(1);
+        }
+        Observation::DayFinished { host } => tracing::info!(%host, "the host is done with the day that ended"),
+        Observation::DayClosed { host, day } => {
+            tracing::info!(%host, %day, "nothing of this business day is owed any more: it is closed");
+        }
         Observation::Sent { .. } => {}
     }
 }
@@ -117,6 +131,7 @@ pub fn show(snapshot: &Snapshot, now: crate::payment::Wall) {
         gauge!(HOST_HEALTH, "host" => name.clone()).set(f64::from(host.health as u8));
         gauge!(PENDING, "host" => name.clone()).set(host.pending as f64);
         gauge!(OWED, "host" => name.clone()).set(host.owed as f64);
+        gauge!(OPEN_DAYS, "host" => name.clone()).set(host.open_days as f64);
         gauge!(OWED_AGE, "host" => name).set(age);
         host.links.iter().for_each(|(link, state)| link_state(link.0, state));
     }

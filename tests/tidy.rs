@@ -33,7 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Modules that move messages and know no money: of `payment` they use times and references alone.
 const KNOW_NO_MONEY: &[&str] = &["link", "host"];
-const NO_MONEY: &[&str] = &["Monotonic", "Now", "Wall", "Stan", "Rrn"];
+const NO_MONEY: &[&str] = &["Monotonic", "Now", "Wall", "BusinessDate", "CutoverClock", "Stan", "Rrn"];
 
 /// Floors 0 and 1: no clock, no socket, no file, no random source, no hidden order.
 const PURE: &[&str] =

@@ -32,6 +32,7 @@ pub(super) fn resume(mut switch: Switch, recovered: Recovered, clock: Clock) -> 
         tracing::info!(payments = count, "taking up what the last run left in motion");
     }
     let mut effects = switch.handle(clock.now(), Event::Numbers(recovered.numbers));
+    effects.extend(switch.handle(clock.now(), Event::Hosts(recovered.hosts)));
     effects.extend(switch.handle(clock.now(), Event::Resume(recovered.open)));
     (switch, effects)
 }

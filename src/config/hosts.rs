@@ -4,10 +4,10 @@ use super::mistake::Mistake;
 use super::{SwitchConfig, dialect_layers};
 use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
-use crate::host::{BreakerSettings, RetrySettings};
+use crate::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use crate::iso8583::dialects::Layer;
 use crate::link::SessionSettings;
-use crate::payment::Name;
+use crate::payment::{CutoverClock, Name};
 use crate::routing::{RouteSettings, Routes};
 use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use crate::translation::{Mapping, Translation};
@@ -54,6 +54,14 @@ pub struct HostConfig {
     /// When it is spared because it leaves requests unanswered.
     #[serde(default)]
     pub breaker: BreakerConfig,
+    /// Who decides the business day.
+    #[serde(default)]
+    pub business_day: DayKeeper,
+    /// When it ends by the clock, `hh:mm` local time.
+    pub cutover: Option<String>,
+    /// The time zone of the cutover, by its IANA name.
+    #[serde(default = "default_time_zone")]
+    pub time_zone: String,
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
@@ -101,6 +109,10 @@ impl Default for BreakerConfig {
 
 fn default_answer_timeout() -> u64 {
     15_000
+}
+
+fn default_time_zone() -> String {
+    "UTC".to_owned()
 }
 
 fn default_send_timeout() -> u64 {
@@ -207,8 +219,15 @@ impl HostConfig {
             on_unknown: self.on_unknown,
             reversal_stan: self.reversal_stan,
             repeat: self.repeat,
+            day: self.day().map_err(|(key, expected)| wrong(key, expected))?,
         };
         Ok((settings, framing))
+    }
+
+    fn day(&self) -> Result<DaySettings, (&'static str, &'static str)> {
+        let zone = zone(&self.time_zone).ok_or(("time_zone", "an IANA zone, such as Europe/Berlin"))?;
+        let clock = |at: &String| CutoverClock::new(at, zone.clone()).ok_or(("cutover", "hh:mm, from 00:00 to 23:59"));
+        Ok(DaySettings { keeper: self.business_day, cutover: self.cutover.as_ref().map(clock).transpose()? })
     }
 }
 

@@ -38,7 +38,7 @@ pub use row::RowError;
 pub use settings::{Settings, StorePath};
 
 use crate::payment::PaymentId;
-use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
+use crate::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::vault::Keys;
 use admission::Admission;
 use checkpoint::{Checkpointer, Checkpoints};
@@ -80,6 +80,8 @@ pub struct Recovered {
     pub open: Vec<Stored>,
     /// How far numbers are reserved, an entry an acquirer.
     pub numbers: Vec<NumberBlock>,
+    /// How the hosts stood.
+    pub hosts: Vec<HostMark>,
 }
 
 /// The state of the journal for readiness.
@@ -218,7 +220,7 @@ fn recover(views: &Views, reader: &Reader) -> Result<Recovered, JournalError> {
     for payment in views.moving()? {
         open.extend(reader.stored(payment)?.map(|stored| *stored));
     }
-    Ok(Recovered { open, numbers: views.numbers()? })
+    Ok(Recovered { open, numbers: views.numbers()?, hosts: views.hosts()? })
 }
 
 fn checkpoints(settings: &Settings) -> (Checkpoints, Checkpointer) {

@@ -4,13 +4,16 @@
 //! number too, so that a row read under another's number is noticed. SQLite checks pages in the WAL but not in the
 //! file behind it; this does.
 
-use crate::switch::NumberBlock;
+use crate::host::DayMark;
+use crate::payment::{BusinessDate, Wall};
+use crate::switch::{HostMark, NumberBlock};
 use crate::transaction::{self, Record, RecordError};
 use minicbor::{Decode, Encode};
 
 const FORMAT: u8 = 1;
 const RECORD: u8 = 1;
 const NUMBERS: u8 = 2;
+const HOST: u8 = 3;
 
 /// A row with its place in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub enum Content {
     Record(Record),
     /// Numbers reserved for use.
     Numbers(NumberBlock),
+    /// How a host stands from here on.
+    Host(HostMark),
 }
 
 /// Why a stored row cannot be read.
@@ -51,6 +56,9 @@ pub enum RowError {
     /// The number block in it.
     #[error("it holds no number block")]
     Numbers,
+    /// The state of a host in it.
+    #[error("it holds no state of a host")]
+    Host,
 }
 
 #[derive(Encode, Decode)]
@@ -61,6 +69,26 @@ struct StoredNumbers {
     stans: u64,
     #[n(2)]
     rrns: u64,
+}
+
+#[derive(Encode, Decode)]
+struct StoredHost {
+    #[n(0)]
+    host: String,
+    #[n(1)]
+    day: Option<StoredDay>,
+}
+
+#[derive(Encode, Decode)]
+struct StoredDay {
+    #[n(0)]
+    current: String,
+    #[n(1)]
+    since: i64,
+    #[n(2)]
+    named: bool,
+    #[n(3)]
+    open: Vec<String>,
 }
 
 impl Row {
@@ -75,6 +103,10 @@ impl Row {
             Content::Numbers(block) => {
                 stored.push(NUMBERS);
                 minicbor::encode(StoredNumbers::from(block), &mut stored).expect("writing to a Vec does not fail");
+            }
+            Content::Host(mark) => {
+                stored.push(HOST);
+                stored.extend(encode_host(mark));
             }
         }
         let sum = checksum(self.sequence, &stored[5..]).to_be_bytes();
@@ -96,6 +128,7 @@ impl Row {
         let content = match *kind {
             RECORD => Content::Record(transaction::decode(content)?),
             NUMBERS => Content::Numbers(numbers_of(content)?),
+            HOST => Content::Host(decode_host(content)?),
             other => return Err(RowError::Kind(other)),
         };
         Ok(Row { sequence, content })
@@ -105,7 +138,7 @@ impl Row {
     pub fn record(&self) -> Option<&Record> {
         match &self.content {
             Content::Record(record) => Some(record),
-            Content::Numbers(_) => None,
+            Content::Numbers(_) | Content::Host(_) => None,
         }
     }
 }
@@ -120,6 +153,29 @@ fn checksum(sequence: i64, body: &[u8]) -> u32 {
 fn numbers_of(content: &[u8]) -> Result<NumberBlock, RowError> {
     let stored: StoredNumbers = minicbor::decode(content).map_err(|_| RowError::Numbers)?;
     Ok(NumberBlock { acquirer: stored.acquirer.as_str().into(), stans: stored.stans, rrns: stored.rrns })
+}
+
+/// The stored form of a host's state; its view keeps it so.
+pub(super) fn encode_host(mark: &HostMark) -> Vec<u8> {
+    let day = mark.day.as_ref().map(|day| StoredDay {
+        current: day.current.to_string(),
+        since: day.since.0,
+        named: day.named,
+        open: day.open.iter().map(ToString::to_string).collect(),
+    });
+    let stored = StoredHost { host: mark.host.as_str().to_owned(), day };
+    minicbor::to_vec(stored).expect("writing to a Vec does not fail")
+}
+
+/// Reads the stored form of a host's state.
+pub(super) fn decode_host(content: &[u8]) -> Result<HostMark, RowError> {
+    let stored: StoredHost = minicbor::decode(content).map_err(|_| RowError::Host)?;
+    let date = |text: &String| BusinessDate::parse(text).ok_or(RowError::Host);
+    let day = |day: StoredDay| -> Result<DayMark, RowError> {
+        let open = day.open.iter().map(date).collect::<Result<_, _>>()?;
+        Ok(DayMark { current: date(&day.current)?, since: Wall(day.since), named: day.named, open })
+    };
+    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()? })
 }
 
 impl From<&NumberBlock> for StoredNumbers {
@@ -175,6 +231,7 @@ mod tests {
             ("reopened", Content::Record(record(5, 5, Body::Reopened { obligation: 1 }))),
             ("numbers", Content::Numbers(numbers("400001", 1000, 2000))),
             ("rerouted", Content::Record(record(5, 2, Body::Rerouted(Box::new(rerouted))))),
+            ("host_day", Content::Host(host_mark("bank"))),
         ]
     }
 

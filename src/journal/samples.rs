@@ -1,11 +1,12 @@
 //! Payments, stores and listeners for the tests of this module.
 
 use super::{Journal, JournalError, Recovered, Settings};
+use crate::host::DayMark;
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
     MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
-use crate::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
+use crate::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
     Requested,
@@ -129,6 +130,7 @@ pub(super) fn message(stan: u32) -> MessageValues {
         reason: None,
         local_time: Wall(1_798_761_599_000_000),
         link: Some((0, 3)),
+        business_date: None,
     }
 }
 
@@ -238,4 +240,12 @@ pub(super) fn sale_entry(payment: u128, merchant_name: &str, key_text: &str) -> 
 
 pub(super) fn numbers(acquirer: &str, stans: u64, rrns: u64) -> NumberBlock {
     NumberBlock { acquirer: acquirer.into(), stans, rrns }
+}
+
+/// A host in its second day, of whose first one something is still owed.
+pub(super) fn host_mark(host: &str) -> HostMark {
+    let date = |text| BusinessDate::parse(text).unwrap();
+    let since = Wall(1_795_390_800_000_000);
+    let day = DayMark { current: date("2026-11-23"), since, named: true, open: vec![date("2026-11-22")] };
+    HostMark { host: host.into(), day: Some(day) }
 }

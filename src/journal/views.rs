@@ -8,17 +8,17 @@ use super::JournalError;
 use super::key_filter::KeyFilter;
 use super::log::Log;
 use super::private;
-use super::row::{Content, Row};
+use super::row::{Content, Row, decode_host, encode_host};
 use super::settings::StorePath;
 use crate::payment::{MerchantId, PaymentId};
-use crate::switch::NumberBlock;
+use crate::switch::{HostMark, NumberBlock};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record, Requested};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// To be raised with every change of the tables below: the views are then made anew.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE cursor (store BLOB NOT NULL, sequence INTEGER NOT NULL);
@@ -35,6 +35,7 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
     CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE hosts (host TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE numbers (acquirer TEXT PRIMARY KEY, stans INTEGER NOT NULL, rrns INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
@@ -199,6 +200,14 @@ impl Views {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
+    /// How the hosts stood last. A state that cannot be read is as good as none: it is found out anew.
+    pub(super) fn hosts(&self) -> Result<Vec<HostMark>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT state FROM hosts ORDER BY host")?;
+        let found = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+        let states: Vec<Vec<u8>> = found.collect::<Result<_, _>>()?;
+        Ok(states.iter().filter_map(|state| decode_host(state).ok()).collect())
+    }
+
     /// How far numbers are reserved, an entry an acquirer.
     pub(super) fn numbers(&self) -> Result<Vec<NumberBlock>, JournalError> {
         let mut statement = self.connection.prepare("SELECT acquirer, stans, rrns FROM numbers ORDER BY acquirer")?;
@@ -230,6 +239,7 @@ impl Batch<'_> {
             match &row.content {
                 Content::Record(record) => self.record(record, row.sequence)?,
                 Content::Numbers(block) => self.numbers(block)?,
+                Content::Host(mark) => self.host(mark)?,
             }
             cursor = row.sequence;
         }
@@ -310,6 +320,12 @@ impl Batch<'_> {
              DO UPDATE SET stans = max(stans, excluded.stans), rrns = max(rrns, excluded.rrns)",
         )?;
         insert.execute(params![block.acquirer.as_str(), block.stans as i64, block.rrns as i64])?;
+        Ok(())
+    }
+
+    fn host(&self, mark: &HostMark) -> Result<(), JournalError> {
+        let mut insert = self.transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?1, ?2)")?;
+        insert.execute(params![mark.host.as_str(), encode_host(mark)])?;
         Ok(())
     }
 

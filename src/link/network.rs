@@ -13,6 +13,10 @@ pub enum Function {
     SignOff,
     /// Shows that both ends live.
     Echo,
+    /// The peer's business day ends and the next one begins.
+    CutoverBegin,
+    /// The peer has finished the day that ended.
+    CutoverEnd,
     /// Something else, which is answered and not acted on.
     Other,
 }
@@ -65,8 +69,15 @@ impl Network {
             () if is(&self.settings.sign_on) => Function::SignOn,
             () if is(&self.settings.sign_off) => Function::SignOff,
             () if is(&self.settings.echo) => Function::Echo,
+            () if self.settings.cutover_begin.as_deref().is_some_and(is) => Function::CutoverBegin,
+            () if self.settings.cutover_end.as_deref().is_some_and(is) => Function::CutoverEnd,
             () => Function::Other,
         }
+    }
+
+    /// The business day that a message names, in the digits of its element.
+    pub fn business_date<'m>(&self, message: &'m Message) -> Option<std::borrow::Cow<'m, str>> {
+        message.text(self.settings.business_date)
     }
 
     /// Whether a reply says yes.
@@ -80,6 +91,8 @@ impl Network {
             Function::SignOn => &self.settings.sign_on,
             Function::SignOff => &self.settings.sign_off,
             Function::Echo | Function::Other => &self.settings.echo,
+            Function::CutoverBegin => self.settings.cutover_begin.as_deref().unwrap_or(&self.settings.echo),
+            Function::CutoverEnd => self.settings.cutover_end.as_deref().unwrap_or(&self.settings.echo),
         }
     }
 }

@@ -307,6 +307,9 @@ mod tests {
             sign_on: text("001"),
             sign_off: text("002"),
             echo: text("301"),
+            cutover_begin: None,
+            cutover_end: None,
+            business_date: 15,
         };
         Arc::new(SessionSettings {
             match_on: vec![7],

@@ -46,6 +46,20 @@ pub struct NetworkSettings {
     pub sign_off: String,
     /// Code of the echo test.
     pub echo: String,
+    /// Code by which the host says that its business day ends.
+    #[serde(default)]
+    pub cutover_begin: Option<String>,
+    /// Code by which it says that the day is finished.
+    #[serde(default)]
+    pub cutover_end: Option<String>,
+    /// Element of the business day that begins, where the message names it.
+    #[serde(default = "settlement_date")]
+    pub business_date: u8,
+}
+
+/// Data element 15 in every edition.
+fn settlement_date() -> u8 {
+    15
 }
 
 #[derive(Default, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! Field numbers are those of the stored record: a field that is no longer written keeps its number.
 
-use super::{Amount, ApprovalCode, Name, Rrn, Stan, Wall};
+use super::{Amount, ApprovalCode, BusinessDate, Name, Rrn, Stan, Wall};
 use minicbor::{Decode, Encode};
 
 /// The values of one message to a bank, whatever its dialect.
@@ -53,6 +53,9 @@ pub struct MessageValues {
     /// Link and its epoch as chosen when recorded; none for what is sent on whichever link there is.
     #[n(14)]
     pub link: Option<(u16, u32)>,
+    /// The business day it belongs to (data element 15): of a reversal, its original's.
+    #[n(15)]
+    pub business_date: Option<BusinessDate>,
 }
 
 /// How the card came to the merchant, in the words of data elements 22 and 25 (1987).

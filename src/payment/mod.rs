@@ -7,6 +7,7 @@
 mod acceptor;
 mod amount;
 mod card;
+mod cutover;
 mod expiry;
 mod identity;
 mod message;
@@ -18,6 +19,7 @@ mod time;
 pub use acceptor::Acceptor;
 pub use amount::{Amount, AmountError, Currency};
 pub use card::{Brand, Card, CardError, Cvc, Pan};
+pub use cutover::CutoverClock;
 pub use expiry::Expiry;
 pub use identity::{CardId, MerchantId, Name, PaymentId};
 pub use message::{MessageValues, Original, PosEntry, ReversalReason};

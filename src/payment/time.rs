@@ -1,6 +1,6 @@
 //! Time as a value. Nothing below the shells reads a clock: events bring both times with them.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::fmt;
 use std::time::Duration;
@@ -51,7 +51,12 @@ impl Wall {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    fn timestamp(self) -> Timestamp {
+    /// The moment `wait` later.
+    pub fn after(self, wait: Duration) -> Wall {
+        Wall(self.0.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    pub(super) fn timestamp(self) -> Timestamp {
         let out_of_range = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_microsecond(self.0).unwrap_or(out_of_range)
     }
@@ -68,7 +73,7 @@ pub struct Now {
 
 /// The day a bank books an operation on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BusinessDate(Date);
+pub struct BusinessDate(pub(super) Date);
 
 impl BusinessDate {
     /// The UTC calendar day of a moment.
@@ -92,14 +97,46 @@ impl BusinessDate {
         candidates.min_by_key(|date| date.duration_since(today).abs()).map(BusinessDate)
     }
 
+    /// Reads data element 15 in any edition: MMDD (1987, the day nearest to `around`), YYMMDD (1993), YYYYMMDD (2003).
+    pub fn from_element(text: &str, around: Wall) -> Option<BusinessDate> {
+        match text.len() {
+            4 => BusinessDate::from_mmdd(text, around),
+            6 => BusinessDate::from_yyyymmdd(&format!("20{text}")),
+            _ => BusinessDate::from_yyyymmdd(text),
+        }
+    }
+
+    fn from_yyyymmdd(text: &str) -> Option<BusinessDate> {
+        if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let (year, month, day) = (text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?);
+        Date::new(year, month, day).ok().map(BusinessDate)
+    }
+
     /// The MMDD of data element 15.
     pub fn mmdd(self) -> String {
         format!("{:02}{:02}", self.0.month(), self.0.day())
     }
 
+    /// The day of the calendar, at its beginning: for patterns that write parts of it.
+    pub fn midnight(self) -> DateTime {
+        self.0.to_datetime(Time::midnight())
+    }
+
+    /// How many days lie between this and another, whichever comes first.
+    pub fn days_from(self, other: BusinessDate) -> u64 {
+        self.0.duration_since(other.0).as_hours().unsigned_abs() / 24
+    }
+
     /// The day after.
     pub fn next(self) -> BusinessDate {
-        BusinessDate(self.0.saturating_add(SignedDuration::from_hours(24)))
+        self.plus(1)
+    }
+
+    /// So many days later.
+    pub fn plus(self, days: i64) -> BusinessDate {
+        BusinessDate(self.0.saturating_add(SignedDuration::from_hours(24_i64.saturating_mul(days))))
     }
 }
 
@@ -129,6 +166,17 @@ mod tests {
         assert_eq!(text("0229"), None, "neither year has that day");
         assert_eq!(text("1301"), None);
         assert_eq!(text("+1+1"), None);
+    }
+
+    #[test]
+    fn each_edition_writes_the_day_in_its_own_way() {
+        let read = |text| BusinessDate::from_element(text, NEW_YEAR).map(|date| date.to_string());
+        assert_eq!(read("0101"), Some("2027-01-01".to_owned()));
+        assert_eq!(read("270101"), Some("2027-01-01".to_owned()));
+        assert_eq!(read("20270101"), Some("2027-01-01".to_owned()));
+        assert_eq!(read("270132"), None);
+        assert_eq!(read("2701 1"), None);
+        assert_eq!(read(""), None);
     }
 
     #[test]

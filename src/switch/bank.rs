@@ -2,11 +2,12 @@
 
 use super::event::LinkId;
 use super::settings::HostSettings;
-use crate::host::{Breaker, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
+use crate::host::{Breaker, BusinessDays, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::Message;
 use crate::link::{Function, Network, Session};
 use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
 use crate::transaction::Obligation;
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,11 +45,19 @@ pub(super) struct Bank {
     pub open: usize,
     /// When numbers are reserved again after the store refused a block.
     pub reserve_at: Option<Monotonic>,
-    /// What is owed, and since when.
-    owed: BTreeMap<(PaymentId, u16), Wall>,
+    pub days: BusinessDays,
+    /// When the days are made durable again after the store refused them.
+    pub mark_at: Option<Monotonic>,
+    /// Answers to word of a cutover, which wait until it is durable: link, its epoch, frame.
+    pub day_answers: Vec<(LinkId, u32, Bytes)>,
+    /// When it is looked at again whether an earlier day can be closed.
+    pub close_at: Option<Monotonic>,
+    /// What is owed, since when, and of which day.
+    owed: BTreeMap<(PaymentId, u16), (Wall, BusinessDate)>,
     /// The same, oldest first.
     oldest: BTreeSet<(Wall, PaymentId, u16)>,
-    day: Option<BusinessDate>,
+    /// How many messages are owed of each day.
+    owed_of_day: BTreeMap<BusinessDate, usize>,
 }
 
 impl Bank {
@@ -63,9 +72,13 @@ impl Bank {
             breaker: Breaker::new(settings.breaker),
             open: 0,
             reserve_at: None,
+            days: BusinessDays::new(settings.day.clone()),
+            mark_at: None,
+            day_answers: Vec::new(),
+            close_at: None,
             owed: BTreeMap::new(),
             oldest: BTreeSet::new(),
-            day: None,
+            owed_of_day: BTreeMap::new(),
             settings,
         }
     }
@@ -79,12 +92,14 @@ impl Bank {
     }
 
     /// Counts what is owed, and keeps its trace number from being used for anything else.
-    pub(super) fn owe(&mut self, id: PaymentId, obligation: &Obligation, since: Wall) {
+    pub(super) fn owe(&mut self, id: PaymentId, obligation: &Obligation, since: Wall, day: BusinessDate) {
         let subject = (id, obligation.number);
         if self.owed.contains_key(&subject) {
             return;
         }
-        self.owed.insert(subject, since);
+        self.owed.insert(subject, (since, day));
+        *self.owed_of_day.entry(day).or_insert(0) += 1;
+        self.days.owes(day);
         self.oldest.insert((since, id, obligation.number));
         self.numbers.hold(obligation.message.stan);
     }
@@ -92,10 +107,30 @@ impl Bank {
     /// It is owed no longer.
     pub(super) fn owe_no_more(&mut self, id: PaymentId, obligation: &Obligation) {
         self.outbox.remove((id, obligation.number));
-        if let Some(since) = self.owed.remove(&(id, obligation.number)) {
+        if let Some((since, day)) = self.owed.remove(&(id, obligation.number)) {
             self.oldest.remove(&(since, id, obligation.number));
+            self.owes_one_less(day);
             self.numbers.release(obligation.message.stan);
         }
+    }
+
+    /// The earlier days of which something is owed are open, whatever became current meanwhile.
+    pub(super) fn open_owed_days(&mut self) {
+        self.owed_of_day.keys().for_each(|day| self.days.owes(*day));
+    }
+
+    fn owes_one_less(&mut self, day: BusinessDate) {
+        if let Some(count) = self.owed_of_day.get_mut(&day) {
+            *count -= 1;
+            if *count == 0 {
+                self.owed_of_day.remove(&day);
+            }
+        }
+    }
+
+    /// Whether something is owed of this day or one before it.
+    pub(super) fn owes_up_to(&self, day: BusinessDate) -> bool {
+        self.owed_of_day.first_key_value().is_some_and(|(oldest, _)| *oldest <= day)
     }
 
     /// How many messages are owed, and since when the oldest is.
@@ -117,12 +152,8 @@ impl Bank {
         self.network.function(message)
     }
 
-    /// The host's current day: what it last told, otherwise the calendar's.
+    /// The host's current day.
     pub(super) fn today(&self, now: Wall) -> BusinessDate {
-        self.day.unwrap_or(BusinessDate::of(now))
-    }
-
-    pub(super) fn told_day(&mut self, day: Option<BusinessDate>) {
-        self.day = day.or(self.day);
+        self.days.today(now)
     }
 }

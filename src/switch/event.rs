@@ -1,7 +1,8 @@
 //! What the switch is told, and what it answers: the whole of its contact with the world.
 
+use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, MerchantId, Name, Now, OperationKind, PaymentId, ResultCode};
-use crate::payment::{Monotonic, PosEntry, Rrn, Stan};
+use crate::payment::{BusinessDate, Monotonic, PosEntry, Rrn, Stan};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
 
@@ -28,6 +29,8 @@ pub enum Event {
     Resume(Vec<Stored>),
     /// How far numbers were reserved by earlier runs. Comes before [`Event::Start`].
     Numbers(Vec<NumberBlock>),
+    /// How the hosts stood when the last run ended. Comes before [`Event::Start`].
+    Hosts(Vec<HostMark>),
     /// Connect the links and take work.
     Start,
     /// A merchant asks for something.
@@ -96,6 +99,15 @@ pub struct NumberBlock {
     pub stans: u64,
     /// Count of retrieval references reserved since the beginning.
     pub rrns: u64,
+}
+
+/// How a host stands, as far as that outlives a run; the last one written counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostMark {
+    /// Which host.
+    pub host: Name,
+    /// Its business days, once one is known.
+    pub day: Option<DayMark>,
 }
 
 /// Why an append is not in the store.
@@ -246,6 +258,8 @@ pub enum Entry {
     },
     /// Numbers reserved for use.
     Numbers(NumberBlock),
+    /// How a host stands from now on.
+    Host(HostMark),
 }
 
 /// What a merchant is told.
@@ -375,6 +389,27 @@ pub enum Observation {
         link: LinkId,
         /// Its new state.
         state: &'static str,
+    },
+    /// The business day of a host ended and another began.
+    Cutover {
+        /// Which host.
+        host: Name,
+        /// The day that ended.
+        ended: BusinessDate,
+        /// The day that began.
+        begun: BusinessDate,
+    },
+    /// A host says that it is done with the day that ended.
+    DayFinished {
+        /// Which host.
+        host: Name,
+    },
+    /// An earlier business day was closed: nothing of it is in flight or owed any more.
+    DayClosed {
+        /// Of which host.
+        host: Name,
+        /// Which day.
+        day: BusinessDate,
     },
     /// Something owed needs a person.
     Exception {

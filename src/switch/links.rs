@@ -47,6 +47,11 @@ impl Switch {
         }
     }
 
+    pub(super) fn answer_network(&mut self, place: usize, link: LinkId, frame: bytes::Bytes) {
+        let send_by = self.now.monotonic.after(self.banks[place].settings.send_timeout);
+        self.send_network(link, frame, send_by);
+    }
+
     fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
         self.last_send += 1;
         let id = SendId(self.last_send);
@@ -77,11 +82,13 @@ impl Switch {
         let bank = &mut self.banks[place];
         let function = bank.function_of(message);
         let answer = bank.network.answer(message);
-        let send_by = now.after(bank.settings.send_timeout);
         let frame = answer.and_then(|answer| bank.settings.translation.spec().encode_to_bytes(&answer).ok());
         let step = bank.sessions.get_mut(&link).and_then(|session| session.asked(function, now));
-        if let Some(frame) = frame {
-            self.send_network(link, frame, send_by);
+        self.day_message(place, function, message);
+        match frame {
+            Some(frame) if function == Function::CutoverBegin => self.answer_once_durable(place, link, frame),
+            Some(frame) => self.answer_network(place, link, frame),
+            None => {}
         }
         match step {
             Some(step) => self.take_step(place, link, step),

@@ -4,10 +4,11 @@
 //! rest are loaded when something is asked of them. The same events with the same times and the same seed give the
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
 //! asks), `choosing` (which host), `recording` (what becomes durable), `sending`, `replies`, `owing` (advices and
-//! reversals), `links`.
+//! reversals), `links`, `days` (business days and their cutover).
 
 mod bank;
 mod choosing;
+mod days;
 mod event;
 mod links;
 mod motion;
@@ -99,6 +100,10 @@ pub struct HostSnapshot {
     pub owed: usize,
     /// Since when the oldest is owed.
     pub owed_since: Option<Wall>,
+    /// Its current business day.
+    pub day: crate::payment::BusinessDate,
+    /// How many earlier days are still open.
+    pub open_days: usize,
     /// Trace numbers that no new message may take.
     pub stans_in_use: usize,
     /// State of each link.
@@ -136,6 +141,7 @@ impl Switch {
         match event {
             Event::Resume(stored) => stored.into_iter().for_each(|stored| self.resume(stored)),
             Event::Numbers(blocks) => self.go_on_behind(&blocks),
+            Event::Hosts(marks) => self.resume_hosts(marks),
             Event::Start => self.start(),
             Event::Submit(submission) => self.submit(*submission),
             Event::Recorded { ticket, result } => self.recorded(ticket, result),
@@ -177,6 +183,7 @@ impl Switch {
         self.advance_motions();
         self.send_owed();
         self.reserve_numbers();
+        self.pass_days();
         self.finish_drain();
     }
 
@@ -223,7 +230,9 @@ impl Switch {
         let banks = self.banks.iter().flat_map(|bank| {
             let owed = bank.outbox.next_deadline().filter(|_| bank.is_online() && self.phase == Phase::Running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
-            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at)
+            let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
+            let days = [day_ends, bank.mark_at, bank.close_at].into_iter().flatten();
+            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days)
         });
         banks.chain(self.retries.first().map(|(at, _)| *at)).min()
     }
@@ -248,6 +257,8 @@ impl Switch {
             pending: bank.pending.len(),
             owed: bank.owed().0,
             owed_since: bank.owed().1,
+            day: bank.today(self.now.wall),
+            open_days: bank.days.open(),
             stans_in_use: bank.numbers.in_use(),
             links: bank.sessions.iter().map(|(link, session)| (*link, session.state().name())).collect(),
         };

@@ -1,7 +1,7 @@
 //! A payment in motion: something about it is asked, being recorded, pending or owed.
 
 use super::event::{Submission, Ticket, WaiterId};
-use crate::payment::{Card, Cvc, MerchantId, Monotonic};
+use crate::payment::{BusinessDate, Card, Cvc, MerchantId, Monotonic, Name};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
 
@@ -93,6 +93,18 @@ impl Motion {
         let recording = self.recording.iter().flat_map(|recording| &recording.records);
         let waiting = self.backlog.iter().flat_map(|(bodies, _)| bodies);
         recording.map(|record| &record.body).chain(waiting).any(is_end)
+    }
+
+    /// The business days of its operations at a host, with those that are being recorded.
+    pub(super) fn days_at<'a>(&'a self, host: &'a Name) -> impl Iterator<Item = BusinessDate> + 'a {
+        let known = self.payment.iter().flat_map(|payment| &payment.operations);
+        let known = known.filter(move |op| op.message.host == *host).map(|op| op.business_date);
+        let records = self.recording.iter().flat_map(|recording| &recording.records);
+        let begun = records.filter_map(move |record| match &record.body {
+            Body::Requested(requested) if requested.message.host == *host => Some(requested.business_date),
+            _ => None,
+        });
+        known.chain(begun)
     }
 
     /// The version that the next record will have.

@@ -4,7 +4,7 @@ use super::bank::Subject;
 use super::sending::{NotHandedOver, message_kind};
 use super::*;
 use crate::iso8583::Message;
-use crate::payment::{Card, ResultClass};
+use crate::payment::{BusinessDate, Card, ResultClass};
 use crate::transaction::{Body, Discharge, Obligation, ObligationKind, Record};
 use crate::translation::MessageKind;
 use std::time::Duration;
@@ -44,13 +44,21 @@ impl Switch {
     fn count_owed(&mut self, id: PaymentId, begun: Vec<(Wall, Obligation)>, ended: &[Obligation]) {
         for (at, obligation) in begun {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
-            self.banks[place].owe(id, &obligation, at);
+            let Some(day) = self.day_of(id, &obligation) else { continue };
+            self.banks[place].owe(id, &obligation, at, day);
         }
         for obligation in ended {
             let Some(place) = self.bank_named(&obligation.message.host) else { continue };
             self.resumed.remove(&(id, obligation.number));
             self.banks[place].owe_no_more(id, obligation);
         }
+    }
+
+    /// The day of what an obligation is about. Records of old do not name it in the message.
+    fn day_of(&self, id: PaymentId, obligation: &Obligation) -> Option<BusinessDate> {
+        let payment = self.motions.get(&id)?.payment.as_ref()?;
+        let operation = || payment.operation(obligation.operation).map(|operation| operation.business_date);
+        obligation.message.business_date.or_else(operation)
     }
 
     /// Puts the first thing a payment owes into the outbox of its bank.

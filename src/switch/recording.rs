@@ -15,11 +15,13 @@ pub(super) enum Appending {
     Payment(PaymentId),
     /// Place of the bank whose numbers it reserves.
     Numbers(usize),
+    /// Place of the bank whose state it keeps.
+    Host(usize),
 }
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 pub(super) const RETRY_MAX: Duration = Duration::from_secs(2);
-const RESERVE_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const RESERVE_PAUSE: Duration = Duration::from_millis(250);
 
 impl Switch {
     /// Makes records durable after those that are on their way.
@@ -52,6 +54,7 @@ impl Switch {
     pub(super) fn recorded(&mut self, ticket: Ticket, result: Result<(), NotRecorded>) {
         match (self.appends.remove(&ticket), result) {
             (Some(Appending::Numbers(place)), result) => self.numbers_reserved(place, result.is_ok()),
+            (Some(Appending::Host(place)), result) => self.host_recorded(place, result.is_ok()),
             (Some(Appending::Payment(id)), Ok(())) => self.durable(id),
             (Some(Appending::Payment(id)), Err(why)) => self.not_durable(id, why),
             (None, _) => {}

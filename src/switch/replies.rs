@@ -77,8 +77,8 @@ impl Switch {
         let (Some(payment), Some(card)) = (&motion.payment, &motion.card) else { return };
         let operation = payment.operation(number).expect("a pending request is an operation of its payment");
         let (sent, allow_partial) = (operation.message.clone(), operation.allow_partial);
-        let reply = self.read_reply(place, message, &sent, &payment.origin.acceptor.clone(), &card.clone());
-        self.banks[place].told_day(reply.business_date);
+        let mut reply = self.read_reply(place, message, &sent, &payment.origin.acceptor.clone(), &card.clone());
+        reply.business_date = reply.business_date.and_then(|day| self.day_named(place, day));
         self.settle(id, verdict(reply, allow_partial));
     }
 

@@ -148,7 +148,8 @@ impl Switch {
             return;
         }
         open.cvc = None;
-        let operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
+        let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
+        operation.business_date = verdict.business_date.unwrap_or(operation.business_date);
         let number = submitting::next_obligation(payment);
         let obligations = self.reversals_of(number, &operation, verdict.reverse);
         if let Some(place) = self.bank_named(&operation.message.host) {
@@ -206,6 +207,7 @@ impl Switch {
             approval_code: operation.approval_code.or(original.approval_code),
             original: Some(original.as_original()),
             reason: Some(reason),
+            business_date: Some(operation.business_date),
             ..original.clone()
         };
         Obligation { number, kind: ObligationKind::Reversal, operation: operation.number, message }

@@ -1,7 +1,7 @@
 //! What the switch is told about its hosts. How a host differs from another is a setting, never code.
 
 use super::event::LinkId;
-use crate::host::{BreakerSettings, RetrySettings};
+use crate::host::{BreakerSettings, DaySettings, RetrySettings};
 use crate::link::SessionSettings;
 use crate::payment::Name;
 use crate::routing::Routes;
@@ -58,6 +58,8 @@ pub struct HostSettings {
     pub reversal_stan: ReversalStan,
     /// Whether a repeat is flagged in its message type.
     pub repeat: Repeat,
+    /// How its business day is kept.
+    pub day: DaySettings,
 }
 
 /// What a request of unknown outcome leaves behind.

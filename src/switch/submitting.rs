@@ -301,6 +301,7 @@ impl Switch {
             reason: None,
             local_time: transmitted_at,
             link: bank.choose_link(None).map(|(link, epoch)| (link.0, epoch)),
+            business_date: Some(bank.today(self.now.wall)),
         })
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn read(mapping: &Mapping, reply: &Message, sent: &MessageValues) -> 
         approval_code: reply.text(elements.approval_code).and_then(|text| ApprovalCode::parse(text.trim()).ok()),
         business_date: reply
             .text(elements.business_date)
-            .and_then(|mmdd| BusinessDate::from_mmdd(&mmdd, sent.transmitted_at)),
+            .and_then(|digits| BusinessDate::from_element(&digits, sent.transmitted_at)),
         wants_retry: mapping.is_retry(given),
         original_unknown: mapping.is_original_unknown(given),
         is_duplicate: mapping.is_duplicate(given),

@@ -4,7 +4,8 @@
 //! the payment does not have (no security code, no approval code) leaves its element out.
 
 use super::mapping::Mapping;
-use crate::payment::{Acceptor, Card, MessageValues, Wall};
+use crate::payment::{Acceptor, Card, MessageValues};
+use jiff::civil::DateTime;
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
@@ -54,6 +55,7 @@ enum Value {
     OriginalStan,
     OriginalTime,
     OriginalAcquirer,
+    BusinessDate,
 }
 
 /// Name in a dialect file, and the value.
@@ -84,6 +86,7 @@ const VALUES: &[(&str, Value)] = &[
     ("original_stan", Value::OriginalStan),
     ("original_time", Value::OriginalTime),
     ("original_acquirer", Value::OriginalAcquirer),
+    ("business_date", Value::BusinessDate),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +155,8 @@ fn known_values() -> String {
 
 impl Format {
     fn parse(value: Value, text: &str) -> Result<Format, String> {
-        let is_time = matches!(value, Value::TransmissionTime | Value::LocalTime | Value::OriginalTime);
+        let is_time =
+            matches!(value, Value::TransmissionTime | Value::LocalTime | Value::OriginalTime | Value::BusinessDate);
         match text {
             "" if is_time => Err("a pattern such as MMDDhhmmss behind the colon".to_owned()),
             "" => Ok(Format::Plain),
@@ -183,8 +187,8 @@ impl Value {
             Value::Amount => put_number(out, format, values.amount.minor(), 12),
             Value::Currency => put_number(out, format, u64::from(values.amount.currency().numeric()), 3),
             Value::CurrencyCode => put(out, format, values.amount.currency().code(), ' '),
-            Value::TransmissionTime => put_time(out, format, values.transmitted_at),
-            Value::LocalTime => put_time(out, format, values.local_time),
+            Value::TransmissionTime => put_time(out, format, values.transmitted_at.utc()),
+            Value::LocalTime => put_time(out, format, values.local_time.utc()),
             Value::Stan => put_number(out, format, u64::from(values.stan.number()), 6),
             Value::Rrn => put(out, format, values.rrn.as_str(), ' '),
             Value::Expiry => put(out, format, &terms.card.expiry.yymm(), ' '),
@@ -202,7 +206,8 @@ impl Value {
             Value::Country => put(out, format, &terms.acceptor.country, ' '),
             Value::OriginalMti => put_number(out, format, u64::from(values.original?.mti), 4),
             Value::OriginalStan => put_number(out, format, u64::from(values.original?.stan.number()), 6),
-            Value::OriginalTime => put_time(out, format, values.original?.transmitted_at),
+            Value::OriginalTime => put_time(out, format, values.original?.transmitted_at.utc()),
+            Value::BusinessDate => put_time(out, format, values.business_date?.midnight()),
             Value::OriginalAcquirer => values.original.map(|_| put(out, format, values.acquirer.as_str(), '0'))?,
         }
         Some(())
@@ -230,9 +235,8 @@ fn put_number(out: &mut String, format: &Format, number: u64, digits: usize) {
     let _ = write!(out, "{number:0width$}");
 }
 
-fn put_time(out: &mut String, format: &Format, wall: Wall) {
+fn put_time(out: &mut String, format: &Format, time: DateTime) {
     let Format::Time(pattern) = format else { return };
-    let time = wall.utc();
     let mut rest = pattern.as_str();
     while !rest.is_empty() {
         let (token, number) = match rest.as_bytes() {
@@ -252,6 +256,7 @@ fn put_time(out: &mut String, format: &Format, wall: Wall) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment::Wall;
 
     #[test]
     fn mistakes_say_what_was_expected() {
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn times_follow_their_pattern() {
         let mut out = String::new();
-        put_time(&mut out, &Format::Time("YYMMDDhhmmss".to_owned()), Wall(1_798_761_599_000_000));
+        put_time(&mut out, &Format::Time("YYMMDDhhmmss".to_owned()), Wall(1_798_761_599_000_000).utc());
         assert_eq!(out, "261231235959");
     }
 

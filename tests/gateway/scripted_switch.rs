@@ -201,5 +201,6 @@ fn message(amount: Amount) -> MessageValues {
         reason: None,
         local_time: NOW,
         link: None,
+        business_date: None,
     }
 }

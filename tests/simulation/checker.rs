@@ -192,7 +192,7 @@ impl Checker {
     pub fn appended(&mut self, now: Micros, entry: &Entry) {
         let whose = match entry {
             Entry::Payment { records, .. } => records.first().map(|record| record.payment),
-            Entry::Numbers(_) => None,
+            Entry::Numbers(_) | Entry::Host(_) => None,
         };
         let (second, count) = self.appends.get(&whose).copied().unwrap_or_default();
         let count = if second == now / SECOND { count + 1 } else { 1 };

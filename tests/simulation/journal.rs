@@ -4,7 +4,7 @@
 //! operation for ever, an append is in the store whole or not at all.
 
 use isthmus::payment::{Card, MerchantId, Name, PaymentId};
-use isthmus::switch::{Entry, NotRecorded, NumberBlock, Stored, Ticket};
+use isthmus::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
 use isthmus::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +14,7 @@ pub struct Journal {
     cards: BTreeMap<PaymentId, Card>,
     keys: BTreeMap<(MerchantId, IdempotencyKey), PaymentId>,
     numbers: BTreeMap<Name, NumberBlock>,
+    hosts: BTreeMap<Name, HostMark>,
     waiting: VecDeque<(Ticket, Entry)>,
     syncing: Vec<(Ticket, Entry)>,
 }
@@ -53,6 +54,7 @@ impl Journal {
         }
         match &entry {
             Entry::Numbers(block) => drop(self.numbers.insert(block.acquirer.clone(), block.clone())),
+            Entry::Host(mark) => drop(self.hosts.insert(mark.host.clone(), mark.clone())),
             Entry::Payment { records, card } => {
                 self.check(records)?;
                 records.iter().for_each(|record| self.insert(record));
@@ -151,6 +153,10 @@ impl Journal {
 
     pub fn numbers(&self) -> Vec<NumberBlock> {
         self.numbers.values().cloned().collect()
+    }
+
+    pub fn hosts(&self) -> Vec<HostMark> {
+        self.hosts.values().cloned().collect()
     }
 
     pub fn records(&self, payment: PaymentId) -> &[Record] {

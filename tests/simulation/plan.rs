@@ -2,10 +2,10 @@
 
 use crate::faults::{Chances, Incident, chances, incident, one_chance, outage};
 use fastrand::Rng;
-use isthmus::host::{BreakerSettings, RetrySettings};
+use isthmus::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use isthmus::iso8583::dialects;
 use isthmus::link::SessionSettings;
-use isthmus::payment::Name;
+use isthmus::payment::{CutoverClock, Name};
 use isthmus::routing::Routes;
 use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use isthmus::translation::{Mapping, Translation};
@@ -153,6 +153,7 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
         on_unknown: if random.u32(0..12) == 0 { OnUnknown::Nothing } else { OnUnknown::Reverse },
         reversal_stan: if random.bool() { ReversalStan::Same } else { ReversalStan::New },
         repeat: if random.u32(0..4) == 0 { Repeat::Unchanged } else { Repeat::Flagged },
+        day: day(random),
     };
     let credit = if random.u32(0..5) == 0 { random.usize(1..6) } else { 1_000 };
     Settings {
@@ -163,4 +164,10 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
         routes: Routes::default(),
         send_budget: Duration::from_secs(12),
     }
+}
+
+/// The host's day by what it says, by a clock that agrees with it, or our own.
+fn day(random: &mut Rng) -> DaySettings {
+    let keeper = if random.u32(0..3) == 0 { DayKeeper::Ours } else { DayKeeper::Host };
+    DaySettings { keeper, cutover: random.bool().then(CutoverClock::calendar) }
 }
