@@ -31,6 +31,10 @@ pub const PENDING: &str = "isthmus_pending";
 pub const OWED: &str = "isthmus_owed";
 /// Age of the oldest of them, by host.
 pub const OWED_AGE: &str = "isthmus_owed_oldest_age_seconds";
+/// The most often that a message still owed was sent in this run, by host.
+pub const OWED_ATTEMPTS: &str = "isthmus_owed_attempts";
+/// Rests of the queue of what is owed, because the host asked again and again to come later, by host.
+pub const OWED_RESTS: &str = "isthmus_owed_rests_total";
 /// Business days that ended, by host.
 pub const CUTOVERS: &str = "isthmus_cutovers_total";
 /// Earlier business days that something is still owed of, by host.
@@ -57,6 +61,8 @@ pub fn describe() {
     describe_gauge!(PENDING, "Messages that wait for a bank's answer.");
     describe_gauge!(OWED, "Messages that are owed to a bank.");
     describe_gauge!(OWED_AGE, Unit::Seconds, "Age of the oldest message that is owed to a bank.");
+    describe_gauge!(OWED_ATTEMPTS, "The most often that a message still owed was sent in this run.");
+    describe_counter!(OWED_RESTS, "Rests of the queue of what is owed, because the host put it off.");
     describe_counter!(CUTOVERS, "Business days that ended.");
     describe_gauge!(OPEN_DAYS, "Earlier business days that something is still owed of.");
     describe_gauge!(LINK_STATE, "1 for the state a link is in.");
@@ -92,6 +98,10 @@ pub fn observe(observation: &Observation) {
         Observation::Cutover { host, ended, begun } => {
             tracing::info!(%host, %ended, %begun, "the business day changes");
             counter!(CUTOVERS, "host" => host.to_string()).increment(1);
+        }
+        Observation::QueueRests { host, lasts } => {
+            tracing::warn!(%host, seconds = lasts.as_secs(), "the host puts off what it is owed: its queue rests");
+            counter!(OWED_RESTS, "host" => host.to_string()).increment(1);
         }
         Observation::DayFinished { host } => tracing::info!(%host, "the host is done with the day that ended"),
         Observation::DayClosed { host, day } => {
@@ -131,6 +141,7 @@ pub fn show(snapshot: &Snapshot, now: crate::payment::Wall) {
         gauge!(HOST_HEALTH, "host" => name.clone()).set(f64::from(host.health as u8));
         gauge!(PENDING, "host" => name.clone()).set(host.pending as f64);
         gauge!(OWED, "host" => name.clone()).set(host.owed as f64);
+        gauge!(OWED_ATTEMPTS, "host" => name.clone()).set(f64::from(host.owed_attempts));
         gauge!(OPEN_DAYS, "host" => name.clone()).set(host.open_days as f64);
         gauge!(OWED_AGE, "host" => name).set(age);
         host.links.iter().for_each(|(link, state)| link_state(link.0, state));

@@ -75,17 +75,34 @@ pub struct HostConfig {
 pub struct RetryConfig {
     /// Owed messages in flight at once.
     pub window: usize,
+    /// Owed messages in flight while the host is busy with requests.
+    pub share: usize,
+    /// Requests in flight from which on it is.
+    pub busy_from: usize,
     /// Pause before the first repeat; doubles each time.
     pub pause_min_ms: u64,
     /// Longest pause.
     pub pause_max_ms: u64,
     /// After so many attempts a person must look at it.
     pub max_attempts: u32,
+    /// What is owed for longer and was tried in vain, a person must look at too.
+    pub max_age_hours: u64,
+    /// Answers in a row that ask to come later, after which the whole queue rests.
+    pub burst: u32,
 }
 
 impl Default for RetryConfig {
     fn default() -> RetryConfig {
-        RetryConfig { window: 8, pause_min_ms: 15_000, pause_max_ms: 900_000, max_attempts: 100 }
+        RetryConfig {
+            window: 8,
+            share: 2,
+            busy_from: 64,
+            pause_min_ms: 15_000,
+            pause_max_ms: 900_000,
+            max_attempts: 100,
+            max_age_hours: 72,
+            burst: 3,
+        }
     }
 }
 
@@ -295,6 +312,10 @@ impl RetryConfig {
             pause_min: Duration::from_millis(self.pause_min_ms),
             pause_max: Duration::from_millis(self.pause_max_ms),
             max_attempts: self.max_attempts,
+            share: self.share,
+            busy_from: self.busy_from,
+            max_age: Duration::from_secs(self.max_age_hours.saturating_mul(3600)),
+            burst: self.burst,
         }
     }
 }

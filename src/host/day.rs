@@ -39,6 +39,8 @@ pub struct DayMark {
     pub since: Wall,
     /// Whether the host named it by its date; what we reckoned ourselves gives way to what the host says.
     pub named: bool,
+    /// Whether we saw it begin, or only found it begun.
+    pub seen_to_begin: bool,
     /// Earlier days that are still open, oldest first.
     pub open: Vec<BusinessDate>,
 }
@@ -58,8 +60,8 @@ pub struct BusinessDays {
     settings: DaySettings,
     current: Option<Current>,
     open: BTreeSet<BusinessDate>,
-    recorded: Option<DayMark>,
-    asked: Option<DayMark>,
+    /// Whether more is known than the clock would say again.
+    worth_keeping: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,7 @@ struct Current {
     day: BusinessDate,
     since: Wall,
     named: bool,
+    seen_to_begin: bool,
     /// When it ends by the clock.
     ends_at: Option<Wall>,
     /// When it is presumed to have ended.
@@ -85,19 +88,20 @@ const PLAUSIBLE_DAYS: u64 = 10;
 impl BusinessDays {
     /// Nothing is known yet.
     pub fn new(settings: DaySettings) -> BusinessDays {
-        BusinessDays { settings, current: None, open: BTreeSet::new(), recorded: None, asked: None }
+        BusinessDays { settings, current: None, open: BTreeSet::new(), worth_keeping: false }
     }
 
     /// Goes on where an earlier run ended.
-    pub fn resume(&mut self, mark: DayMark) {
-        self.current = Some(self.beginning(mark.current, mark.since, mark.named));
+    pub fn resume(&mut self, mark: &DayMark) {
+        let current = self.beginning(mark.current, mark.since, mark.named);
+        self.current = Some(Current { seen_to_begin: mark.seen_to_begin, ..current });
         self.open = mark.open.iter().copied().collect();
-        self.recorded = Some(mark);
+        self.worth_keeping = true;
     }
 
     fn beginning(&self, day: BusinessDate, since: Wall, named: bool) -> Current {
         let ends_at = self.clock().map(|clock| clock.ends_at(since));
-        Current { day, since, named, ends_at, doubted_at: since.after(ONE_DAY) }
+        Current { day, since, named, seen_to_begin: false, ends_at, doubted_at: since.after(ONE_DAY) }
     }
 
     /// The clock that ends days, where one does.
@@ -158,6 +162,7 @@ impl BusinessDays {
             Some(current) if day == current.day => {
                 if !current.named || now >= current.doubted_at {
                     (current.named, current.doubted_at) = (true, now.after(ONE_DAY));
+                    self.worth_keeping = true;
                 }
                 false
             }
@@ -175,7 +180,8 @@ impl BusinessDays {
         if let Some(day) = day {
             return self.named(day, now).1;
         }
-        let heard = self.current.is_some_and(|current| now.since(current.since) < SAME_CUTOVER);
+        let heard = |current: Current| current.seen_to_begin && now.since(current.since) < SAME_CUTOVER;
+        let heard = self.current.is_some_and(heard);
         (!heard).then(|| self.begin(self.today(now).next(), now, false))
     }
 
@@ -190,7 +196,9 @@ impl BusinessDays {
         let ended = self.current.map(|current| current.day);
         self.open.extend(ended);
         self.open.retain(|open| *open < day);
-        self.current = Some(self.beginning(day, now, named));
+        self.worth_keeping = true;
+        let seen_to_begin = ended.is_some();
+        self.current = Some(Current { seen_to_begin, ..self.beginning(day, now, named) });
         Cutover { ended, begun: day }
     }
 
@@ -216,31 +224,13 @@ impl BusinessDays {
         self.open.remove(&day);
     }
 
-    /// What is to be made durable now, if it is not: asked for once.
-    pub fn wanted(&mut self) -> Option<DayMark> {
-        let wanted = self.mark().filter(|mark| self.asked.is_none() && self.recorded.as_ref() != Some(mark))?;
-        self.asked = Some(wanted.clone());
-        Some(wanted)
-    }
-
-    /// What was asked for is durable, or could not be made so.
-    pub fn recorded(&mut self, durable: bool) {
-        if let Some(mark) = self.asked.take().filter(|_| durable) {
-            self.recorded = Some(mark);
-        }
-    }
-
-    /// Whether all that is known is durable.
-    pub fn is_durable(&self) -> bool {
-        self.mark() == self.recorded
-    }
-
-    /// A day that nobody named and that has not ended is the clock's, and needs no record.
-    fn mark(&self) -> Option<DayMark> {
-        let current = self.current?;
-        let untouched = self.recorded.is_none() && self.open.is_empty() && !current.named;
+    /// What is to be durable of them. A day that nobody named and that has not ended is the clock's, and needs no
+    /// record.
+    pub fn mark(&self) -> Option<DayMark> {
+        let current = self.current.filter(|_| self.worth_keeping)?;
         let open = self.open.iter().copied().collect();
-        (!untouched).then(|| DayMark { current: current.day, since: current.since, named: current.named, open })
+        let Current { day, since, named, seen_to_begin, .. } = current;
+        Some(DayMark { current: day, since, named, seen_to_begin, open })
     }
 }
 
@@ -294,7 +284,7 @@ mod tests {
     #[test]
     fn an_announced_cutover_counts_once() {
         let mut days = host();
-        days.named(day("22"), at(-12));
+        days.named(day("22"), at(-1));
         assert_eq!(days.announced(None, at(0)).unwrap().begun, day("23"));
         assert_eq!(days.announced(None, at(1)), None, "the same on another link");
         assert_eq!(days.named(day("22"), at(0)).1, None, "an answer that was under way");
@@ -323,7 +313,7 @@ mod tests {
     fn our_own_days_end_by_the_clock_and_never_go_back() {
         let mut days = ours();
         assert_eq!(days.pass(at(0)), None);
-        assert_eq!(days.wanted(), None, "the clock says it again");
+        assert_eq!(days.mark(), None, "the clock says it again");
         assert_eq!(days.next_end(), Some(at(12)));
         assert_eq!(days.pass(at(11)), None);
         assert_eq!(days.pass(at(12)), Some(Cutover { ended: Some(day("22")), begun: day("23") }));
@@ -361,16 +351,10 @@ mod tests {
         let mut days = host();
         days.named(day("22"), at(0));
         days.named(day("23"), at(1));
-        let mark = days.wanted().unwrap();
-        assert_eq!(days.wanted(), None, "asked once");
-        days.recorded(false);
-        assert!(!days.is_durable());
-        assert_eq!(days.wanted(), Some(mark.clone()));
-        days.recorded(true);
-        assert!(days.is_durable());
+        let mark = days.mark().unwrap();
         let mut after = host();
-        after.resume(mark);
-        assert!(after.is_durable());
+        after.resume(&mark);
+        assert_eq!(after.mark(), Some(mark));
         assert_eq!((after.today(at(3)), after.oldest_open()), (day("23"), Some(day("22"))));
         assert_eq!(after.today(at(26)), day("24"));
     }

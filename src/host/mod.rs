@@ -14,5 +14,5 @@ pub use breaker::{Breaker, BreakerSettings};
 pub use day::{BusinessDays, Cutover, DayKeeper, DayMark, DaySettings};
 pub use key::CorrelationKey;
 pub use numbers::{Numbers, OutOfNumbers, Reservation};
-pub use outbox::{Outbox, RetrySettings};
+pub use outbox::{Outbox, RetrySettings, Standing};
 pub use pending::{Pending, PendingTable, Settled};

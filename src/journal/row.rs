@@ -6,7 +6,7 @@
 
 use crate::host::DayMark;
 use crate::payment::{BusinessDate, Wall};
-use crate::switch::{HostMark, NumberBlock};
+use crate::switch::{HostMark, HostMode, NumberBlock};
 use crate::transaction::{self, Record, RecordError};
 use minicbor::{Decode, Encode};
 
@@ -77,6 +77,9 @@ struct StoredHost {
     host: String,
     #[n(1)]
     day: Option<StoredDay>,
+    /// 1 maintenance, 2 down; absent where it is up.
+    #[n(2)]
+    mode: Option<u8>,
 }
 
 #[derive(Encode, Decode)]
@@ -89,6 +92,8 @@ struct StoredDay {
     named: bool,
     #[n(3)]
     open: Vec<String>,
+    #[n(4)]
+    seen_to_begin: bool,
 }
 
 impl Row {
@@ -161,9 +166,15 @@ pub(super) fn encode_host(mark: &HostMark) -> Vec<u8> {
         current: day.current.to_string(),
         since: day.since.0,
         named: day.named,
+        seen_to_begin: day.seen_to_begin,
         open: day.open.iter().map(ToString::to_string).collect(),
     });
-    let stored = StoredHost { host: mark.host.as_str().to_owned(), day };
+    let mode = match mark.mode {
+        HostMode::Up => None,
+        HostMode::Maintenance => Some(1),
+        HostMode::Down => Some(2),
+    };
+    let stored = StoredHost { host: mark.host.as_str().to_owned(), day, mode };
     minicbor::to_vec(stored).expect("writing to a Vec does not fail")
 }
 
@@ -173,9 +184,16 @@ pub(super) fn decode_host(content: &[u8]) -> Result<HostMark, RowError> {
     let date = |text: &String| BusinessDate::parse(text).ok_or(RowError::Host);
     let day = |day: StoredDay| -> Result<DayMark, RowError> {
         let open = day.open.iter().map(date).collect::<Result<_, _>>()?;
-        Ok(DayMark { current: date(&day.current)?, since: Wall(day.since), named: day.named, open })
+        let StoredDay { current, since, named, seen_to_begin, .. } = day;
+        Ok(DayMark { current: date(&current)?, since: Wall(since), named, seen_to_begin, open })
     };
-    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()? })
+    let mode = match stored.mode {
+        None => HostMode::Up,
+        Some(1) => HostMode::Maintenance,
+        Some(2) => HostMode::Down,
+        Some(_) => return Err(RowError::Host),
+    };
+    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()?, mode })
 }
 
 impl From<&NumberBlock> for StoredNumbers {
@@ -232,6 +250,7 @@ mod tests {
             ("numbers", Content::Numbers(numbers("400001", 1000, 2000))),
             ("rerouted", Content::Record(record(5, 2, Body::Rerouted(Box::new(rerouted))))),
             ("host_day", Content::Host(host_mark("bank"))),
+            ("host_down", Content::Host(HostMark { day: None, mode: HostMode::Down, ..host_mark("bank") })),
         ]
     }
 

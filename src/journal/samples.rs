@@ -6,7 +6,7 @@ use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
     MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
-use crate::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
+use crate::switch::{Entry, HostMark, HostMode, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
     Requested,
@@ -246,6 +246,12 @@ pub(super) fn numbers(acquirer: &str, stans: u64, rrns: u64) -> NumberBlock {
 pub(super) fn host_mark(host: &str) -> HostMark {
     let date = |text| BusinessDate::parse(text).unwrap();
     let since = Wall(1_795_390_800_000_000);
-    let day = DayMark { current: date("2026-11-23"), since, named: true, open: vec![date("2026-11-22")] };
-    HostMark { host: host.into(), day: Some(day) }
+    let day = DayMark {
+        current: date("2026-11-23"),
+        since,
+        named: true,
+        seen_to_begin: true,
+        open: vec![date("2026-11-22")],
+    };
+    HostMark { host: host.into(), day: Some(day), mode: HostMode::Up }
 }

@@ -18,7 +18,8 @@ pub struct CutoverClock {
 impl CutoverClock {
     /// A cutover at a local time, written `hh:mm`; `None` where the text is no such time.
     pub fn new(at: &str, zone: TimeZone) -> Option<CutoverClock> {
-        let (hour, minute) = at.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2)?;
+        let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        let (hour, minute) = at.split_once(':').filter(|(hour, minute)| two_digits(hour) && two_digits(minute))?;
         let at = Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()?;
         Some(CutoverClock { at, zone })
     }

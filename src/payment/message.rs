@@ -54,7 +54,7 @@ pub struct MessageValues {
     #[n(14)]
     pub link: Option<(u16, u32)>,
     /// The business day it belongs to (data element 15): of a reversal, its original's.
-    #[n(15)]
+    #[n(17)]
     pub business_date: Option<BusinessDate>,
 }
 

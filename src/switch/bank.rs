@@ -1,6 +1,6 @@
 //! A host as the switch holds it: its links, what is pending on them, what is owed to it, and its numbers.
 
-use super::event::LinkId;
+use super::event::{HostMark, HostMode, LinkId};
 use super::settings::HostSettings;
 use crate::host::{Breaker, BusinessDays, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::Message;
@@ -46,7 +46,12 @@ pub(super) struct Bank {
     /// When numbers are reserved again after the store refused a block.
     pub reserve_at: Option<Monotonic>,
     pub days: BusinessDays,
-    /// When the days are made durable again after the store refused them.
+    /// What operators let it do.
+    pub mode: HostMode,
+    /// How it stands by the store, and what is on its way there.
+    durable: HostMark,
+    asked: Option<HostMark>,
+    /// When that is made durable again after the store refused it.
     pub mark_at: Option<Monotonic>,
     /// Answers to word of a cutover, which wait until it is durable: link, its epoch, frame.
     pub day_answers: Vec<(LinkId, u32, Bytes)>,
@@ -73,6 +78,9 @@ impl Bank {
             open: 0,
             reserve_at: None,
             days: BusinessDays::new(settings.day.clone()),
+            mode: HostMode::Up,
+            durable: HostMark { host: settings.name.clone(), day: None, mode: HostMode::Up },
+            asked: None,
             mark_at: None,
             day_answers: Vec::new(),
             close_at: None,
@@ -89,6 +97,47 @@ impl Bank {
         let of_preferred = online().find(|(link, session)| preferred == Some((link.0, session.epoch())));
         let chosen = of_preferred.or_else(|| online().min_by_key(|(link, _)| self.pending.on_link(link.0)));
         chosen.map(|(link, session)| (*link, session.epoch()))
+    }
+
+    /// Goes on as it stood when the last run ended.
+    pub(super) fn resume(&mut self, mark: HostMark) {
+        if let Some(day) = &mark.day {
+            self.days.resume(day);
+        }
+        self.mode = mark.mode;
+        self.durable = mark;
+        self.open_owed_days();
+    }
+
+    /// How it stands.
+    fn mark(&self) -> HostMark {
+        HostMark { host: self.settings.name.clone(), day: self.days.mark(), mode: self.mode }
+    }
+
+    /// Whether the store knows how it stands.
+    pub(super) fn is_durable(&self) -> bool {
+        self.mark() == self.durable
+    }
+
+    /// What is to be made durable now, if something is: asked for once.
+    pub(super) fn wanted(&mut self) -> Option<HostMark> {
+        if self.asked.is_some() || self.is_durable() {
+            return None;
+        }
+        self.asked = Some(self.mark());
+        self.asked.clone()
+    }
+
+    /// What was asked for is durable, or could not be made so.
+    pub(super) fn recorded(&mut self, durable: bool) {
+        if let Some(mark) = self.asked.take().filter(|_| durable) {
+            self.durable = mark;
+        }
+    }
+
+    /// Whether new requests may go to it.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.mode == HostMode::Up && self.is_online()
     }
 
     /// Counts what is owed, and keeps its trace number from being used for anything else.
@@ -136,6 +185,16 @@ impl Bank {
     /// How many messages are owed, and since when the oldest is.
     pub(super) fn owed(&self) -> (usize, Option<Wall>) {
         (self.owed.len(), self.oldest.first().map(|(since, ..)| *since))
+    }
+
+    /// Since when one is owed.
+    pub(super) fn owed_since(&self, id: PaymentId, number: u16) -> Option<Wall> {
+        self.owed.get(&(id, number)).map(|(since, _)| *since)
+    }
+
+    /// How many requests are in flight.
+    pub(super) fn requests(&self) -> usize {
+        self.pending.len().saturating_sub(self.outbox.in_flight())
     }
 
     pub(super) fn is_online(&self) -> bool {

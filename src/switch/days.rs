@@ -1,4 +1,4 @@
-//! Business days: what ends them, and what is to be done before one that ended is closed.
+//! Business days: what ends them, what is to be done before one that ended is closed, and how that becomes durable.
 //!
 //! A cutover counts from the moment we know of it. It is made durable at once, and a host that announced it is answered
 //! only after that: had we forgotten it in a crash, the host would tell us again.
@@ -19,12 +19,9 @@ const MOST_ANSWERS: usize = 64;
 impl Switch {
     /// How the hosts stood when the last run ended.
     pub(super) fn resume_hosts(&mut self, marks: Vec<HostMark>) {
-        for HostMark { host, day } in marks {
-            let Some(place) = self.bank_named(&host) else { continue };
-            if let Some(day) = day {
-                self.banks[place].days.resume(day);
-            }
-            self.banks[place].open_owed_days();
+        for mark in marks {
+            let Some(place) = self.bank_named(&mark.host) else { continue };
+            self.banks[place].resume(mark);
         }
     }
 
@@ -55,7 +52,7 @@ impl Switch {
     /// Answers word of a cutover as soon as that is durable.
     pub(super) fn answer_once_durable(&mut self, place: usize, link: LinkId, frame: Bytes) {
         let bank = &mut self.banks[place];
-        if bank.days.is_durable() {
+        if bank.is_durable() {
             return self.answer_network(place, link, frame);
         }
         let epoch = bank.sessions.get(&link).map_or(0, crate::link::Session::epoch);
@@ -114,8 +111,7 @@ impl Switch {
             return;
         }
         bank.mark_at = None;
-        let Some(day) = bank.days.wanted() else { return };
-        let mark = HostMark { host: bank.settings.name.clone(), day: Some(day) };
+        let Some(mark) = bank.wanted() else { return };
         let ticket = self.next_ticket();
         self.appends.insert(ticket, recording::Appending::Host(place));
         self.effects.push(Effect::Append { ticket, entry: Entry::Host(mark) });
@@ -125,9 +121,9 @@ impl Switch {
     pub(super) fn host_recorded(&mut self, place: usize, durable: bool) {
         let again_at = self.now.monotonic.after(recording::RESERVE_PAUSE);
         let bank = &mut self.banks[place];
-        bank.days.recorded(durable);
+        bank.recorded(durable);
         bank.mark_at = (!durable).then_some(again_at);
-        if !bank.days.is_durable() {
+        if !bank.is_durable() {
             return;
         }
         for (link, epoch, frame) in std::mem::take(&mut bank.day_answers) {

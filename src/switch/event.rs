@@ -108,6 +108,31 @@ pub struct HostMark {
     pub host: Name,
     /// Its business days, once one is known.
     pub day: Option<DayMark>,
+    /// What operators let it do.
+    pub mode: HostMode,
+}
+
+/// What operators let a host do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostMode {
+    /// Everything.
+    #[default]
+    Up,
+    /// Its links are kept and what it is owed is sent; new requests are not.
+    Maintenance,
+    /// Nothing: its links are signed off and closed once their answers came.
+    Down,
+}
+
+impl HostMode {
+    /// The name for operators.
+    pub fn name(self) -> &'static str {
+        match self {
+            HostMode::Up => "up",
+            HostMode::Maintenance => "maintenance",
+            HostMode::Down => "down",
+        }
+    }
 }
 
 /// Why an append is not in the store.
@@ -398,6 +423,13 @@ pub enum Observation {
         ended: BusinessDate,
         /// The day that began.
         begun: BusinessDate,
+    },
+    /// A host asked again and again to come later with what it is owed: nothing of it is sent for a while.
+    QueueRests {
+        /// Which host.
+        host: Name,
+        /// For how long.
+        lasts: std::time::Duration,
     },
     /// A host says that it is done with the day that ended.
     DayFinished {

@@ -15,9 +15,18 @@ impl Switch {
             Step::Connect => self.effects.push(Effect::Connect { link }),
             Step::Disconnect => self.effects.push(Effect::Disconnect { link }),
             Step::Say(function) => self.say(place, link, function),
-            Step::Online => {}
+            Step::Online => self.begin_slowly(place, link),
         }
         self.observe_link(place, link);
+    }
+
+    /// The first link that comes online ends an outage.
+    fn begin_slowly(&mut self, place: usize, link: LinkId) {
+        let bank = &mut self.banks[place];
+        let others = bank.sessions.iter().filter(|(other, _)| **other != link);
+        if !others.into_iter().any(|(_, session)| session.is_online()) {
+            bank.outbox.begin_slowly();
+        }
     }
 
     fn observe_link(&mut self, place: usize, link: LinkId) {

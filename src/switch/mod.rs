@@ -100,6 +100,10 @@ pub struct HostSnapshot {
     pub owed: usize,
     /// Since when the oldest is owed.
     pub owed_since: Option<Wall>,
+    /// The most often that one of them was sent in this run.
+    pub owed_attempts: u32,
+    /// How much longer the queue of what is owed rests, because the host asked again and again to come later.
+    pub owed_rests: Option<std::time::Duration>,
     /// Its current business day.
     pub day: crate::payment::BusinessDate,
     /// How many earlier days are still open.
@@ -228,7 +232,8 @@ impl Switch {
     /// When [`Event::Wake`] is due at the latest.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let banks = self.banks.iter().flat_map(|bank| {
-            let owed = bank.outbox.next_deadline().filter(|_| bank.is_online() && self.phase == Phase::Running);
+            let owed =
+                bank.outbox.next_deadline(bank.requests()).filter(|_| bank.is_online() && self.phase == Phase::Running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
             let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
             let days = [day_ends, bank.mark_at, bank.close_at].into_iter().flatten();
@@ -257,6 +262,8 @@ impl Switch {
             pending: bank.pending.len(),
             owed: bank.owed().0,
             owed_since: bank.owed().1,
+            owed_attempts: bank.outbox.most_attempts(),
+            owed_rests: bank.outbox.rests_until(self.now.monotonic).map(|until| until.since(self.now.monotonic)),
             day: bank.today(self.now.wall),
             open_days: bank.days.open(),
             stans_in_use: bank.numbers.in_use(),

@@ -80,7 +80,9 @@ impl Switch {
         }
         for place in 0..self.banks.len() {
             while self.banks[place].is_online() {
-                let Some(((id, number), repeat)) = self.banks[place].outbox.next(self.now.monotonic) else { break };
+                let requests = self.banks[place].requests();
+                let next = self.banks[place].outbox.next(self.now.monotonic, requests);
+                let Some(((id, number), repeat)) = next else { break };
                 self.send_one(place, id, number, repeat);
             }
         }
@@ -135,12 +137,29 @@ impl Switch {
     }
 
     pub(super) fn owed_unanswered(&mut self, place: usize, id: PaymentId, number: u16) {
-        if self.owed_open(id, number).is_none() {
-            return;
+        if self.owed_open(id, number).is_some() {
+            self.banks[place].outbox.missed_one();
+            self.owe_again(place, id, number, None);
         }
+    }
+
+    /// The bank asked to come later with it. One that says so to everything gets a rest.
+    fn owed_put_off(&mut self, place: usize, id: PaymentId, number: u16, code: Option<String>) {
         let (now, jitter) = (self.now.monotonic, self.jitter());
-        if !self.banks[place].outbox.retry((id, number), now, jitter) {
-            self.end_owed(id, number, Discharge::Parked(None));
+        if let Some(until) = self.banks[place].outbox.put_off_one(now, jitter) {
+            let host = self.banks[place].settings.name.clone();
+            self.observe(Observation::QueueRests { host, lasts: until.since(now) });
+        }
+        self.owe_again(place, id, number, code);
+    }
+
+    /// Sends it again after a pause, or leaves it to a person where it was tried often or long enough.
+    fn owe_again(&mut self, place: usize, id: PaymentId, number: u16, code: Option<String>) {
+        let (now, jitter) = (self.now, self.jitter());
+        let bank = &mut self.banks[place];
+        let age = bank.owed_since(id, number).map_or(Duration::ZERO, |since| now.wall.since(since));
+        if !bank.outbox.retry((id, number), now.monotonic, age, jitter) {
+            self.end_owed(id, number, Discharge::Parked(code));
         }
     }
 
@@ -151,13 +170,14 @@ impl Switch {
         let code = reply.response_code.clone();
         let named = self.banks[place].settings.translation.code(message).1;
         let discharge = match (obligation.kind, named.class()) {
-            _ if reply.wants_retry => return self.owed_unanswered(place, id, number),
+            _ if reply.wants_retry => return self.owed_put_off(place, id, number, code),
             (ObligationKind::Reversal, _) if reply.original_unknown => Discharge::OriginalUnknown(code),
             (_, ResultClass::Approved | ResultClass::ApprovedPartly) => Discharge::Acknowledged(code),
             // A bank that has it already has what it is owed.
             _ if reply.is_duplicate => Discharge::Acknowledged(code),
             _ => Discharge::Refused(code),
         };
+        self.banks[place].outbox.settled_one();
         self.end_owed(id, number, discharge);
     }
 

@@ -90,6 +90,9 @@ impl Switch {
         self.last_send += 1;
         let id = SendId(self.last_send);
         let bank = &mut self.banks[place];
+        if matches!(subject, Subject::Request(..)) && !bank.takes_requests() {
+            return Err(NotHandedOver::NoLink);
+        }
         let (link, epoch) = bank.choose_link(message.link).ok_or(NotHandedOver::NoLink)?;
         let key = key_of_frame(bank, &frame).ok_or(NotHandedOver::Unfit)?;
         let deadline = now.after(bank.settings.answer_timeout);

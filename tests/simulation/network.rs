@@ -5,7 +5,7 @@ use crate::plan::{MILLI, Micros, SECOND};
 use crate::world::{Happening, World};
 use bytes::Bytes;
 use isthmus::iso8583::MessageBuilder;
-use isthmus::payment::Monotonic;
+use isthmus::payment::{BusinessDate, Monotonic};
 use isthmus::simulator::Action;
 use isthmus::switch::{Event, LinkId, SendId};
 use std::collections::{BTreeMap, VecDeque};
@@ -399,13 +399,16 @@ impl World {
     }
 
     /// The bank says something by itself.
-    pub fn peer_says(&mut self, link: u16, echo: bool) {
+    pub fn peer_says(&mut self, link: u16, function: &str, fault: &'static str) {
         let Some(conn) = self.wires.standing(link) else { return };
-        self.tally.fault(if echo { "echoes by the bank" } else { "sign-offs by the bank" });
+        self.tally.fault(fault);
         let mut request = MessageBuilder::new("0800".parse().expect("a message type"));
         request.set(7, "1122120000");
         request.set(11, "000777");
-        request.set(70, if echo { "301" } else { "002" });
+        request.set(70, function);
+        if function == "201" && self.chance(500) {
+            request.set(15, BusinessDate::of(self.bank_clock()).mmdd());
+        }
         let spec = self.plan.settings.hosts[0].translation.spec();
         if let Ok(frame) = spec.encode_to_bytes(&request) {
             let life = self.bank_life;

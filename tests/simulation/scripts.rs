@@ -4,13 +4,16 @@ use crate::journal::Journal;
 use crate::merchants::{begin, euro};
 use crate::plan::Plan;
 use bytes::Bytes;
+use isthmus::host::DaySettings;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
 use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
-use isthmus::switch::{ReversalStan, Submission, Switch, Ticket, WaiterId};
+use isthmus::switch::{ReversalStan, Settings, Submission, Switch, Ticket, WaiterId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod days;
 
 const CARD: &str = "4111111111111111";
 const NOON: i64 = 1_795_348_800_000_000;
@@ -30,8 +33,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// One link, online; nothing has happened.
-    fn online() -> Desk {
+    fn settings() -> Settings {
         let mut settings = Plan::of(0).settings;
         settings.credit = 2;
         let host = &mut settings.hosts[0];
@@ -44,8 +46,14 @@ impl Desk {
         host.on_unknown = OnUnknown::Reverse;
         host.repeat = Repeat::Flagged;
         host.reversal_stan = ReversalStan::Same;
-        let mut desk = Desk {
-            spec: Arc::clone(host.translation.spec()),
+        host.day = DaySettings::default();
+        settings
+    }
+
+    /// Nothing was started yet.
+    fn offline(settings: Settings) -> Desk {
+        Desk {
+            spec: Arc::clone(settings.hosts[0].translation.spec()),
             switch: Switch::new(settings, 1),
             journal: Journal::default(),
             now: 1_000_000,
@@ -55,7 +63,16 @@ impl Desk {
             answers: Vec::new(),
             loads: Vec::new(),
             drained: false,
-        };
+        }
+    }
+
+    /// One link, online; nothing has happened.
+    fn online() -> Desk {
+        Desk::with(Desk::settings())
+    }
+
+    fn with(settings: Settings) -> Desk {
+        let mut desk = Desk::offline(settings);
         desk.handle(Event::Start);
         desk.commit();
         desk.handle(Event::Connected { link: LinkId(0) });
