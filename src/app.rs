@@ -14,6 +14,7 @@ pub use trail::{Step, Trail, What};
 use crate::bank::{LinkError, Links};
 use crate::clock::Clock;
 use crate::config::{Config, Mistake};
+use crate::control;
 use crate::edge::{self, Switchboard, Waiters};
 use crate::journal::{JournalError, Reader};
 use crate::merchants::Register;
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// A running switch with all of its shells.
@@ -36,6 +37,8 @@ pub struct App {
     operations: JoinHandle<()>,
     status: watch::Receiver<operations::Status>,
     reader: Reader,
+    control: JoinHandle<()>,
+    stop_ordered: Arc<Notify>,
 }
 
 /// Why it does not start, or did not go on.
@@ -53,6 +56,9 @@ pub enum AppError {
     /// The merchants' door.
     #[error(transparent)]
     Edge(#[from] edge::SetupError),
+    /// The operators' door.
+    #[error(transparent)]
+    Control(#[from] control::DoorError),
     /// An address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -75,6 +81,7 @@ impl App {
         let (journal, recovered, commits) = store::open(&config.journal, secrets.vault, &events)?;
         let edge_listener = bind(config.edge.listen).await?;
         let operations_listener = bind(config.operations.listen).await?;
+        let control_door = control::Door::open(&config.journal.store.control())?;
 
         let clock = Clock::start();
         let (switch, resumed) = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
@@ -82,8 +89,10 @@ impl App {
         let links = Links::start(hosts.links, &events, clock, queue).await?;
         let reader = journal.reader();
         let waiters = Waiters::default();
+        let (operators, stop_ordered) = (control::Waiters::default(), Arc::new(Notify::new()));
         let (status_out, status) = watch::channel(operations::Status::default());
-        let shells = owner::Shells { journal, links, waiters: waiters.clone(), status: status_out, trail };
+        let (waiting, ordering) = (waiters.clone(), operators.clone());
+        let shells = owner::Shells { journal, links, waiters: waiting, operators: ordering, status: status_out, trail };
         let inputs = owner::Inputs { events: received, commits };
         let owner = tokio::spawn(owner::own(switch, resumed, inputs, shells, clock));
 
@@ -97,7 +106,9 @@ impl App {
         let edge = edge::serve(&config.edge, edge_listener, parts)?;
         let requires_bank = config.operations.ready_requires_bank;
         let operations = tokio::spawn(operations::serve(operations_listener, status.clone(), requires_bank));
-        Ok(App { edge_addr, operations_addr, edge, events, owner, operations, status, reader })
+        let control = control_door.serve(events.clone(), operators, reader.clone(), Arc::clone(&stop_ordered));
+        let control = tokio::spawn(control);
+        Ok(App { edge_addr, operations_addr, edge, events, owner, operations, status, reader, control, stop_ordered })
     }
 
     /// Where merchants connect.
@@ -121,6 +132,12 @@ impl App {
         online.map(|_| ()).map_err(|_| AppError::Ended)
     }
 
+    /// Waits until an operator orders it to stop.
+    pub fn stop_ordered(&self) -> impl Future<Output = ()> + use<> {
+        let ordered = Arc::clone(&self.stop_ordered);
+        async move { ordered.notified().await }
+    }
+
     /// Waits until it ends by itself, which it should not.
     pub async fn ended(&mut self) -> AppError {
         let _ = (&mut self.owner).await;
@@ -135,6 +152,7 @@ impl App {
         let _ = self.events.send(Event::Drain).await;
         let ended = self.owner.await;
         self.operations.abort();
+        self.control.abort();
         match ended {
             Ok(owner::Ended::Drained) => Ok(()),
             _ => Err(AppError::Ended),

@@ -23,6 +23,7 @@
 //! - [`journal`]: the durable log, its views, and what is read back.
 //! - [`vault`]: cards at rest.
 //! - [`merchants`]: the merchant register.
+//! - [`control`]: operators' commands to a running switch, over a socket of their own.
 //! - [`client`]: a merchant's side of the door, for the demo and for load.
 //! - [`simulator`]: a bank to talk to, from its own reading of the standard.
 //! - [`telemetry`]: every metric by name.
@@ -46,6 +47,8 @@ pub mod client;
 pub mod clock;
 #[cfg(feature = "switch")]
 pub mod config;
+#[cfg(feature = "switch")]
+pub mod control;
 #[cfg(feature = "switch")]
 pub mod edge;
 #[cfg(feature = "framing")]

@@ -1,7 +1,7 @@
 //! The `isthmus` command.
 
 use clap::{CommandFactory, Parser};
-use isthmus::cli::{bank, check, demo, iso, serve};
+use isthmus::cli::{bank, check, demo, iso, operator, serve};
 use std::process::ExitCode;
 
 /// A payment switch: merchants speak JSON over TLS, banks speak ISO 8583.
@@ -13,6 +13,7 @@ enum Command {
     Bank(bank::Bank),
     Check(check::Check),
     Iso(iso::IsoCommand),
+    Operator(operator::Operator),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  isthmus completions bash > /etc/bash_completion.d/isthmus")]
     Completions {
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Bank(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Iso(command) => iso::run(command),
+        Command::Operator(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Command::command(), "isthmus", &mut std::io::stdout());
             ExitCode::SUCCESS

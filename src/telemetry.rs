@@ -43,7 +43,7 @@ pub const OPEN_DAYS: &str = "isthmus_open_business_days";
 pub const LINK_STATE: &str = "isthmus_link_state";
 
 /// The states a link can be in, as [`LINK_STATE`] labels them.
-const LINK_STATES: [&str; 5] = ["down", "connecting", "signing_on", "online", "draining"];
+const LINK_STATES: [&str; 6] = ["down", "connecting", "signing_on", "signed_off", "online", "draining"];
 
 /// Tells the recorder what each metric is.
 pub fn describe() {

@@ -27,6 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["payment", "switch", "transaction", "vault"]),
     ("merchants", &["payment"]),
     ("edge", &["payment", "switch", "transaction", "merchants"]),
+    ("control", &["payment", "switch", "transaction", "journal"]),
     ("client", &[]),
     ("telemetry", &["payment", "switch"]),
 ];

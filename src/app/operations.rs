@@ -80,7 +80,14 @@ async fn ready(State(door): State<Door>) -> Response {
 
 fn host_json(host: &crate::switch::HostSnapshot) -> serde_json::Value {
     let links: Vec<_> = host.links.iter().map(|(_, state)| *state).collect();
-    serde_json::json!({ "name": host.name.as_str(), "links": links, "pending": host.pending, "owed": host.owed })
+    serde_json::json!({
+        "name": host.name.as_str(),
+        "mode": host.mode.name(),
+        "business_date": host.day.to_string(),
+        "links": links,
+        "pending": host.pending,
+        "owed": host.owed,
+    })
 }
 
 async fn metrics() -> Response {

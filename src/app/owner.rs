@@ -4,6 +4,7 @@ use super::operations::Status;
 use super::trail::Trail;
 use crate::bank::Links;
 use crate::clock::Clock;
+use crate::control;
 use crate::edge::Waiters;
 use crate::journal::Journal;
 use crate::switch::{Effect, Event, NotRecorded, SendId, Switch, Ticket};
@@ -20,6 +21,7 @@ pub(super) struct Shells {
     pub journal: Journal,
     pub links: Links,
     pub waiters: Waiters,
+    pub operators: control::Waiters,
     pub status: watch::Sender<Status>,
     pub trail: Option<Trail>,
 }
@@ -125,6 +127,7 @@ impl Shells {
                 return (!sends.is_empty()).then_some(Event::Unsent { link, sends });
             }
             Effect::Answer { waiter, answer } => drop(self.waiters.answer(waiter, answer)),
+            Effect::Told { waiter, said } => self.operators.answer(waiter, said),
             Effect::Drained => tracing::info!("drained"),
             Effect::Observe(observation) => telemetry::observe(&observation),
         }

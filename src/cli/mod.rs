@@ -5,4 +5,5 @@ pub mod check;
 pub mod demo;
 pub mod iso;
 mod logging;
+pub mod operator;
 pub mod serve;

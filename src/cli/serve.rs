@@ -51,8 +51,10 @@ async fn serve(config: &Config) -> Result<(), AppError> {
     app::install_metrics();
     let mut app = App::start(config, None).await?;
     println!("isthmus ready: merchants https://{}, operations http://{}", app.edge_addr(), app.operations_addr());
+    let ordered = app.stop_ordered();
     tokio::select! {
         () = stop_signal() => app.drain().await,
+        () = ordered => app.drain().await,
         error = app.ended() => Err(error),
     }
 }

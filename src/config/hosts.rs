@@ -6,7 +6,7 @@ use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
 use crate::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use crate::iso8583::dialects::Layer;
-use crate::link::SessionSettings;
+use crate::link::{SessionOverrides, SessionSettings};
 use crate::payment::{CutoverClock, Name};
 use crate::routing::{RouteSettings, Routes};
 use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
@@ -62,6 +62,9 @@ pub struct HostConfig {
     /// The time zone of the cutover, by its IANA name.
     #[serde(default = "default_time_zone")]
     pub time_zone: String,
+    /// What its sessions do otherwise than the dialect says.
+    #[serde(default)]
+    pub session: SessionOverrides,
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
@@ -221,6 +224,7 @@ impl HostConfig {
             Framing::new(&self.framing).map_err(|error| wrong(&format!("framing.{}", error.key), &error.expected))?;
         let layers = dialect_layers(&self.dialect, folder)?;
         let (translation, session) = dialect(&self.dialect, &layers)?;
+        let session = session.with(&self.session).map_err(|expected| wrong("session", &expected))?;
         let settings = HostSettings {
             name: Name::from(self.name.as_str()),
             acquirer: Name::from(self.acquirer.as_str()),

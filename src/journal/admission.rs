@@ -84,6 +84,7 @@ impl Admission {
     fn admit(&mut self, entry: Entry, staged: &mut Staged) -> Result<(), NotRecorded> {
         match entry {
             Entry::Numbers(block) => staged.push(Content::Numbers(block), None),
+            Entry::Audit(audit) => staged.push(Content::Audit(audit), None),
             Entry::Host(mark) => staged.push(Content::Host(mark), None),
             Entry::Payment { records, card } => self.admit_records(records, card, staged)?,
         }

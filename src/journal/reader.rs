@@ -9,7 +9,7 @@ use super::settings::StorePath;
 use super::tail::Tail;
 use super::views::Views;
 use crate::payment::{MerchantId, PaymentId};
-use crate::switch::Stored;
+use crate::switch::{AuditEntry, Stored};
 use crate::transaction::{Body, IdempotencyKey, Record};
 use crate::vault::Keys;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,6 +88,12 @@ impl Reader {
     /// [`FOUND_AT_MOST`]. This list follows the journal by the lag of the views.
     pub fn exceptions(&self) -> Result<Vec<(PaymentId, u16)>, JournalError> {
         self.with_books(|books| books.views.exceptions(FOUND_AT_MOST))
+    }
+
+    /// The last orders of operators, latest first, at most [`FOUND_AT_MOST`]. This list follows the journal by the lag
+    /// of the views.
+    pub fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, JournalError> {
+        self.with_books(|books| books.views.audit(limit.min(FOUND_AT_MOST)))
     }
 
     /// A payment with its card.

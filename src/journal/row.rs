@@ -4,9 +4,8 @@
 //! number too, so that a row read under another's number is noticed. SQLite checks pages in the WAL but not in the
 //! file behind it; this does.
 
-use crate::host::DayMark;
 use crate::payment::{BusinessDate, Wall};
-use crate::switch::{HostMark, HostMode, NumberBlock};
+use crate::switch::{AuditEntry, DayMark, HostMark, HostMode, NumberBlock};
 use crate::transaction::{self, Record, RecordError};
 use minicbor::{Decode, Encode};
 
@@ -14,6 +13,7 @@ const FORMAT: u8 = 1;
 const RECORD: u8 = 1;
 const NUMBERS: u8 = 2;
 const HOST: u8 = 3;
+const AUDIT: u8 = 4;
 
 /// A row with its place in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Content {
     Numbers(NumberBlock),
     /// How a host stands from here on.
     Host(HostMark),
+    /// An operator's order.
+    Audit(AuditEntry),
 }
 
 /// Why a stored row cannot be read.
@@ -59,6 +61,9 @@ pub enum RowError {
     /// The state of a host in it.
     #[error("it holds no state of a host")]
     Host,
+    /// The operator's order in it.
+    #[error("it holds no operator's order")]
+    Audit,
 }
 
 #[derive(Encode, Decode)]
@@ -69,6 +74,18 @@ struct StoredNumbers {
     stans: u64,
     #[n(2)]
     rrns: u64,
+}
+
+#[derive(Encode, Decode)]
+struct StoredAudit {
+    #[n(0)]
+    at: i64,
+    #[n(1)]
+    who: String,
+    #[n(2)]
+    why: String,
+    #[n(3)]
+    order: String,
 }
 
 #[derive(Encode, Decode)]
@@ -113,6 +130,12 @@ impl Row {
                 stored.push(HOST);
                 stored.extend(encode_host(mark));
             }
+            Content::Audit(audit) => {
+                stored.push(AUDIT);
+                let AuditEntry { at, who, why, order } = audit.clone();
+                let audit = StoredAudit { at: at.0, who, why, order };
+                minicbor::encode(audit, &mut stored).expect("writing to a Vec does not fail");
+            }
         }
         let sum = checksum(self.sequence, &stored[5..]).to_be_bytes();
         stored[1..5].copy_from_slice(&sum);
@@ -134,6 +157,7 @@ impl Row {
             RECORD => Content::Record(transaction::decode(content)?),
             NUMBERS => Content::Numbers(numbers_of(content)?),
             HOST => Content::Host(decode_host(content)?),
+            AUDIT => Content::Audit(audit_of(content)?),
             other => return Err(RowError::Kind(other)),
         };
         Ok(Row { sequence, content })
@@ -143,7 +167,7 @@ impl Row {
     pub fn record(&self) -> Option<&Record> {
         match &self.content {
             Content::Record(record) => Some(record),
-            Content::Numbers(_) | Content::Host(_) => None,
+            Content::Numbers(_) | Content::Host(_) | Content::Audit(_) => None,
         }
     }
 }
@@ -158,6 +182,11 @@ fn checksum(sequence: i64, body: &[u8]) -> u32 {
 fn numbers_of(content: &[u8]) -> Result<NumberBlock, RowError> {
     let stored: StoredNumbers = minicbor::decode(content).map_err(|_| RowError::Numbers)?;
     Ok(NumberBlock { acquirer: stored.acquirer.as_str().into(), stans: stored.stans, rrns: stored.rrns })
+}
+
+fn audit_of(content: &[u8]) -> Result<AuditEntry, RowError> {
+    let StoredAudit { at, who, why, order } = minicbor::decode(content).map_err(|_| RowError::Audit)?;
+    Ok(AuditEntry { at: Wall(at), who, why, order })
 }
 
 /// The stored form of a host's state; its view keeps it so.
@@ -251,6 +280,8 @@ mod tests {
             ("rerouted", Content::Record(record(5, 2, Body::Rerouted(Box::new(rerouted))))),
             ("host_day", Content::Host(host_mark("bank"))),
             ("host_down", Content::Host(HostMark { day: None, mode: HostMode::Down, ..host_mark("bank") })),
+            ("audit", Content::Audit(audit("ada"))),
+            ("discharged_taken_over", discharged(4, Discharge::TakenOver("ada".to_owned()))),
         ]
     }
 

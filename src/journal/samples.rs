@@ -1,12 +1,11 @@
 //! Payments, stores and listeners for the tests of this module.
 
 use super::{Journal, JournalError, Recovered, Settings};
-use crate::host::DayMark;
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
     MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
-use crate::switch::{Entry, HostMark, HostMode, NotRecorded, NumberBlock, Stored, Ticket};
+use crate::switch::{AuditEntry, DayMark, Entry, HostMark, HostMode, NotRecorded, NumberBlock, Stored, Ticket};
 use crate::transaction::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
     Requested,
@@ -254,4 +253,10 @@ pub(super) fn host_mark(host: &str) -> HostMark {
         open: vec![date("2026-11-22")],
     };
     HostMark { host: host.into(), day: Some(day), mode: HostMode::Up }
+}
+
+/// An order of an operator.
+pub(super) fn audit(who: &str) -> AuditEntry {
+    let (at, why) = (Wall(1_795_390_800_000_000), "line work".to_owned());
+    AuditEntry { at, who: who.to_owned(), why, order: "host down bank".to_owned() }
 }

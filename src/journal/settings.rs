@@ -88,6 +88,11 @@ impl StorePath {
         self.beside("lock")
     }
 
+    /// The socket of the operators.
+    pub fn control(&self) -> PathBuf {
+        self.beside("control")
+    }
+
     /// The journal's write-ahead log.
     pub(super) fn wal(&self) -> PathBuf {
         self.beside("wal")

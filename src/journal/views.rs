@@ -10,8 +10,8 @@ use super::log::Log;
 use super::private;
 use super::row::{Content, Row, decode_host, encode_host};
 use super::settings::StorePath;
-use crate::payment::{MerchantId, PaymentId};
-use crate::switch::{HostMark, NumberBlock};
+use crate::payment::{MerchantId, PaymentId, Wall};
+use crate::switch::{AuditEntry, HostMark, NumberBlock};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record, Requested};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +35,9 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
     CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE audit (
+        sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, command TEXT NOT NULL
+    );
     CREATE TABLE hosts (host TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE numbers (acquirer TEXT PRIMARY KEY, stans INTEGER NOT NULL, rrns INTEGER NOT NULL) WITHOUT ROWID;
 ";
@@ -200,6 +203,17 @@ impl Views {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
+    /// The last `limit` orders of operators, latest first.
+    pub(super) fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at, who, why, command FROM audit ORDER BY sequence DESC LIMIT ?1")?;
+        let found = statement.query_map([limit as i64], |row| {
+            Ok(AuditEntry { at: Wall(row.get(0)?), who: row.get(1)?, why: row.get(2)?, order: row.get(3)? })
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// How the hosts stood last. A state that cannot be read is as good as none: it is found out anew.
     pub(super) fn hosts(&self) -> Result<Vec<HostMark>, JournalError> {
         let mut statement = self.connection.prepare("SELECT state FROM hosts ORDER BY host")?;
@@ -240,6 +254,7 @@ impl Batch<'_> {
                 Content::Record(record) => self.record(record, row.sequence)?,
                 Content::Numbers(block) => self.numbers(block)?,
                 Content::Host(mark) => self.host(mark)?,
+                Content::Audit(audit) => self.audit(audit, row.sequence)?,
             }
             cursor = row.sequence;
         }
@@ -326,6 +341,12 @@ impl Batch<'_> {
     fn host(&self, mark: &HostMark) -> Result<(), JournalError> {
         let mut insert = self.transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?1, ?2)")?;
         insert.execute(params![mark.host.as_str(), encode_host(mark)])?;
+        Ok(())
+    }
+
+    fn audit(&self, audit: &AuditEntry, sequence: i64) -> Result<(), JournalError> {
+        let mut insert = self.transaction.prepare_cached("INSERT OR IGNORE INTO audit VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        insert.execute(params![sequence, audit.at.0, audit.who, audit.why, audit.order])?;
         Ok(())
     }
 

@@ -204,7 +204,7 @@ impl Writer {
 fn size(entry: &Entry) -> usize {
     match entry {
         Entry::Payment { records, .. } => records.len(),
-        Entry::Numbers(_) | Entry::Host(_) => 1,
+        Entry::Numbers(_) | Entry::Host(_) | Entry::Audit(_) => 1,
     }
 }
 

@@ -7,5 +7,5 @@ mod session;
 mod settings;
 
 pub use network::{Function, Network};
-pub use session::{Session, SessionState, Step};
-pub use settings::{NetworkSettings, SessionSettings};
+pub use session::{Goal, Session, SessionState, Step};
+pub use settings::{NetworkSettings, SessionOverrides, SessionSettings};

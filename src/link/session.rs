@@ -1,13 +1,14 @@
 //! The session of one link.
 //!
 //! ```text
-//!   down ──retry_at──▶ connecting ──connected──▶ signing on ──yes──▶ online ──drain──▶ signing off ──▶ stopped
-//!    ▲                     │                        │ no, timeout        │ missed echoes,       │
-//!    └─────────────────────┴────────────────────────┴── line lost ◀──────┘ line lost             └── timeout
+//!   down ──retry_at──▶ connecting ──connected──▶ signing on ──yes──▶ online ──leave──▶ draining ──quiet──▶ signing off
+//!    ▲                     │                        │ no, timeout        │ missed echoes,                      │
+//!    └─────────────────────┴────────────────────────┴── line lost ◀──────┘ line lost        signed off, closed ◀┘
 //! ```
 //!
-//! Every connection has an epoch of its own: what was sent in one epoch is not answered in another. The surprise: a
-//! peer's sign-off leaves the connection standing; we sign on again after a pause.
+//! Every connection has an epoch of its own: what was sent in one epoch is not answered in another. A session that is
+//! to leave takes no new traffic, waits for the answers that it is owed ([`Session::quiet`]) and then signs off. The
+//! surprise: a peer's sign-off leaves the connection standing; we sign on again after a pause.
 
 use super::network::Function;
 use super::settings::SessionSettings;
@@ -27,18 +28,44 @@ pub struct Session {
     failures: u32,
     last_heard: Monotonic,
     missed: u32,
-    draining: bool,
+    goal: Goal,
+}
+
+/// Where a session is to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Online, again and again.
+    Online,
+    /// Connected and signed off, until somebody says otherwise.
+    SignedOff,
+    /// Without a connection, until somebody says otherwise.
+    Closed,
+    /// Over for good.
+    Stopped,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    Down { retry_at: Monotonic },
+    Down {
+        retry_at: Monotonic,
+    },
     Connecting,
-    SigningOn { awaited: Awaited },
-    SignedOff { retry_at: Monotonic },
-    Online { echo: Option<Awaited> },
-    SigningOff { awaited: Awaited },
+    SigningOn {
+        awaited: Awaited,
+    },
+    /// Connected; signs on at that time, or when it is told to.
+    SignedOff {
+        retry_at: Option<Monotonic>,
+    },
+    Online {
+        echo: Option<Awaited>,
+    },
+    /// No new traffic; the answers to what was sent are waited for.
+    Draining,
+    SigningOff {
+        awaited: Awaited,
+    },
     Closing,
     Stopped,
 }
@@ -62,6 +89,8 @@ pub enum Step {
     Say(Function),
     /// The session may carry traffic from now on.
     Online,
+    /// An echo came back.
+    Echoed,
 }
 
 /// The state as operators and metrics see it.
@@ -71,6 +100,7 @@ pub enum SessionState {
     Down,
     Connecting,
     SigningOn,
+    SignedOff,
     Online,
     Draining,
 }
@@ -82,6 +112,7 @@ impl SessionState {
             SessionState::Down => "down",
             SessionState::Connecting => "connecting",
             SessionState::SigningOn => "signing_on",
+            SessionState::SignedOff => "signed_off",
             SessionState::Online => "online",
             SessionState::Draining => "draining",
         }
@@ -92,12 +123,13 @@ impl Session {
     /// A session that was not started.
     pub fn new(settings: Arc<SessionSettings>) -> Session {
         let last_heard = Monotonic::default();
-        Session { settings, state: State::Idle, epoch: 0, failures: 0, last_heard, missed: 0, draining: false }
+        Session { settings, state: State::Idle, epoch: 0, failures: 0, last_heard, missed: 0, goal: Goal::Online }
     }
 
-    /// Begins to connect.
+    /// Begins to connect, unless it is to stay closed.
     pub fn start(&mut self) -> Option<Step> {
-        (self.state == State::Idle).then(|| self.connect())
+        let may = matches!(self.goal, Goal::Online | Goal::SignedOff);
+        (self.state == State::Idle && may).then(|| self.connect())
     }
 
     fn connect(&mut self) -> Step {
@@ -107,24 +139,31 @@ impl Session {
 
     /// The connection stands: a new epoch begins.
     pub fn connected(&mut self, now: Monotonic) -> Option<Step> {
-        if self.draining {
-            self.state = State::Closing;
-            return Some(Step::Disconnect);
-        }
         self.epoch = self.epoch.wrapping_add(1);
         self.last_heard = now;
         self.missed = 0;
+        match self.goal {
+            Goal::Online => self.sign_on(now),
+            Goal::SignedOff => {
+                self.state = State::SignedOff { retry_at: None };
+                None
+            }
+            Goal::Closed | Goal::Stopped => self.give_up(),
+        }
+    }
+
+    fn sign_on(&mut self, now: Monotonic) -> Option<Step> {
         self.state = State::SigningOn { awaited: self.await_from(now) };
         Some(Step::Say(Function::SignOn))
     }
 
     /// The connection is gone, or could not be made. `jitter` is 0 to 999, drawn anew each time.
     pub fn disconnected(&mut self, now: Monotonic, jitter: u32) {
-        if self.draining {
-            self.state = State::Stopped;
-            return;
-        }
-        self.state = State::Down { retry_at: now.after(self.pause(jitter)) };
+        self.state = match self.goal {
+            Goal::Online | Goal::SignedOff => State::Down { retry_at: now.after(self.pause(jitter)) },
+            Goal::Closed => State::Idle,
+            Goal::Stopped => State::Stopped,
+        };
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -157,7 +196,7 @@ impl Session {
     pub fn unsaid(&mut self, now: Monotonic) -> Option<Step> {
         match self.state {
             State::SigningOn { .. } => {
-                self.state = State::SignedOff { retry_at: now.after(UNSAID_PAUSE) };
+                self.state = State::SignedOff { retry_at: Some(now.after(UNSAID_PAUSE)) };
                 None
             }
             State::Online { .. } => {
@@ -170,7 +209,7 @@ impl Session {
     }
 
     /// A reply to a network management request came.
-    pub fn replied(&mut self, stan: Option<Stan>, approved: bool) -> Option<Step> {
+    pub fn replied(&mut self, stan: Option<Stan>, approved: bool, now: Monotonic) -> Option<Step> {
         let is_for = |awaited: &Awaited| awaited.stan.is_some() && awaited.stan == stan;
         match self.state {
             State::SigningOn { awaited } if is_for(&awaited) && approved => {
@@ -181,30 +220,54 @@ impl Session {
             State::SigningOn { awaited } if is_for(&awaited) => self.give_up(),
             State::Online { echo: Some(awaited) } if is_for(&awaited) => {
                 self.state = State::Online { echo: None };
+                Some(Step::Echoed)
+            }
+            State::SigningOff { awaited } if is_for(&awaited) => self.signed_off(now),
+            _ => None,
+        }
+    }
+
+    /// The peer knows that we are signed off, or does not say so.
+    fn signed_off(&mut self, now: Monotonic) -> Option<Step> {
+        match self.goal {
+            Goal::Online => self.sign_on(now),
+            Goal::SignedOff => {
+                self.state = State::SignedOff { retry_at: None };
                 None
             }
-            State::SigningOff { awaited } if is_for(&awaited) => self.give_up(),
-            _ => None,
+            Goal::Closed | Goal::Stopped => self.give_up(),
         }
     }
 
     /// The peer asked for something by itself; it is answered in every state, this is what follows from it.
     pub fn asked(&mut self, function: Function, now: Monotonic) -> Option<Step> {
         if function == Function::SignOff && matches!(self.state, State::Online { .. }) {
-            self.state = State::SignedOff { retry_at: now.after(self.settings.reconnect_min) };
+            self.state = State::SignedOff { retry_at: Some(now.after(self.settings.reconnect_min)) };
         }
         None
+    }
+
+    /// A request that was sent at that time was not answered in its time: if nothing was heard since, the line may be
+    /// dead though it stands, and an echo finds that out.
+    pub fn doubt(&mut self, sent_at: Monotonic, now: Monotonic) -> Option<Step> {
+        match self.state {
+            State::Online { echo: None } if self.last_heard <= sent_at => self.echo(now),
+            _ => None,
+        }
+    }
+
+    /// An echo that somebody asks for; none where the session is not online, or one is under way.
+    pub fn test(&mut self, now: Monotonic) -> Option<Step> {
+        matches!(self.state, State::Online { echo: None }).then(|| self.echo(now)).flatten()
     }
 
     /// A deadline has come.
     pub fn wake(&mut self, now: Monotonic) -> Option<Step> {
         match self.state {
             State::Down { retry_at } if retry_at <= now => Some(self.connect()),
-            State::SignedOff { retry_at } if retry_at <= now => {
-                self.state = State::SigningOn { awaited: self.await_from(now) };
-                Some(Step::Say(Function::SignOn))
-            }
-            State::SigningOn { awaited } | State::SigningOff { awaited } if awaited.deadline <= now => self.give_up(),
+            State::SignedOff { retry_at: Some(retry_at) } if retry_at <= now => self.sign_on(now),
+            State::SigningOn { awaited } if awaited.deadline <= now => self.give_up(),
+            State::SigningOff { awaited } if awaited.deadline <= now => self.signed_off(now),
             State::Online { echo: Some(awaited) } if awaited.deadline <= now => self.miss_echo(now),
             State::Online { echo: None } if self.last_heard.after(self.settings.echo_idle) <= now => self.echo(now),
             _ => None,
@@ -230,21 +293,65 @@ impl Session {
         Some(Step::Disconnect)
     }
 
-    /// No more traffic: sign off and close.
-    pub fn drain(&mut self, now: Monotonic) -> Option<Step> {
-        self.draining = true;
+    /// Makes for another goal. What is stopped stays so.
+    pub fn make_for(&mut self, goal: Goal, now: Monotonic) -> Option<Step> {
+        if self.goal == Goal::Stopped {
+            return None;
+        }
+        self.goal = goal;
+        match goal {
+            Goal::Online => self.come(now),
+            Goal::SignedOff | Goal::Closed | Goal::Stopped => self.leave(),
+        }
+    }
+
+    fn come(&mut self, now: Monotonic) -> Option<Step> {
         match self.state {
-            State::Online { .. } => {
-                self.state = State::SigningOff { awaited: self.await_from(now) };
-                Some(Step::Say(Function::SignOff))
+            State::Idle | State::Down { .. } => Some(self.connect()),
+            State::SignedOff { .. } => self.sign_on(now),
+            State::Draining => {
+                self.state = State::Online { echo: None };
+                Some(Step::Online)
             }
-            State::SigningOn { .. } | State::SignedOff { .. } => self.give_up(),
-            State::Idle | State::Down { .. } => {
+            _ => None,
+        }
+    }
+
+    fn leave(&mut self) -> Option<Step> {
+        match (self.state, self.goal) {
+            (State::Online { .. }, _) => {
+                self.state = State::Draining;
+                None
+            }
+            (State::Idle, Goal::SignedOff) => Some(self.connect()),
+            (State::SigningOn { .. }, Goal::SignedOff) => {
+                self.state = State::SignedOff { retry_at: None };
+                None
+            }
+            (State::SigningOn { .. } | State::SignedOff { .. }, Goal::Closed | Goal::Stopped) => self.give_up(),
+            (State::SignedOff { .. }, _) => {
+                self.state = State::SignedOff { retry_at: None };
+                None
+            }
+            (State::Idle | State::Down { .. }, Goal::Stopped) => {
                 self.state = State::Stopped;
                 None
             }
-            State::Connecting | State::SigningOff { .. } | State::Closing | State::Stopped => None,
+            (State::Down { .. }, Goal::Closed) => {
+                self.state = State::Idle;
+                None
+            }
+            _ => None,
         }
+    }
+
+    /// No answer is waited for on this link any more: a session that drains signs off.
+    pub fn quiet(&mut self, now: Monotonic) -> Option<Step> {
+        if self.state != State::Draining {
+            return None;
+        }
+        self.state = State::SigningOff { awaited: self.await_from(now) };
+        Some(Step::Say(Function::SignOff))
     }
 
     fn await_from(&self, now: Monotonic) -> Awaited {
@@ -254,6 +361,11 @@ impl Session {
     /// Whether it carries traffic.
     pub fn is_online(&self) -> bool {
         matches!(self.state, State::Online { .. })
+    }
+
+    /// Whether it waits for answers before it signs off.
+    pub fn is_draining(&self) -> bool {
+        self.state == State::Draining
     }
 
     /// Whether it is over for good.
@@ -271,20 +383,22 @@ impl Session {
         match self.state {
             State::Idle | State::Down { .. } | State::Closing | State::Stopped => SessionState::Down,
             State::Connecting => SessionState::Connecting,
-            State::SigningOn { .. } | State::SignedOff { .. } => SessionState::SigningOn,
+            State::SigningOn { .. } => SessionState::SigningOn,
+            State::SignedOff { .. } => SessionState::SignedOff,
             State::Online { .. } => SessionState::Online,
-            State::SigningOff { .. } => SessionState::Draining,
+            State::Draining | State::SigningOff { .. } => SessionState::Draining,
         }
     }
 
     /// When [`Session::wake`] has something to do.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         match self.state {
-            State::Down { retry_at } | State::SignedOff { retry_at } => Some(retry_at),
+            State::Down { retry_at } => Some(retry_at),
+            State::SignedOff { retry_at } => retry_at,
             State::SigningOn { awaited } | State::SigningOff { awaited } => Some(awaited.deadline),
             State::Online { echo: Some(awaited) } => Some(awaited.deadline),
             State::Online { echo: None } => Some(self.last_heard.after(self.settings.echo_idle)),
-            State::Idle | State::Connecting | State::Closing | State::Stopped => None,
+            State::Idle | State::Connecting | State::Draining | State::Closing | State::Stopped => None,
         }
     }
 }
@@ -336,7 +450,7 @@ mod tests {
         assert_eq!(session.connected(at(0)), Some(Step::Say(Function::SignOn)));
         session.said(stan(1));
         assert!(!session.is_online(), "TCP up is not online");
-        assert_eq!(session.replied(Some(stan(1)), true), Some(Step::Online));
+        assert_eq!(session.replied(Some(stan(1)), true, at(0)), Some(Step::Online));
         session
     }
 
@@ -345,10 +459,10 @@ mod tests {
         let mut session = Session::new(settings());
         session.start();
         session.connected(at(0));
-        assert_eq!(session.replied(None, true), None, "nothing was written yet");
+        assert_eq!(session.replied(None, true, at(0)), None, "nothing was written yet");
         session.said(stan(1));
-        assert_eq!(session.replied(Some(stan(2)), true), None);
-        assert_eq!(session.replied(Some(stan(1)), false), Some(Step::Disconnect));
+        assert_eq!(session.replied(Some(stan(2)), true, at(0)), None);
+        assert_eq!(session.replied(Some(stan(1)), false, at(0)), Some(Step::Disconnect));
     }
 
     #[test]
@@ -410,7 +524,7 @@ mod tests {
         assert_eq!(session.wake(at(6)), Some(Step::Connect));
         session.connected(at(6));
         assert_ne!(session.epoch(), before);
-        assert_eq!(session.replied(Some(stan(1)), true), None, "the old sign-on is void");
+        assert_eq!(session.replied(Some(stan(1)), true, at(6)), None, "the old sign-on is void");
     }
 
     #[test]
@@ -424,11 +538,62 @@ mod tests {
     #[test]
     fn draining_signs_off_and_stays_down() {
         let mut session = online();
-        assert_eq!(session.drain(at(1)), Some(Step::Say(Function::SignOff)));
+        assert_eq!(session.make_for(Goal::Stopped, at(1)), None, "answers are waited for");
+        assert!(!session.is_online());
+        assert_eq!(session.quiet(at(1)), Some(Step::Say(Function::SignOff)));
         session.said(stan(2));
-        assert_eq!(session.replied(Some(stan(2)), true), Some(Step::Disconnect));
+        assert_eq!(session.replied(Some(stan(2)), true, at(1)), Some(Step::Disconnect));
         session.disconnected(at(2), 0);
         assert!(session.is_stopped());
         assert_eq!(session.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_request_without_answer_makes_the_line_doubted() {
+        let mut session = online();
+        session.heard(at(3));
+        assert_eq!(session.doubt(at(2), at(7)), None, "the peer was heard since");
+        assert_eq!(session.doubt(at(3), at(8)), Some(Step::Say(Function::Echo)));
+        assert_eq!(session.doubt(at(3), at(8)), None, "one at a time");
+        session.said(stan(2));
+        assert_eq!(session.replied(Some(stan(2)), true, at(9)), Some(Step::Echoed));
+    }
+
+    #[test]
+    fn an_operator_signs_off_and_on_without_a_new_connection() {
+        let mut session = online();
+        let epoch = session.epoch();
+        session.make_for(Goal::SignedOff, at(1));
+        session.quiet(at(2));
+        session.said(stan(2));
+        assert_eq!(session.replied(Some(stan(2)), true, at(2)), None);
+        assert_eq!((session.state(), session.next_deadline()), (SessionState::SignedOff, None));
+        assert_eq!(session.make_for(Goal::Online, at(5)), Some(Step::Say(Function::SignOn)));
+        session.said(stan(3));
+        assert_eq!(session.replied(Some(stan(3)), true, at(5)), Some(Step::Online));
+        assert_eq!(session.epoch(), epoch);
+    }
+
+    #[test]
+    fn a_closed_session_stays_closed_until_it_is_opened() {
+        let mut session = online();
+        session.make_for(Goal::Closed, at(1));
+        assert_eq!(session.quiet(at(1)), Some(Step::Say(Function::SignOff)));
+        session.said(stan(2));
+        assert_eq!(session.wake(at(11)), Some(Step::Disconnect), "no answer to the sign-off");
+        session.disconnected(at(11), 0);
+        assert_eq!((session.next_deadline(), session.start()), (None, None));
+        assert_eq!(session.make_for(Goal::Online, at(20)), Some(Step::Connect));
+    }
+
+    #[test]
+    fn whoever_changes_their_mind_while_draining_goes_on() {
+        let mut session = online();
+        session.make_for(Goal::Closed, at(1));
+        assert_eq!(session.make_for(Goal::Online, at(2)), Some(Step::Online));
+        assert!(session.is_online());
+        session.make_for(Goal::Stopped, at(3));
+        assert_eq!(session.make_for(Goal::Online, at(4)), None, "what is stopped stays so");
+        assert!(!session.is_online());
     }
 }

@@ -68,6 +68,22 @@ struct File {
     session: Section,
 }
 
+/// What one host does otherwise than its dialect says: the timers of its sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionOverrides {
+    /// Silence after which an echo is sent.
+    pub echo_idle_ms: Option<u64>,
+    /// How long a network management message may wait for its answer.
+    pub answer_timeout_ms: Option<u64>,
+    /// Unanswered echoes after which a connection is given up.
+    pub missed_echoes: Option<u32>,
+    /// Pause before the first attempt to connect again.
+    pub reconnect_min_ms: Option<u64>,
+    /// Longest pause between attempts.
+    pub reconnect_max_ms: Option<u64>,
+}
+
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Section {
@@ -100,6 +116,26 @@ impl SessionSettings {
         }
         let origin = layers.last().map_or(String::new(), |layer| layer.origin.to_string());
         merged.finish().map_err(|expected| SpecError { origin, line: 0, key: "session".to_owned(), expected })
+    }
+}
+
+impl SessionSettings {
+    /// These settings with what a host does otherwise. `Err` says what was expected.
+    pub fn with(self, host: &SessionOverrides) -> Result<SessionSettings, String> {
+        let millis = |own: Option<u64>, dialect: Duration| own.map_or(dialect, Duration::from_millis);
+        let settings = SessionSettings {
+            echo_idle: millis(host.echo_idle_ms, self.echo_idle),
+            answer_timeout: millis(host.answer_timeout_ms, self.answer_timeout),
+            missed_echoes: host.missed_echoes.unwrap_or(self.missed_echoes).max(1),
+            reconnect_min: millis(host.reconnect_min_ms, self.reconnect_min),
+            reconnect_max: millis(host.reconnect_max_ms, self.reconnect_max),
+            ..self
+        };
+        let paused = !settings.reconnect_min.is_zero() && settings.reconnect_min <= settings.reconnect_max;
+        match paused && !settings.echo_idle.is_zero() && !settings.answer_timeout.is_zero() {
+            true => Ok(settings),
+            false => Err("times above zero, and reconnect_min_ms not above reconnect_max_ms".to_owned()),
+        }
     }
 }
 

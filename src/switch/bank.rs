@@ -182,6 +182,14 @@ impl Bank {
         self.owed_of_day.first_key_value().is_some_and(|(oldest, _)| *oldest <= day)
     }
 
+    /// What is owed, oldest first: since when, of which payment, its number, of which day.
+    pub(super) fn oldest_owed(&self) -> impl Iterator<Item = (Wall, PaymentId, u16, BusinessDate)> {
+        self.oldest.iter().filter_map(|(since, id, number)| {
+            let (_, day) = self.owed.get(&(*id, *number))?;
+            Some((*since, *id, *number, *day))
+        })
+    }
+
     /// How many messages are owed, and since when the oldest is.
     pub(super) fn owed(&self) -> (usize, Option<Wall>) {
         (self.owed.len(), self.oldest.first().map(|(since, ..)| *since))

@@ -141,7 +141,7 @@ fn may_move(operation: &Operation, open: &Open) -> bool {
 impl Bank {
     /// How the host is, as routing sees it.
     pub(super) fn health(&self, now: Monotonic) -> Health {
-        match self.is_online() {
+        match self.takes_requests() {
             false => Health::Down,
             true if self.breaker.admits(now) => Health::Up,
             true => Health::Resting,

@@ -61,7 +61,7 @@ impl Switch {
         }
     }
 
-    fn note_cutover(&mut self, place: usize, cutover: Option<Cutover>) {
+    pub(super) fn note_cutover(&mut self, place: usize, cutover: Option<Cutover>) {
         let Some(Cutover { ended: Some(ended), begun }) = cutover else { return };
         self.banks[place].open_owed_days();
         let host = self.banks[place].settings.name.clone();
@@ -126,7 +126,8 @@ impl Switch {
         if !bank.is_durable() {
             return;
         }
-        for (link, epoch, frame) in std::mem::take(&mut bank.day_answers) {
+        self.host_is_durable(place);
+        for (link, epoch, frame) in std::mem::take(&mut self.banks[place].day_answers) {
             if self.banks[place].sessions.get(&link).is_some_and(|session| session.epoch() == epoch) {
                 self.answer_network(place, link, frame);
             }

@@ -1,6 +1,7 @@
 //! What the switch is told, and what it answers: the whole of its contact with the world.
 
-use crate::host::DayMark;
+use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
+pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, MerchantId, Name, Now, OperationKind, PaymentId, ResultCode};
 use crate::payment::{BusinessDate, Monotonic, PosEntry, Rrn, Stan};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
@@ -79,6 +80,8 @@ pub enum Event {
     Wake,
     /// Take no new work, finish what is in flight, sign off.
     Drain,
+    /// An operator orders something.
+    Operate(Box<Operate>),
 }
 
 /// A payment as the store holds it.
@@ -265,6 +268,13 @@ pub enum Effect {
         /// With what.
         answer: Answer,
     },
+    /// Tell an operator.
+    Told {
+        /// Whom.
+        waiter: OperatorId,
+        /// What came of the order.
+        said: Result<Told, OrderRefusal>,
+    },
     /// Nothing is in flight any more after [`Event::Drain`]; what is still owed is recorded.
     Drained,
     /// For the eyes of operators: no one acts on it.
@@ -285,6 +295,8 @@ pub enum Entry {
     Numbers(NumberBlock),
     /// How a host stands from now on.
     Host(HostMark),
+    /// An operator's order, before it is carried out.
+    Audit(AuditEntry),
 }
 
 /// What a merchant is told.

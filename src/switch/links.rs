@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::iso8583::Message;
-use crate::link::{Function, Step};
+use crate::link::{Function, Goal, Step};
 use crate::payment::{ResultCode, Stan};
 
 impl Switch {
@@ -16,6 +16,7 @@ impl Switch {
             Step::Disconnect => self.effects.push(Effect::Disconnect { link }),
             Step::Say(function) => self.say(place, link, function),
             Step::Online => self.begin_slowly(place, link),
+            Step::Echoed => self.echoed(link),
         }
         self.observe_link(place, link);
     }
@@ -78,10 +79,11 @@ impl Switch {
     fn network_reply(&mut self, place: usize, link: LinkId, message: &Message) {
         let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
         let bank = &mut self.banks[place];
-        let approved = bank.network.is_approved(message);
-        let step = bank.sessions.get_mut(&link).and_then(|session| session.replied(stan, approved));
-        if let Some(step) = step {
-            self.take_step(place, link, step);
+        let (approved, now) = (bank.network.is_approved(message), self.now.monotonic);
+        let step = bank.sessions.get_mut(&link).and_then(|session| session.replied(stan, approved, now));
+        match step {
+            Some(step) => self.take_step(place, link, step),
+            None => self.observe_link(place, link),
         }
     }
 
@@ -127,21 +129,41 @@ impl Switch {
         self.observe_link(place, link);
     }
 
+    /// A request on this link was not answered in its time: an echo finds out whether the line is dead.
+    pub(super) fn doubt_link(&mut self, place: usize, link: (u16, u32), sent_at: Monotonic) {
+        let (link, epoch, now) = (LinkId(link.0), link.1, self.now.monotonic);
+        let session = self.banks[place].sessions.get_mut(&link).filter(|session| session.epoch() == epoch);
+        if let Some(step) = session.and_then(|session| session.doubt(sent_at, now)) {
+            self.take_step(place, link, step);
+        }
+    }
+
     pub(super) fn wake_sessions(&mut self) {
         let now = self.now.monotonic;
         for place in 0..self.banks.len() {
-            let sessions = self.banks[place].sessions.iter_mut();
-            let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.wake(now)?))).collect();
+            let Bank { sessions, pending, .. } = &mut self.banks[place];
+            let mut steps = Vec::new();
+            for (link, session) in sessions {
+                let quiet = session.is_draining() && pending.on_link(link.0) == 0;
+                let step = if quiet { session.quiet(now) } else { session.wake(now) };
+                steps.extend(step.map(|step| (*link, step)));
+            }
             steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
         }
     }
 
-    pub(super) fn drain_sessions(&mut self) {
+    /// All links of a host make for a goal.
+    pub(super) fn make_for(&mut self, place: usize, goal: Goal) {
+        let links: Vec<LinkId> = self.banks[place].sessions.keys().copied().collect();
+        links.into_iter().for_each(|link| self.make_link_for(place, link, goal));
+    }
+
+    pub(super) fn make_link_for(&mut self, place: usize, link: LinkId, goal: Goal) {
         let now = self.now.monotonic;
-        for place in 0..self.banks.len() {
-            let sessions = self.banks[place].sessions.iter_mut();
-            let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.drain(now)?))).collect();
-            steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
+        let step = self.banks[place].sessions.get_mut(&link).and_then(|session| session.make_for(goal, now));
+        match step {
+            Some(step) => self.take_step(place, link, step),
+            None => self.observe_link(place, link),
         }
     }
 }

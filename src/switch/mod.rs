@@ -12,6 +12,8 @@ mod days;
 mod event;
 mod links;
 mod motion;
+mod operating;
+mod order;
 mod owing;
 mod recording;
 mod replaying;
@@ -21,6 +23,7 @@ mod settings;
 mod submitting;
 
 pub use event::*;
+pub use order::*;
 pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 
 use crate::host::Reservation;
@@ -57,6 +60,8 @@ pub struct Switch {
     last_send: u64,
     in_flight: usize,
     phase: Phase,
+    /// Operators who wait.
+    desk: operating::Desk,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +109,8 @@ pub struct HostSnapshot {
     pub owed_attempts: u32,
     /// How much longer the queue of what is owed rests, because the host asked again and again to come later.
     pub owed_rests: Option<std::time::Duration>,
+    /// What operators let it do.
+    pub mode: HostMode,
     /// Its current business day.
     pub day: crate::payment::BusinessDate,
     /// How many earlier days are still open.
@@ -136,6 +143,7 @@ impl Switch {
             last_send: 0,
             in_flight: 0,
             phase: Phase::Resuming,
+            desk: operating::Desk::default(),
         }
     }
 
@@ -156,6 +164,7 @@ impl Switch {
             Event::Unsent { link, sends } => self.unsent(link, &sends),
             Event::Wake => {}
             Event::Drain => self.drain(),
+            Event::Operate(operate) => self.take_order(*operate),
         }
         self.wake();
         std::mem::take(&mut self.effects)
@@ -164,6 +173,9 @@ impl Switch {
     fn start(&mut self) {
         self.phase = Phase::Running;
         for place in 0..self.banks.len() {
+            if self.banks[place].mode == HostMode::Down {
+                self.make_for(place, crate::link::Goal::Closed);
+            }
             let sessions = self.banks[place].sessions.iter_mut();
             let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.start()?))).collect();
             steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
@@ -188,6 +200,7 @@ impl Switch {
         self.send_owed();
         self.reserve_numbers();
         self.pass_days();
+        self.end_echoes();
         self.finish_drain();
     }
 
@@ -220,7 +233,8 @@ impl Switch {
         let settled = self.in_flight == 0 && self.appends.is_empty() && self.retries.is_empty();
         if self.phase == Phase::Draining && settled {
             self.phase = Phase::Closing;
-            self.drain_sessions();
+            (0..self.banks.len()).for_each(|place| self.make_for(place, crate::link::Goal::Stopped));
+            self.wake_sessions();
         }
         let sessions = self.banks.iter().flat_map(|bank| bank.sessions.values());
         if self.phase == Phase::Closing && sessions.into_iter().all(crate::link::Session::is_stopped) {
@@ -239,7 +253,8 @@ impl Switch {
             let days = [day_ends, bank.mark_at, bank.close_at].into_iter().flatten();
             sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days)
         });
-        banks.chain(self.retries.first().map(|(at, _)| *at)).min()
+        let desk = self.desk.next_deadline();
+        banks.chain(self.retries.first().map(|(at, _)| *at)).chain(desk).min()
     }
 
     /// Whether it is drained.
@@ -262,6 +277,7 @@ impl Switch {
             pending: bank.pending.len(),
             owed: bank.owed().0,
             owed_since: bank.owed().1,
+            mode: bank.mode,
             owed_attempts: bank.outbox.most_attempts(),
             owed_rests: bank.outbox.rests_until(self.now.monotonic).map(|until| until.since(self.now.monotonic)),
             day: bank.today(self.now.wall),

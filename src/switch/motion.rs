@@ -1,6 +1,7 @@
 //! A payment in motion: something about it is asked, being recorded, pending or owed.
 
 use super::event::{Submission, Ticket, WaiterId};
+use super::order::OperatorId;
 use crate::payment::{BusinessDate, Card, Cvc, MerchantId, Monotonic, Name};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
@@ -66,6 +67,8 @@ pub(super) enum Then {
     Send,
     /// Tell the merchant of the open operation: it ends with these records.
     Tell,
+    /// Tell the operator who ordered it.
+    Inform(OperatorId),
     /// Nothing more.
     Rest,
 }

@@ -17,6 +17,8 @@ pub(super) enum Appending {
     Numbers(usize),
     /// Place of the bank whose state it keeps.
     Host(usize),
+    /// An operator's.
+    Order,
 }
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -55,6 +57,7 @@ impl Switch {
         match (self.appends.remove(&ticket), result) {
             (Some(Appending::Numbers(place)), result) => self.numbers_reserved(place, result.is_ok()),
             (Some(Appending::Host(place)), result) => self.host_recorded(place, result.is_ok()),
+            (Some(Appending::Order), result) => self.order_recorded(ticket, result.is_ok()),
             (Some(Appending::Payment(id)), Ok(())) => self.durable(id),
             (Some(Appending::Payment(id)), Err(why)) => self.not_durable(id, why),
             (None, _) => {}
@@ -87,6 +90,7 @@ impl Switch {
         match recording.then {
             Then::Send => self.send_request(id),
             Then::Tell => self.tell(id),
+            Then::Inform(waiter) => self.say_to(waiter, Ok(Told::Done)),
             Then::Rest => {}
         }
     }

@@ -74,6 +74,7 @@ impl Switch {
         if self.motions.get(&id).is_some_and(|motion| motion.loading) {
             self.loaded_for_motion(id, found);
         }
+        self.order_items(id);
         self.note_late(id);
     }
 
@@ -103,6 +104,8 @@ impl Switch {
             motion.loading = true;
             self.retries.insert((self.now.monotonic.after(recording::RETRY_MAX), id));
         }
+        let why = if found_nothing { OrderRefusal::NoSuchItem } else { OrderRefusal::StoreUnavailable };
+        self.order_items_failed(id, why);
         for submission in waiting {
             self.in_flight -= 1;
             self.refuse(submission.waiter, refusal);

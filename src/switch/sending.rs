@@ -122,7 +122,10 @@ impl Switch {
     pub(super) fn expire_pending(&mut self) {
         for place in 0..self.banks.len() {
             let expired = self.banks[place].pending.expire(self.now.monotonic);
-            expired.into_iter().for_each(|pending| self.unanswered(place, pending, ResultCode::Timeout));
+            for pending in expired {
+                self.doubt_link(place, pending.link, pending.sent_at);
+                self.unanswered(place, pending, ResultCode::Timeout);
+            }
         }
     }
 

@@ -50,6 +50,9 @@ pub enum Discharge {
     /// It was never sent, and what it was about was taken back.
     #[n(4)]
     Cancelled,
+    /// It was given up or refused, and an operator, named here, settles it with the bank in another way.
+    #[n(6)]
+    TakenOver(#[n(0)] String),
 }
 
 impl Discharge {

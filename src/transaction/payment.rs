@@ -254,7 +254,8 @@ impl Payment {
         owed.discharge = Some(discharge.clone());
         let (kind, operation) = (owed.obligation.kind, owed.obligation.operation);
         let operation = self.operation_mut(operation)?;
-        let taken_back = kind == ObligationKind::Reversal && !discharge.is_exception();
+        let done = !discharge.is_exception() && !matches!(discharge, Discharge::TakenOver(_));
+        let taken_back = kind == ObligationKind::Reversal && done;
         if taken_back && operation.state == OperationState::Reversing {
             operation.state = OperationState::Reversed;
         }

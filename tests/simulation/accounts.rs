@@ -4,7 +4,7 @@ use crate::checker::Checker;
 use crate::journal::Journal;
 use crate::merchants::{Market, Told};
 use crate::tally::Tally;
-use isthmus::payment::{OperationKind, PaymentId};
+use isthmus::payment::{BusinessDate, OperationKind, PaymentId};
 use isthmus::simulator::Entry as BankEntry;
 use isthmus::switch::OnUnknown;
 use isthmus::transaction::{Delivery, Discharge, ObligationKind, OperationState, Payment};
@@ -33,6 +33,7 @@ pub fn compare(
     let mut ledger: BTreeMap<&str, Vec<&BankEntry>> = BTreeMap::new();
     bank.iter().for_each(|entry| ledger.entry(entry.rrn.as_str()).or_default().push(entry));
     let mut differences = Vec::new();
+    let bank_days = bank_days(bank);
     for (id, records) in journal.payments() {
         let payment = match Payment::fold(records) {
             Ok(payment) => payment,
@@ -46,6 +47,7 @@ pub fn compare(
         let told = told.remove(id).unwrap_or_default();
         ends(&payment, &told, checker.on_unknown, &mut differences);
         days(&payment, &mut differences);
+        days_of_messages(checker, &payment, &bank_days, &mut differences);
         within_limits(*id, &told, &mut differences);
         balance(checker, &payment, &told, &mut ledger, tally, &mut differences);
     }
@@ -91,6 +93,37 @@ fn days(payment: &Payment, differences: &mut Vec<Difference>) {
             differences.push(("what takes back is booked on its original's day", format!("{what}, not {day}")));
         }
     }
+}
+
+/// A message that takes something back belongs to the day of what it takes back; an answered operation to the day that
+/// the bank booked it on, where the bank decides.
+fn days_of_messages(checker: &Checker, payment: &Payment, booked: &BankDays, differences: &mut Vec<Difference>) {
+    for owed in &payment.obligations {
+        let message = &owed.obligation.message;
+        let day = payment.operation(owed.obligation.operation).map(|operation| operation.business_date);
+        if owed.obligation.kind == ObligationKind::Reversal && message.business_date != day {
+            let what = format!("{}: {:?}, its original's is {day:?}", payment.id, message.business_date);
+            differences.push(("a reversal carries its original's day", what));
+        }
+    }
+    let asked = payment.operations.iter().filter(|operation| operation.delivery == Delivery::Request);
+    for operation in asked.filter(|operation| operation.response_code.is_some() && checker.bank_keeps_day) {
+        let message = &operation.message;
+        let day = booked.get(&(message.rrn.to_string(), format!("{:04}", message.mti), message.stan.to_string()));
+        if day.is_some_and(|day| *day != operation.business_date) {
+            let what = format!("{} operation {}: {}", payment.id, operation.number, operation.business_date);
+            differences.push(("an operation is booked on the bank's day", format!("{what}, at the bank {day:?}")));
+        }
+    }
+}
+
+/// On which day the bank booked each request, by its reference, type and trace number.
+type BankDays = BTreeMap<(String, String, String), BusinessDate>;
+
+fn bank_days(bank: &[BankEntry]) -> BankDays {
+    let key =
+        |entry: &BankEntry| (entry.rrn.clone(), entry.mti.without_repeat().to_string(), entry.identity.stan.clone());
+    bank.iter().map(|entry| (key(entry), entry.business_date)).collect()
 }
 
 /// Whatever was approved for whom: captures stay below what was authorised, refunds below what was captured.
@@ -176,7 +209,8 @@ fn exceptions(
 ) -> Vec<i64> {
     let mut undone = Vec::new();
     for owed in &payment.obligations {
-        let Some(discharge) = owed.discharge.as_ref().filter(|discharge| discharge.is_exception()) else { continue };
+        let for_people = |d: &&Discharge| d.is_exception() || matches!(d, Discharge::TakenOver(_));
+        let Some(discharge) = owed.discharge.as_ref().filter(for_people) else { continue };
         if owed.obligation.message.rrn.as_str() != rrn {
             continue;
         }
@@ -189,6 +223,7 @@ fn exceptions(
         };
         undone.push(effect);
         match discharge {
+            Discharge::TakenOver(_) => tally.figure("exceptions: taken over by operators", 1),
             Discharge::Refused(code) => {
                 tally.figure("exceptions: owed messages that the bank refused", 1);
                 if checker.cards.get(&payment.id).map(String::as_str) != Some(DECLINES_CAPTURES) {

@@ -7,6 +7,7 @@ use crate::merchants::{Market, cvc_of};
 use crate::plan::{MILLI, Micros, Plan, SECOND};
 use crate::tally::Tally;
 use bytes::Bytes;
+use isthmus::host::DayKeeper;
 use isthmus::iso8583::{Message, Spec};
 use isthmus::payment::{Amount, MerchantId, MessageValues, OperationKind, PaymentId, Wall};
 use isthmus::simulator::Entry as BankEntry;
@@ -47,6 +48,7 @@ pub struct Checker {
     send_timeout: Micros,
     pub repeat: Repeat,
     pub on_unknown: OnUnknown,
+    pub bank_keeps_day: bool,
     /// Messages whose record is durable, by when the switch was told so.
     may_leave: BTreeMap<Identity, Option<Micros>>,
     /// Those of an append that the switch was not told of yet.
@@ -87,6 +89,7 @@ impl Checker {
             send_timeout: host.send_timeout.as_micros() as Micros,
             repeat: host.repeat,
             on_unknown: host.on_unknown,
+            bank_keeps_day: host.day.keeper == DayKeeper::Host,
             may_leave: BTreeMap::new(),
             untold: BTreeMap::new(),
             durable_now: Vec::new(),
@@ -192,7 +195,7 @@ impl Checker {
     pub fn appended(&mut self, now: Micros, entry: &Entry) {
         let whose = match entry {
             Entry::Payment { records, .. } => records.first().map(|record| record.payment),
-            Entry::Numbers(_) | Entry::Host(_) => None,
+            Entry::Numbers(_) | Entry::Host(_) | Entry::Audit(_) => None,
         };
         let (second, count) = self.appends.get(&whose).copied().unwrap_or_default();
         let count = if second == now / SECOND { count + 1 } else { 1 };

@@ -1,7 +1,9 @@
 //! What can go wrong: chances that befall small things all the time, and incidents that befall big ones at a moment.
 
+use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MILLI, MINUTE, Micros, SECOND};
 use fastrand::Rng;
+use isthmus::switch::{HostMode, LinkOrder};
 
 /// Chances in a thousand that something small goes wrong.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +101,10 @@ pub enum Incident {
     PeerSignOff { link: u16 },
     /// The bank sends an echo by itself.
     PeerEcho { link: u16 },
+    /// The bank's day ends, and it says so on a link, or does not.
+    Cutover { link: u16, announced: bool },
+    /// An operator does something.
+    Operator(Deed),
 }
 
 /// Chances of every kind.
@@ -162,12 +168,26 @@ fn record_kind(random: &mut Rng) -> Option<RecordKind> {
     }
 }
 
+fn deed(random: &mut Rng, link: u16) -> Deed {
+    match random.u32(0..10) {
+        0 => Deed::Host(HostMode::Maintenance),
+        1..=2 => Deed::Host(HostMode::Down),
+        3 => Deed::Host(HostMode::Up),
+        4 => Deed::Link(link, LinkOrder::SignOff),
+        5 => Deed::Link(link, LinkOrder::Drain),
+        6 => Deed::Link(link, LinkOrder::SignOn),
+        7 => Deed::Link(link, LinkOrder::Echo),
+        8 => Deed::Cutover,
+        _ => Deed::Parked,
+    }
+}
+
 /// An incident of some minutes.
 pub fn incident(random: &mut Rng, links: u16) -> Incident {
     let link = random.u16(0..links);
     let brief = random.u64(0..5 * SECOND);
     let long = random.u64(SECOND..90 * SECOND);
-    match random.u32(0..28) {
+    match random.u32(0..35) {
         0..=2 => Incident::Crash { down: brief },
         3..=6 => Incident::CrashAt(CrashAt { record: record_kind(random), instant: instant(random), down: brief }),
         7 => Incident::Drain,
@@ -185,7 +205,9 @@ pub fn incident(random: &mut Rng, links: u16) -> Incident {
         23 => Incident::StoreSlow { lasts: long, commit: 12 * SECOND },
         24..=25 => Incident::WallJump { by: jump(random) },
         26 => Incident::PeerSignOff { link },
-        _ => Incident::PeerEcho { link },
+        27 => Incident::PeerEcho { link },
+        28..=30 => Incident::Cutover { link, announced: random.u32(0..4) > 0 },
+        _ => Incident::Operator(deed(random, link)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! operation for ever, an append is in the store whole or not at all.
 
 use isthmus::payment::{Card, MerchantId, Name, PaymentId};
-use isthmus::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
+use isthmus::switch::{AuditEntry, Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
 use isthmus::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,6 +15,7 @@ pub struct Journal {
     keys: BTreeMap<(MerchantId, IdempotencyKey), PaymentId>,
     numbers: BTreeMap<Name, NumberBlock>,
     hosts: BTreeMap<Name, HostMark>,
+    pub audit: Vec<AuditEntry>,
     waiting: VecDeque<(Ticket, Entry)>,
     syncing: Vec<(Ticket, Entry)>,
 }
@@ -54,6 +55,7 @@ impl Journal {
         }
         match &entry {
             Entry::Numbers(block) => drop(self.numbers.insert(block.acquirer.clone(), block.clone())),
+            Entry::Audit(order) => self.audit.push(order.clone()),
             Entry::Host(mark) => drop(self.hosts.insert(mark.host.clone(), mark.clone())),
             Entry::Payment { records, card } => {
                 self.check(records)?;

@@ -2,6 +2,7 @@
 
 use crate::faults::{Chances, Incident};
 use crate::network::{Conn, ConnId};
+use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::store::StoreHealth;
 use crate::world::{Happening, Outcome, World, bank};
@@ -26,6 +27,7 @@ impl World {
         if self.streams.process.bool() {
             before.reverse();
         }
+        before.push(Event::Hosts(self.journal.hosts()));
         before.into_iter().for_each(|event| self.tell(event));
         self.tell(Event::Start);
     }
@@ -74,6 +76,7 @@ impl World {
         self.checker.run_ends();
         self.lose_all_conns();
         self.market_loses_connection();
+        self.operators_lose_connection();
         if !self.last_drain {
             let longer = self.use_numbers_up();
             self.after(down + longer, Happening::Restart);
@@ -150,8 +153,16 @@ impl World {
                 self.store_trouble(StoreHealth { refuses: false, slow: Some(commit) }, lasts);
             }
             Incident::WallJump { by } => self.wall_jumps(by),
-            Incident::PeerSignOff { link } => self.peer_says(link, false),
-            Incident::PeerEcho { link } => self.peer_says(link, true),
+            Incident::PeerSignOff { link } => self.peer_says(link, "002", "sign-offs by the bank"),
+            Incident::PeerEcho { link } => self.peer_says(link, "301", "echoes by the bank"),
+            Incident::Cutover { link, announced } => {
+                self.bank_days_ahead += 1;
+                match announced {
+                    true => self.peer_says(link, "201", "days ended by the bank"),
+                    false => self.tally.fault("days ended without a word"),
+                }
+            }
+            Incident::Operator(deed) => self.operator(deed),
         }
     }
 
@@ -202,6 +213,8 @@ impl World {
         self.bank_hangs_until = 0;
         self.bank_back();
         self.unstall_all();
+        self.operator(Deed::Parked);
+        self.after(0, Happening::OperatorsRound);
         self.trace.note(self.now, format_args!("!! healed"));
     }
 
@@ -213,7 +226,8 @@ impl World {
         let Some(switch) = &self.switch else { return };
         let snapshot = switch.snapshot();
         let owed: usize = snapshot.hosts.iter().map(|host| host.owed + host.pending).sum();
-        let moving = snapshot.payments + snapshot.in_flight + owed + self.checker.waiting();
+        let open_days: usize = snapshot.hosts.iter().map(|host| host.open_days).sum();
+        let moving = snapshot.payments + snapshot.in_flight + owed + open_days + self.checker.waiting();
         if moving > 0 || !self.journal.in_motion().is_empty() {
             return;
         }

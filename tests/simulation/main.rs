@@ -14,6 +14,7 @@ mod journal;
 mod life;
 mod merchants;
 mod network;
+mod operators;
 mod plan;
 mod scripts;
 mod store;

@@ -8,12 +8,13 @@ use isthmus::host::DaySettings;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
 use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
-use isthmus::switch::{ReversalStan, Settings, Submission, Switch, Ticket, WaiterId};
+use isthmus::switch::{OrderRefusal, ReversalStan, Settings, Submission, Switch, Ticket, Told, WaiterId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
 
 mod days;
+mod operators;
 
 const CARD: &str = "4111111111111111";
 const NOON: i64 = 1_795_348_800_000_000;
@@ -30,6 +31,7 @@ struct Desk {
     answers: Vec<(WaiterId, Answer)>,
     loads: Vec<PaymentId>,
     drained: bool,
+    said: Vec<Result<Told, OrderRefusal>>,
 }
 
 impl Desk {
@@ -63,6 +65,7 @@ impl Desk {
             answers: Vec::new(),
             loads: Vec::new(),
             drained: false,
+            said: Vec::new(),
         }
     }
 
@@ -91,6 +94,7 @@ impl Desk {
                 }
                 Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
                 Effect::Load { payment } => self.loads.push(payment),
+                Effect::Told { said, .. } => self.said.push(said),
                 Effect::Drained => self.drained = true,
                 _ => {}
             }

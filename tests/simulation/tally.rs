@@ -65,6 +65,8 @@ pub const FAULTS: &[(&str, &[&str])] = &[
             "sign-ons refused",
             "sign-offs by the bank",
             "echoes by the bank",
+            "days ended by the bank",
+            "days ended without a word",
         ],
     ),
     (
@@ -91,6 +93,18 @@ pub const FAULTS: &[(&str, &[&str])] = &[
             "midnights with something in motion",
             "trace numbers that wrap in flight",
             "trace numbers that come round to one in motion",
+        ],
+    ),
+    (
+        "operators",
+        &[
+            "hosts brought up by operators",
+            "hosts put in maintenance by operators",
+            "hosts taken down by operators",
+            "orders to links",
+            "days ended by operators",
+            "parked items released",
+            "parked items taken over",
         ],
     ),
     (

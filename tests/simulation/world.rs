@@ -8,6 +8,7 @@ use crate::faults::{Chances, CrashAt, Incident};
 use crate::journal::Journal;
 use crate::merchants::Market;
 use crate::network::{ConnId, Wires};
+use crate::operators::Operators;
 use crate::plan::{ACQUIRER, DAY, HEALING, MILLI, Micros, Plan, SECOND};
 use crate::store::{Dying, StoreHealth};
 use crate::tally::Tally;
@@ -112,6 +113,7 @@ pub enum Happening {
     },
     BankBack,
     StoreWell,
+    OperatorsRound,
     Heal,
     TooLate,
 }
@@ -152,6 +154,9 @@ pub struct World {
     pub run: u32,
     pub run_began: Micros,
     pub wall_offset: i64,
+    /// Days that the bank ended before the calendar did.
+    pub bank_days_ahead: i64,
+    pub operators: Operators,
     pub wake: (u64, Option<Micros>),
     wakes_now: (Micros, u32),
     pub draining: bool,
@@ -232,6 +237,8 @@ impl World {
             run: 0,
             run_began: 0,
             wall_offset: 0,
+            bank_days_ahead: 0,
+            operators: Operators::default(),
             wake: (0, None),
             wakes_now: (0, 0),
             draining: false,
@@ -318,6 +325,7 @@ impl World {
             Happening::DrainPatience { .. } => {}
             Happening::BankBack => self.bank_back(),
             Happening::StoreWell => self.store = StoreHealth::default(),
+            Happening::OperatorsRound => self.operators_round(),
             Happening::Heal => self.heal(),
             Happening::TooLate => self.too_late(),
         }
@@ -329,9 +337,9 @@ impl World {
         Now { monotonic: self.monotonic(self.now), wall: Wall(self.plan.begins + self.now as i64 + self.wall_offset) }
     }
 
-    /// The bank's clock, which nobody sets.
+    /// The bank's clock: nobody sets it, but it ends its days when it likes.
     pub fn bank_clock(&self) -> Wall {
-        Wall(self.plan.begins + self.now as i64)
+        Wall(self.plan.begins + self.now as i64 + self.bank_days_ahead * DAY as i64)
     }
 
     fn monotonic(&self, moment: Micros) -> Monotonic {
@@ -423,6 +431,7 @@ impl World {
                 self.send(link, id, frame, send_by);
             }
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
+            Effect::Told { waiter, said } => self.order_told(waiter, &said),
             Effect::Drained => self.drained(),
             Effect::Observe(observation) => self.observed(&observation),
         }
@@ -440,6 +449,9 @@ impl World {
             Observation::Stray { kind: Stray::Unmatched, .. } => {
                 self.tally.figure("replies to nothing that is known", 1)
             }
+            Observation::Cutover { .. } => self.tally.figure("cutovers taken", 1),
+            Observation::DayClosed { .. } => self.tally.figure("earlier days closed", 1),
+            Observation::QueueRests { .. } => self.tally.figure("rests of a queue that was put off", 1),
             Observation::Unreadable { .. } => self.tally.figure("unreadable frames", 1),
             _ => {}
         }

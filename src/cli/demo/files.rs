@@ -156,6 +156,7 @@ country = "PA"
             },
             "operator": { "user": null, "password": null },
             "store": self.folder.join("isthmus.db"),
+            "control": self.folder.join("isthmus.db-control"),
             "dialect": "iso8583-1987-ascii",
             "config": self.config,
             "bank_config": self.bank_config,

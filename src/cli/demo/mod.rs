@@ -77,8 +77,10 @@ impl Demo {
         println!("isthmus demo ready: https://{}  ({})", files.edge_addr(), files.demo_json.display());
         if !self.once {
             println!("Ctrl-C stops it.");
+            let ordered = app.stop_ordered();
             tokio::select! {
                 () = serve::stop_signal() => {}
+                () = ordered => {}
                 error = app.ended() => return Err(error.into()),
                 () = bank.stopped() => return Err("the bank stopped by itself".into()),
                 () = shopping.keep_on(self.rate) => {}
