@@ -33,6 +33,18 @@ fn json(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap()
 }
 
+/// The command in the README is shown with what it really prints.
+#[test]
+fn the_readme_shows_what_a_broken_message_looks_like() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, command) = readme.split_once("$ isthmus iso decode --spec iso8583-1987-ascii --describe --hex").unwrap();
+    let [_, hex, rest] = command.splitn(3, '\'').collect::<Vec<_>>()[..] else { panic!("a quoted message") };
+    let (shown, _) = rest.trim_start().split_once("```").unwrap();
+    let drawn = iso(&["decode", "--spec", "iso8583-1987-ascii", "--describe", "--hex", hex], b"");
+    assert_eq!(drawn.status.code(), Some(1));
+    assert_eq!(String::from_utf8(drawn.stdout).unwrap().trim(), shown.trim());
+}
+
 #[test]
 fn what_decode_prints_encode_takes() {
     let decoded = iso(&["decode", "--spec", "iso8583-1987-ascii", "--unmasked", "--hex", ECHO], b"");
