@@ -137,6 +137,11 @@ impl MessageBuilder {
         self.present.iter().zip(&self.nodes)
     }
 
+    /// The room that all elements need which can be written the short way.
+    pub(crate) fn short_room(&self) -> usize {
+        self.nodes.iter().map(Node::short_room).sum()
+    }
+
     #[cfg(feature = "dialects")]
     pub(crate) fn put_header(&mut self, node: Node) {
         self.header = Some(node);
@@ -205,7 +210,7 @@ impl MessageBuilder {
 
 impl Node {
     /// The room it needs where it can be written the short way.
-    pub(crate) fn short_room(&self) -> usize {
+    fn short_room(&self) -> usize {
         match self {
             Self::Text(text) => Short::room_for(text),
             _ => 0,

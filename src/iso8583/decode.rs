@@ -163,14 +163,14 @@ impl<'a> Reader<'a> {
         if end < self.wire.len() && !self.spec.trailing {
             return Err(Broken::new(DecodeErrorKind::TrailingBytes, end, Place::Message));
         }
-        match (self.spec.total_length, self.message.header) {
-            (Some(total), Some(header)) => self.total_length(total, header),
+        match (&self.spec.total_length, &self.message.header) {
+            (Some(total), Some(header)) => self.total_length(total, *header),
             _ => Ok(()),
         }
     }
 
     /// Compares the length that the header tells, last of all: what else is wrong says more.
-    fn total_length(&self, total: TotalLength, header: Span) -> Result<(), Broken> {
+    fn total_length(&self, total: &TotalLength, header: Span) -> Result<(), Broken> {
         let content = self.wire.get(header.range()).unwrap_or_default();
         if total.agrees(self.wire.len(), content) {
             return Ok(());

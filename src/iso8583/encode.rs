@@ -17,7 +17,7 @@ use super::spec::{BitmapEncoding, Blocks, HeaderPresence, MtiEncoding, Spec, Thi
 use super::wire::{Given, hex_pair};
 
 /// Where the elements of an encoded message lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
     bitmap: Bitmap,
     spans: Vec<(u32, u32)>,
@@ -53,10 +53,23 @@ impl Encoded {
 impl Spec {
     /// Appends the message to `out`.
     pub fn encode(&self, message: &MessageBuilder, out: &mut BytesMut) -> Result<Encoded, EncodeError> {
+        let mut encoded = Encoded::default();
+        self.encode_into(message, out, &mut encoded)?;
+        Ok(encoded)
+    }
+
+    /// Like [`encode`](Self::encode), telling where the elements lie in a table whose room is used again.
+    pub fn encode_into(
+        &self,
+        message: &MessageBuilder,
+        out: &mut BytesMut,
+        encoded: &mut Encoded,
+    ) -> Result<(), EncodeError> {
         let base = out.len();
-        let written = self.write(message, out, base);
+        let written = self.write(message, out, base, encoded);
         if written.is_err() {
             out.truncate(base);
+            *encoded = Encoded::default();
         }
         written
     }
@@ -68,13 +81,20 @@ impl Spec {
         Ok(out.freeze())
     }
 
-    fn write(&self, message: &MessageBuilder, out: &mut BytesMut, base: usize) -> Result<Encoded, EncodeError> {
+    fn write(
+        &self,
+        message: &MessageBuilder,
+        out: &mut BytesMut,
+        base: usize,
+        encoded: &mut Encoded,
+    ) -> Result<(), EncodeError> {
         let assembler = Assembler { spec: self, message };
         let header = self.write_header(&assembler, out)?;
         self.write_mti(message.mti(), out);
         let bitmap = message.bitmap();
         self.write_bitmap(&bitmap, out)?;
-        let spans = self.write_elements(&assembler, base, out)?;
+        encoded.bitmap = bitmap;
+        encoded.spans = self.write_elements(&assembler, base, out, std::mem::take(&mut encoded.spans))?;
         let len = out.len() - base;
         if len > self.max_bytes {
             let most = format!("at most {} bytes", self.max_bytes);
@@ -86,7 +106,8 @@ impl Spec {
             let expected = "a message no longer than the header can tell";
             return Err(EncodeError::new(EncodeErrorKind::TooLarge, expected).within(total.part).within("header"));
         }
-        Ok(Encoded { bitmap, spans, len })
+        encoded.len = len;
+        Ok(())
     }
 
     fn write_elements(
@@ -94,17 +115,19 @@ impl Spec {
         assembler: &Assembler<'_>,
         base: usize,
         out: &mut BytesMut,
+        mut spans: Vec<(u32, u32)>,
     ) -> Result<Vec<(u32, u32)>, EncodeError> {
         let message = assembler.message;
-        let mut spans = Vec::with_capacity(message.bitmap().len());
+        spans.clear();
+        spans.reserve(message.bitmap().len());
         let [_, _, third] = message.bitmap().blocks();
         let mut third_due = third != 0;
         // Room for all elements of the short way at once; what is left of it is cut off at the end.
-        let room: usize = message.nodes().map(|(_, node)| node.short_room()).sum();
+        let room = message.short_room();
         let mut at = out.len();
         out.resize(at + room, 0);
         for (number, node) in message.nodes() {
-            if number > 65 && third_due {
+            if third_due && number > 65 {
                 out.truncate(at);
                 self.write_third(third, out);
                 at = out.len();
@@ -132,6 +155,7 @@ impl Spec {
     }
 
     /// Writes an element the long way; returns where its content begins.
+    #[inline(never)]
     fn write_long(
         &self,
         assembler: &Assembler<'_>,

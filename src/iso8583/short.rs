@@ -141,18 +141,20 @@ impl Short {
     #[inline(always)]
     pub(crate) fn put(&self, text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
-        let count = u32::try_from(bytes.len()).ok()?;
+        if bytes.len() < self.min as usize || bytes.len() > self.max as usize {
+            return None;
+        }
         let fits = match self.body {
-            Body::PackedDigits => count.is_multiple_of(2) && all_digits(bytes),
+            Body::PackedDigits => bytes.len().is_multiple_of(2) && all_digits(bytes),
             Body::Raw => false,
             // Characters beyond ASCII are one byte on the wire and two in a string.
             Body::Class(Class::Any) => bytes.is_ascii(),
             _ => self.fits(bytes),
         };
-        if self.head == Head::None || count < self.min || count > self.max || !fits {
+        if !fits {
             return None;
         }
-        let start = self.put_length(count, out)?;
+        let start = self.put_length(bytes.len() as u32, out)?;
         let (_, out) = out.split_at_mut_checked(start)?;
         let len = match self.body {
             Body::PackedDigits => {
@@ -164,7 +166,7 @@ impl Short {
                 pairs.len()
             }
             _ => {
-                out.get_mut(..bytes.len())?.copy_from_slice(bytes);
+                copy(bytes, out)?;
                 bytes.len()
             }
         };
@@ -187,6 +189,20 @@ impl Short {
             _ => None,
         }
     }
+}
+
+/// Copies to the front of `out`; up to sixteen bytes, as most values have, as two words that overlap.
+#[inline(always)]
+fn copy(bytes: &[u8], out: &mut [u8]) -> Option<()> {
+    let out = out.get_mut(..bytes.len())?;
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) if bytes.len() <= 16 => {
+            *out.first_chunk_mut()? = *first;
+            *out.last_chunk_mut()? = *last;
+        }
+        _ => out.copy_from_slice(bytes),
+    }
+    Some(())
 }
 
 #[inline(always)]
@@ -281,6 +297,17 @@ fn all_packed_digits(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_every_length_are_copied_whole() {
+        let value: Vec<u8> = (1..40).collect();
+        for length in 0..value.len() {
+            let mut out = [0; 40];
+            assert_eq!(copy(&value[..length], &mut out), Some(()));
+            assert!(out[..length] == value[..length] && out[length..].iter().all(|byte| *byte == 0), "{length}");
+            assert_eq!(copy(&value[..length + 1], &mut out[..length]), None);
+        }
+    }
 
     #[test]
     fn checks_of_words_agree_with_checks_of_bytes() {
