@@ -223,22 +223,16 @@ impl Assembler<'_> {
         let unwritable = || EncodeError::new(EncodeErrorKind::Tag, "a BER tag that the spec knows");
         let tag = ber_tag(name).ok_or_else(unwritable)?;
         let index = tags.find(tag).ok_or_else(unwritable)?;
-        let skip = tag.leading_zeros() as usize / 8;
-        let bytes = &tag.to_be_bytes()[skip.min(3)..];
-        if !is_ber_tag(bytes) {
+        if !is_ber_tag(tag) {
             return Err(unwritable());
         }
         if let (Node::Bytes(value), true) = (node, self.spec.at(index).plain) {
-            out.put_slice(bytes);
-            put_ber_length(value.len(), out);
-            out.put_slice(value);
+            put_ber(tag, value, out);
             return Ok(());
         }
         let mut value = BytesMut::new();
         self.write(index, node, &mut value)?;
-        out.put_slice(bytes);
-        put_ber_length(value.len(), out);
-        out.put_slice(&value);
+        put_ber(tag, &value, out);
         Ok(())
     }
 
@@ -361,12 +355,34 @@ fn undefined() -> EncodeError {
     EncodeError::new(EncodeErrorKind::Undefined, "a part that the spec defines")
 }
 
-/// Whether the bytes read back as one tag.
-fn is_ber_tag(bytes: &[u8]) -> bool {
-    match bytes {
-        [0] | [] => false,
-        [one] => one & 0x1F != 0x1F,
-        [first, middle @ .., last] => first & 0x1F == 0x1F && last & 0x80 == 0 && middle.iter().all(|b| b & 0x80 != 0),
+fn put_ber(tag: u32, value: &[u8], out: &mut BytesMut) {
+    let skip = tag.leading_zeros() / 8;
+    out.reserve(16 + value.len());
+    match value.len() {
+        // Nearly all values are short: tag and length go out in one piece, of which the front is kept.
+        short @ ..0x80 => {
+            let head = (u64::from(tag) << 8 | short as u64) << (8 * (3 + skip));
+            let end = out.len() + 5 - skip as usize;
+            out.put_u64(head);
+            out.truncate(end);
+        }
+        long => {
+            out.put_slice(&tag.to_be_bytes()[skip as usize..]);
+            put_ber_length(long, out);
+        }
+    }
+    out.put_slice(value);
+}
+
+/// Whether the bytes of this number read back as one tag.
+fn is_ber_tag(tag: u32) -> bool {
+    let [first, second, third, last] = tag.to_be_bytes();
+    let more = |byte: u8| byte & 0x80 != 0;
+    match (first, second, third) {
+        (0, 0, 0) => last != 0 && last & 0x1F != 0x1F,
+        (0, 0, _) => third & 0x1F == 0x1F && !more(last),
+        (0, _, _) => second & 0x1F == 0x1F && more(third) && !more(last),
+        _ => first & 0x1F == 0x1F && more(second) && more(third) && !more(last),
     }
 }
 

@@ -301,7 +301,11 @@ pub(crate) fn ber_tag(text: &str) -> Option<u32> {
     if !matches!(digits.len(), 2 | 4 | 6 | 8) || (digits.len() > 2 && digits.starts_with(b"00")) {
         return None;
     }
-    digits.iter().try_fold(0, |tag, digit| Some(tag << 4 | u32::from(hex_digit(*digit)?)))
+    let mut tag = 0;
+    for digit in digits {
+        tag = tag << 4 | u32::from(hex_digit(*digit)?);
+    }
+    Some(tag)
 }
 
 impl fmt::Display for Key {

@@ -531,10 +531,11 @@ pub(crate) fn take_ber_length(input: &[u8]) -> Parsed<'_, usize> {
 
 /// Writes a BER length in its shortest form.
 pub(crate) fn put_ber_length(count: usize, out: &mut BytesMut) {
-    let width = (1..8).find(|width| count >> (8 * width) == 0).unwrap_or(8);
-    if count >= 0x80 {
-        out.put_u8(0x80 | width as u8);
+    if count < 0x80 {
+        return out.put_u8(count as u8);
     }
+    let width = (1..8).find(|width| count >> (8 * width) == 0).unwrap_or(8);
+    out.put_u8(0x80 | width as u8);
     out.put_uint(count as u64, width);
 }
 
@@ -569,12 +570,19 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
 
 #[inline]
 pub(crate) fn hex_digit(character: u8) -> Option<u8> {
-    match character {
-        b'0'..=b'9' => Some(character - b'0'),
-        b'A'..=b'F' => Some(character - b'A' + 10),
-        b'a'..=b'f' => Some(character - b'a' + 10),
-        _ => None,
-    }
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[HEX_DIGITS[value as usize] as usize] = value;
+            values[HEX_DIGITS[value as usize].to_ascii_lowercase() as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    const NONE: u8 = 0xFF;
+    let value = VALUES[usize::from(character)];
+    (value != NONE).then_some(value)
 }
 
 /// Six decimal digits of `count`; `None` where it has more than `width` of them.
