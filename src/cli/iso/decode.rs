@@ -146,6 +146,7 @@ impl Decode {
     }
 
     fn drawing(&self) -> Drawing {
-        Drawing { unmasked: self.unmasked, colour: io::stdout().is_terminal() }
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Drawing { unmasked: self.unmasked, colour }
     }
 }
