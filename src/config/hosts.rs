@@ -7,8 +7,9 @@ use crate::framing::{self, Framing};
 use crate::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use crate::iso8583::dialects::Layer;
 use crate::link::{SessionOverrides, SessionSettings};
-use crate::payment::{CutoverClock, Name};
+use crate::payment::{CutoverClock, MessageKind, Name};
 use crate::routing::{RouteSettings, Routes};
+use crate::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use crate::translation::{Mapping, Translation};
 use jiff::tz::TimeZone;
@@ -65,6 +66,24 @@ pub struct HostConfig {
     /// What its sessions do otherwise than the dialect says.
     #[serde(default)]
     pub session: SessionOverrides,
+    /// How a sale is told: "single" (0200), or "dual" (0100, then an 0220 advice).
+    #[serde(default)]
+    pub sale: SaleForm,
+    /// How a capture is told: "advice" (0220) or "request" (0200).
+    #[serde(default)]
+    pub capture: CaptureForm,
+    /// How a refund is told: "request" (0200), "awaited" (0220 that can be declined) or "advice" (0220).
+    #[serde(default)]
+    pub refund: RefundForm,
+    /// How a void is told: "0420" (advice), "0400", or "request" (with a processing code of its own).
+    #[serde(default)]
+    pub void: VoidForm,
+    /// How a reversal is told: "0420" (advice) or "0400" (request).
+    #[serde(default)]
+    pub reversal: ReversalForm,
+    /// Whether the host is told (data element 95) what a final capture left of its authorisation.
+    #[serde(default)]
+    pub release: bool,
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
@@ -225,6 +244,11 @@ impl HostConfig {
         let layers = dialect_layers(&self.dialect, folder)?;
         let (translation, session) = dialect(&self.dialect, &layers)?;
         let session = session.with(&self.session).map_err(|expected| wrong("session", &expected))?;
+        let forms = self.forms();
+        let unsaid = unsaid(forms, &translation, path);
+        if !unsaid.is_empty() {
+            return Err(unsaid);
+        }
         let settings = HostSettings {
             name: Name::from(self.name.as_str()),
             acquirer: Name::from(self.acquirer.as_str()),
@@ -237,6 +261,7 @@ impl HostConfig {
             breaker: self.breaker.settings(),
             reply_on: self.reply_on,
             retry: self.retry.settings(),
+            forms,
             on_unknown: self.on_unknown,
             reversal_stan: self.reversal_stan,
             repeat: self.repeat,
@@ -288,6 +313,19 @@ impl BreakerConfig {
     }
 }
 
+impl HostConfig {
+    fn forms(&self) -> Forms {
+        Forms {
+            sale: self.sale,
+            capture: self.capture,
+            refund: self.refund,
+            void: self.void,
+            reversal: self.reversal,
+            release: self.release,
+        }
+    }
+}
+
 /// Hosts that share what only one may have. Trace numbers are counted by acquirer id, each host by itself.
 fn alike(hosts: &[HostConfig], path: &Path) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
@@ -324,6 +362,16 @@ impl RetryConfig {
     }
 }
 
+/// Forms in which the dialect has no message.
+fn unsaid(forms: Forms, translation: &Translation, path: &Path) -> Vec<Mistake> {
+    let lacking = forms.asked_of_dialect().into_iter().filter(|(_, kind)| translation.head(*kind).is_none());
+    let mistake = |(setting, kind): (&str, MessageKind)| {
+        let expected = format!("a form that the dialect describes; it lacks mapping.messages.{}", kind.name());
+        Mistake::in_file(path, &format!("hosts.{setting}"), &expected)
+    };
+    lacking.map(mistake).collect()
+}
+
 /// The readers of a dialect that the switch needs, and all of their mistakes.
 fn dialect(name: &str, layers: &[Layer]) -> Result<(Translation, SessionSettings), Vec<Mistake>> {
     let spec = crate::iso8583::dialects::spec_of(layers);
@@ -344,4 +392,40 @@ fn named(name: &str, layers: &[Layer]) -> Name {
     layers.iter().for_each(|layer| digest.update(layer.text.as_bytes()));
     let digest = data_encoding::HEXLOWER.encode(&digest.finalize()[..4]);
     Name::from(format!("{name}@{digest}").as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Config;
+    use super::*;
+
+    fn mistakes(lines: &str) -> Vec<String> {
+        let host = "name = \"bank\"\nacquirer = \"1\"\ndialect = \"iso8583-1987-ascii\"\n";
+        let text = format!("[[hosts]]\n{host}{lines}[[hosts.links]]\nconnect = \"127.0.0.1:1\"\n");
+        let read = Config::read(Path::new("isthmus.toml"), &text, std::iter::empty());
+        read.err().unwrap_or_default().iter().map(Mistake::to_string).collect()
+    }
+
+    #[test]
+    fn a_form_is_one_of_those_that_there_are() {
+        let every = "sale = \"dual\"\ncapture = \"request\"\nrefund = \"awaited\"\nvoid = \"request\"\n";
+        let every = format!("{every}reversal = \"0400\"\nrelease = true\n");
+        assert_eq!(mistakes(&every).iter().filter(|mistake| mistake.contains("hosts.")).count(), 0);
+        let found = mistakes("void = \"0440\"\n");
+        let named = |mistake: &String| mistake.contains("hosts.void") && mistake.contains("`0420`, `0400`");
+        assert!(found.iter().any(named), "{found:?}");
+    }
+
+    #[test]
+    fn a_form_that_the_dialect_cannot_say_is_a_mistake() {
+        let base = include_str!("../../specs/iso8583-1987-ascii.toml");
+        let lines = base.lines().filter(|line| !line.starts_with("void_"));
+        let layers = crate::iso8583::dialects::layers("lacking", &lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let (translation, _) = dialect("lacking", &layers).unwrap();
+        let found = |void| unsaid(Forms { void, release: true, ..Forms::default() }, &translation, Path::new("f"));
+        assert_eq!(found(VoidForm::ReversalRequest), []);
+        let keys: Vec<_> = found(VoidForm::Request).into_iter().map(|mistake| mistake.key).collect();
+        assert_eq!(keys, ["hosts.void"; 3]);
+    }
 }

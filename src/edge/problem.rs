@@ -82,6 +82,7 @@ problem_codes! {
     CardNumberInvalid 422 "card_number_invalid" "Not a card number.";
     ExpiryInvalid 422 "card_expiry_invalid" "Not a month of expiry.";
     CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
+    NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
     TerminalUnknown 422 "terminal_unknown" "The merchant has no such terminal.";
     NoRoute 422 "no_route" "No bank takes this payment; nothing was done.";
     Overloaded 503 "overloaded" "Too much is in flight; nothing was done. Ask again.";
@@ -128,6 +129,7 @@ impl From<Refusal> for Problem {
             Refusal::Draining => Code::Draining,
             Refusal::StoreUnavailable => Code::StoreUnavailable,
             Refusal::OutcomeNotRecorded => Code::OutcomeNotRecorded,
+            Refusal::NotSupported => Code::NotSupported,
             Refusal::CardGone => Code::CardNotStored,
         };
         code.into()

@@ -41,6 +41,8 @@ pub struct PendingTable<S> {
     settled: BTreeMap<CorrelationKey, (S, Settled)>,
     settled_order: VecDeque<CorrelationKey>,
     settled_bound: usize,
+    /// What was given up, by its id, the oldest first.
+    given_up: BTreeMap<u64, S>,
 }
 
 impl<S: Clone> PendingTable<S> {
@@ -54,6 +56,7 @@ impl<S: Clone> PendingTable<S> {
             settled: BTreeMap::new(),
             settled_order: VecDeque::new(),
             settled_bound,
+            given_up: BTreeMap::new(),
         }
     }
 
@@ -110,7 +113,16 @@ impl<S: Clone> PendingTable<S> {
     fn give_up(&mut self, id: u64) -> Option<Pending<S>> {
         let pending = self.take(id)?;
         self.remember(&pending, Settled::Unanswered);
+        self.given_up.insert(id, pending.subject.clone());
+        if self.given_up.len() > self.settled_bound {
+            self.given_up.pop_first();
+        }
         Some(pending)
+    }
+
+    /// Whose a message was that was given up unanswered.
+    pub fn given_up(&self, id: u64) -> Option<&S> {
+        self.given_up.get(&id)
     }
 
     fn take(&mut self, id: u64) -> Option<Pending<S>> {

@@ -130,6 +130,8 @@ pub(super) fn message(stan: u32) -> MessageValues {
         local_time: Wall(1_798_761_599_000_000),
         link: Some((0, 3)),
         business_date: None,
+        kind: None,
+        remains: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The values of a message to a bank, whatever its dialect: what a record keeps of it and `translation` writes.
 //!
-//! Field numbers are those of the stored record: a field that is no longer written keeps its number.
+//! The kind says which description of the dialect writes it, so that a repeat after a change of the host's settings is
+//! still the same message. Records older than the kind lack it; whoever writes them knows it from the operation. Field
+//! numbers are those of the stored record: a field that is no longer written keeps its number.
 
 use super::{Amount, ApprovalCode, BusinessDate, Name, Rrn, Stan, Wall};
 use minicbor::{Decode, Encode};
@@ -53,9 +55,94 @@ pub struct MessageValues {
     /// Link and its epoch as chosen when recorded; none for what is sent on whichever link there is.
     #[n(14)]
     pub link: Option<(u16, u32)>,
+    /// What kind of message it is; none in records that are older than the kinds.
+    #[n(15)]
+    pub kind: Option<MessageKind>,
+    /// What of the original is to stand (data element 95), where it is taken back in part.
+    #[n(16)]
+    pub remains: Option<Amount>,
     /// The business day it belongs to (data element 15): of a reversal, its original's.
     #[n(17)]
     pub business_date: Option<BusinessDate>,
+}
+
+/// The kinds of messages the switch writes; a dialect describes each that its bank is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum MessageKind {
+    /// Holds an amount (x100).
+    #[n(0)]
+    Authorisation,
+    /// Authorises and captures (x200).
+    #[n(1)]
+    Sale,
+    /// Tells that what is held was taken (x220).
+    #[n(2)]
+    Capture,
+    /// Asks to take what is held (x200).
+    #[n(3)]
+    CaptureRequest,
+    /// Asks to give back (x200).
+    #[n(4)]
+    Refund,
+    /// Tells that something was given back (x220).
+    #[n(5)]
+    RefundAdvice,
+    /// Takes a message back (x420).
+    #[n(6)]
+    Reversal,
+    /// Takes a message back by request (x400).
+    #[n(7)]
+    ReversalRequest,
+    /// Takes the rest of an authorisation back (x420 with data element 95).
+    #[n(8)]
+    Release,
+    /// Takes the rest of an authorisation back by request (x400 with data element 95).
+    #[n(9)]
+    ReleaseRequest,
+    /// Asks to undo an authorisation (x100 with a processing code of its own).
+    #[n(10)]
+    VoidAuthorisation,
+    /// Asks to undo a sale (x200 with a processing code of its own).
+    #[n(11)]
+    VoidSale,
+    /// Asks to undo a capture (x200 with a processing code of its own).
+    #[n(12)]
+    VoidCapture,
+}
+
+/// Each kind with its name in dialect files.
+const MESSAGE_KINDS: &[(MessageKind, &str)] = &[
+    (MessageKind::Authorisation, "authorisation"),
+    (MessageKind::Sale, "sale"),
+    (MessageKind::Capture, "capture"),
+    (MessageKind::CaptureRequest, "capture_request"),
+    (MessageKind::Refund, "refund"),
+    (MessageKind::RefundAdvice, "refund_advice"),
+    (MessageKind::Reversal, "reversal"),
+    (MessageKind::ReversalRequest, "reversal_request"),
+    (MessageKind::Release, "release"),
+    (MessageKind::ReleaseRequest, "release_request"),
+    (MessageKind::VoidAuthorisation, "void_authorisation"),
+    (MessageKind::VoidSale, "void_sale"),
+    (MessageKind::VoidCapture, "void_capture"),
+];
+
+impl MessageKind {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = MessageKind> {
+        MESSAGE_KINDS.iter().map(|(kind, _)| *kind)
+    }
+
+    /// By its name in dialect files.
+    pub fn from_name(name: &str) -> Option<MessageKind> {
+        MESSAGE_KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+
+    /// Name in dialect files.
+    pub fn name(self) -> &'static str {
+        MESSAGE_KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// How the card came to the merchant, in the words of data elements 22 and 25 (1987).
@@ -107,6 +194,9 @@ pub enum ReversalReason {
     /// Approved for less than was asked, and that was not wanted.
     #[n(3)]
     PartialRefused,
+    /// The last capture took less than was authorised: the rest is not needed.
+    #[n(4)]
+    PartlyCompleted,
 }
 
 impl ReversalReason {
@@ -117,6 +207,7 @@ impl ReversalReason {
             ReversalReason::Cancelled => "cancelled",
             ReversalReason::InvalidResponse => "invalid_response",
             ReversalReason::PartialRefused => "partial_refused",
+            ReversalReason::PartlyCompleted => "partly_completed",
         }
     }
 }

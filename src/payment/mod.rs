@@ -22,7 +22,7 @@ pub use card::{Brand, Card, CardError, Cvc, Pan};
 pub use cutover::CutoverClock;
 pub use expiry::Expiry;
 pub use identity::{CardId, MerchantId, Name, PaymentId};
-pub use message::{MessageValues, Original, PosEntry, ReversalReason};
+pub use message::{MessageKind, MessageValues, Original, PosEntry, ReversalReason};
 pub use operation::OperationKind;
 pub use reference::{ApprovalCode, ReferenceError, Rrn, Stan};
 pub use result_code::{Decline, DeclineKind, ResultClass, ResultCode};

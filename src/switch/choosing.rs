@@ -10,7 +10,6 @@ use super::*;
 use crate::payment::{MessageValues, OperationKind, ResultCode};
 use crate::routing::{Case, Health, Instrument};
 use crate::transaction::{Body, Operation, Rerouted};
-use crate::translation::MessageKind;
 
 impl Switch {
     /// The message of a new payment for the best host that has room for it.
@@ -18,7 +17,6 @@ impl Switch {
         &mut self,
         merchant: &crate::payment::MerchantId,
         begin: &Begin,
-        kind: MessageKind,
     ) -> Result<(usize, MessageValues), Refusal> {
         let case = Case {
             pan: &begin.card.pan,
@@ -35,7 +33,7 @@ impl Switch {
         let best = candidates.into_iter().filter(|place| health[*place] == health[first]);
         let mut refused = Refusal::NoRoute;
         for place in best {
-            match self.message_at(place, kind, begin) {
+            match self.message_at(place, begin) {
                 Ok(message) => return Ok((place, message)),
                 Err(refusal) => refused = refusal,
             }
@@ -43,8 +41,9 @@ impl Switch {
         Err(refused)
     }
 
-    fn message_at(&mut self, place: usize, kind: MessageKind, begin: &Begin) -> Result<MessageValues, Refusal> {
+    fn message_at(&mut self, place: usize, begin: &Begin) -> Result<MessageValues, Refusal> {
         self.must_have_room(place)?;
+        let kind = self.banks[place].settings.forms.first_kind(begin.kind);
         self.new_message(place, kind, begin.amount, begin.entry, None)
     }
 
@@ -78,7 +77,7 @@ impl Switch {
         let in_time = open.give_up_at.is_some_and(|at| at > self.now.monotonic);
         let from = self.bank_named(&operation.message.host)?;
         let place = self.another_host(id, from).filter(|_| in_time)?;
-        let kind = sending::message_kind(operation.kind);
+        let kind = self.banks[place].settings.forms.first_kind(operation.kind);
         let message = self.new_message(place, kind, operation.amount, operation.message.entry, None).ok()?;
         self.banks[from].numbers.release(operation.message.stan);
         self.move_open(id, from, place);

@@ -351,6 +351,9 @@ pub enum Refusal {
     /// The bank answered, but its answer could not be made durable yet.
     #[error("the outcome is not recorded yet; ask again with the same key")]
     OutcomeNotRecorded,
+    /// The dialect of the bank has no message for it.
+    #[error("the bank does not take this operation")]
+    NotSupported,
     /// The card is no longer stored.
     #[error("the card of this payment is no longer stored")]
     CardGone,

@@ -4,12 +4,13 @@
 //! rest are loaded when something is asked of them. The same events with the same times and the same seed give the
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
 //! asks), `choosing` (which host), `recording` (what becomes durable), `sending`, `replies`, `owing` (advices and
-//! reversals), `links`, `days` (business days and their cutover).
+//! reversals), `taking_back`, `links`, `days` (business days and their cutover).
 
 mod bank;
 mod choosing;
 mod days;
 mod event;
+mod forms;
 mod links;
 mod motion;
 mod operating;
@@ -21,8 +22,10 @@ mod replies;
 mod sending;
 mod settings;
 mod submitting;
+mod taking_back;
 
 pub use event::*;
+pub use forms::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 pub use order::*;
 pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 
@@ -46,6 +49,8 @@ pub struct Switch {
     /// Obligations that may have been sent before, by an earlier run or before they were reopened: they go out as
     /// repeats.
     resumed: BTreeSet<(PaymentId, u16)>,
+    /// Operations whose request turned out never to have left, after they were settled as unknown.
+    never_sent: BTreeSet<(PaymentId, u16)>,
     appends: BTreeMap<Ticket, recording::Appending>,
     /// Payments whose append or read the store refused, by the moment it is tried again.
     retries: BTreeSet<(Monotonic, PaymentId)>,
@@ -132,6 +137,7 @@ impl Switch {
             replays: BTreeMap::new(),
             late: BTreeMap::new(),
             resumed: BTreeSet::new(),
+            never_sent: BTreeSet::new(),
             appends: BTreeMap::new(),
             retries: BTreeSet::new(),
             stuck: BTreeSet::new(),
@@ -226,6 +232,7 @@ impl Switch {
         self.queue_owed(id);
         if self.motions.get(&id).is_some_and(Motion::is_over) {
             self.motions.remove(&id);
+            self.never_sent.retain(|(payment, _)| *payment != id);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::order::{AuditEntry, LinkOrder, Operate, OperatorId, Order, OrderRefusal, OwedLine, Told};
 use super::*;
 use crate::link::Goal;
-use crate::transaction::{Body, Discharge};
+use crate::transaction::{Body, Discharge, ObligationKind, Owed};
 
 /// Orders that may wait at once; there are few operators.
 const MOST_ORDERS: usize = 64;
@@ -204,14 +204,14 @@ impl Switch {
     pub(super) fn order_items(&mut self, payment: PaymentId) {
         for operate in self.desk.loading.remove(&payment).unwrap_or_default() {
             match self.item_bodies(payment, &operate) {
-                Ok(body) => self.append(payment, vec![body], Then::Inform(operate.waiter)),
+                Ok(bodies) => self.append(payment, bodies, Then::Inform(operate.waiter)),
                 Err(refusal) => self.say_to(operate.waiter, Err(refusal)),
             }
         }
         self.ready.push_back(payment);
     }
 
-    fn item_bodies(&self, id: PaymentId, operate: &Operate) -> Result<Body, OrderRefusal> {
+    fn item_bodies(&self, id: PaymentId, operate: &Operate) -> Result<Vec<Body>, OrderRefusal> {
         let (obligation, expires) = match operate.order {
             Order::Release { obligation, .. } => (obligation, false),
             Order::Expire { obligation, .. } => (obligation, true),
@@ -228,8 +228,8 @@ impl Switch {
             return Err(OrderRefusal::NotParked);
         }
         Ok(match expires {
-            true => Body::Discharged { obligation, discharge: Discharge::TakenOver(operate.who.clone()) },
-            false => Body::Reopened { obligation },
+            true => vec![Body::Discharged { obligation, discharge: Discharge::TakenOver(operate.who.clone()) }],
+            false => reopened(payment, obligation),
         })
     }
 
@@ -271,4 +271,14 @@ impl Switch {
     pub(super) fn say_to(&mut self, waiter: OperatorId, said: Result<Told, OrderRefusal>) {
         self.effects.push(Effect::Told { waiter, said });
     }
+}
+
+/// An item that is owed again. What was to follow a repeat, had the bank agreed to it, follows it again.
+fn reopened(payment: &Payment, obligation: u16) -> Vec<Body> {
+    let is_repeat =
+        |owed: &Owed| owed.obligation.number == obligation && owed.obligation.kind == ObligationKind::Repeat;
+    let behind = |owed: &&Owed| owed.obligation.number > obligation && owed.discharge == Some(Discharge::Cancelled);
+    let follows = payment.obligations.iter().filter(|_| payment.obligations.iter().any(is_repeat)).filter(behind);
+    let numbers = std::iter::once(obligation).chain(follows.map(|owed| owed.obligation.number));
+    numbers.map(|obligation| Body::Reopened { obligation }).collect()
 }

@@ -1,12 +1,11 @@
 //! What is owed to banks: advices and reversals, sent in the order of their payment until they are acknowledged.
 
 use super::bank::Subject;
-use super::sending::{NotHandedOver, message_kind};
+use super::sending::NotHandedOver;
 use super::*;
 use crate::iso8583::Message;
 use crate::payment::{BusinessDate, Card, ResultClass};
-use crate::transaction::{Body, Discharge, Obligation, ObligationKind, Record};
-use crate::translation::MessageKind;
+use crate::transaction::{Body, Discharge, Obligation, ObligationKind, OperationState, Record};
 use std::time::Duration;
 
 /// Pause before an owed message is looked at again that could not be handed over just now.
@@ -66,7 +65,13 @@ impl Switch {
         let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return };
         let Some(first) = payment.open_obligations().next() else { return };
         let (number, host) = (first.number, first.message.host.clone());
+        let takes_back_nothing = first.kind == ObligationKind::Reversal
+            && self.never_sent.contains(&(id, first.operation))
+            && payment.operation(first.operation).is_some_and(|op| op.state == OperationState::Reversing);
         let Some(place) = self.bank_named(&host) else { return };
+        if takes_back_nothing && !self.banks[place].outbox.may_be_sent((id, number)) {
+            return self.end_owed(id, number, Discharge::Cancelled);
+        }
         let (now, sent_before) = (self.now.monotonic, self.resumed.contains(&(id, number)));
         let bank = &mut self.banks[place];
         if !bank.outbox.contains((id, number)) {
@@ -118,15 +123,17 @@ impl Switch {
     ) -> Result<(), NotHandedOver> {
         let payment = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()).ok_or(NotHandedOver::NoLink)?;
         let operation = payment.operation(obligation.operation).ok_or(NotHandedOver::Unfit)?;
-        let kind = match obligation.kind {
-            ObligationKind::Reversal => MessageKind::Reversal,
-            ObligationKind::Advice => message_kind(operation.kind),
-        };
+        let kind = obligation.message_kind(operation.kind);
+        let time = self.banks[place].numbers.time(self.now.wall);
         let settings = &self.banks[place].settings;
         let send_by = self.now.monotonic.after(settings.send_timeout);
         let flagged = repeat && settings.repeat == Repeat::Flagged;
         let acceptor = &payment.origin.acceptor;
-        let frame = settings.translation.encode(kind, &obligation.message, acceptor, card, flagged);
+        let (translation, message) = (&settings.translation, &obligation.message);
+        let frame = match repeat {
+            true => translation.encode_again(kind, message, acceptor, card, flagged, time),
+            false => translation.encode(kind, message, acceptor, card, false),
+        };
         let frame = frame.map_err(|_| NotHandedOver::Unfit)?;
         self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame, send_by)
     }
@@ -163,18 +170,27 @@ impl Switch {
         }
     }
 
-    /// The bank answered an advice or a reversal: any answer ends it, save a code that asks to come again.
+    /// The bank answered an advice or a reversal: any answer ends it, save a code that asks to come again, or one that
+    /// leaves open what was awaited.
     pub(super) fn owed_answered(&mut self, place: usize, id: PaymentId, number: u16, message: &Message) {
         let Some(obligation) = self.owed_open(id, number) else { return };
         let reply = self.banks[place].settings.translation.read(message, &obligation.message);
         let code = reply.response_code.clone();
         let named = self.banks[place].settings.translation.code(message).1;
+        use ObligationKind::{Release, Repeat, Reversal};
         let discharge = match (obligation.kind, named.class()) {
             _ if reply.wants_retry => return self.owed_put_off(place, id, number, code),
-            (ObligationKind::Reversal, _) if reply.original_unknown => Discharge::OriginalUnknown(code),
-            (_, ResultClass::Approved | ResultClass::ApprovedPartly) => Discharge::Acknowledged(code),
+            _ if reply.is_poison => Discharge::Parked(code),
+            (Reversal | Release, _) if reply.original_unknown => Discharge::OriginalUnknown(code),
+            (_, ResultClass::Approved) => Discharge::Acknowledged(code),
+            (_, ResultClass::ApprovedPartly) if obligation.kind != Repeat => Discharge::Acknowledged(code),
             // A bank that has it already has what it is owed.
-            _ if reply.is_duplicate => Discharge::Acknowledged(code),
+            _ if reply.is_duplicate || reply.is_done => Discharge::Acknowledged(code),
+            (Repeat, ResultClass::Unknown) => return self.owed_unanswered(place, id, number),
+            // Whether the first copy was done and forgotten, or never was, a person must find out.
+            (Repeat, ResultClass::Declined(_) | ResultClass::NotDone) if !reply.original_unknown => {
+                Discharge::Declined(named, code)
+            }
             _ => Discharge::Refused(code),
         };
         self.banks[place].outbox.settled_one();
@@ -195,6 +211,18 @@ impl Switch {
         if let Some(place) = self.bank_named(&owed.message.host) {
             self.banks[place].outbox.hold((id, obligation));
         }
-        self.append(id, vec![Body::Discharged { obligation, discharge }], Then::Rest);
+        let mut ended = vec![Body::Discharged { obligation, discharge: discharge.clone() }];
+        if owed.kind == ObligationKind::Repeat && !matches!(discharge, Discharge::Acknowledged(_)) {
+            ended.extend(self.not_to_follow(id, obligation));
+        }
+        self.append(id, ended, Then::Rest);
+    }
+
+    /// What stood behind a repeat that the bank did not agree to. None of it was sent, for a payment's obligations go
+    /// out in their order.
+    fn not_to_follow(&self, id: PaymentId, repeat: u16) -> Vec<Body> {
+        let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return Vec::new() };
+        let behind = payment.open_obligations().filter(|owed| owed.number > repeat);
+        behind.map(|owed| Body::Discharged { obligation: owed.number, discharge: Discharge::Cancelled }).collect()
     }
 }

@@ -210,7 +210,7 @@ impl Switch {
     fn release_numbers(&mut self, records: &[Record]) {
         for record in records {
             if let Body::Requested(requested) = &record.body
-                && requested.delivery == Delivery::Request
+                && requested.delivery != Delivery::Advice
                 && let Some(place) = self.bank_named(&requested.message.host)
             {
                 self.banks[place].numbers.release(requested.message.stan);

@@ -3,10 +3,10 @@
 use super::bank::Subject;
 use super::sending::Verdict;
 use super::*;
-use crate::host::{Pending, Settled};
+use crate::host::{DayKeeper, Pending, Settled};
 use crate::iso8583::Message;
-use crate::payment::{Card, ResultClass, ResultCode, ReversalReason, Rrn, Stan};
-use crate::transaction::{Body, Discharge};
+use crate::payment::{Card, OperationKind, ResultClass, ResultCode, ReversalReason, Rrn, Stan};
+use crate::transaction::{Body, Delivery, Discharge, ObligationKind};
 use crate::translation::Reply;
 use bytes::Bytes;
 
@@ -77,8 +77,23 @@ impl Switch {
         let (Some(payment), Some(card)) = (&motion.payment, &motion.card) else { return };
         let operation = payment.operation(number).expect("a pending request is an operation of its payment");
         let (sent, allow_partial) = (operation.message.clone(), operation.allow_partial);
+        let (kind, amount, is_awaited) = (operation.kind, operation.amount, operation.delivery == Delivery::Awaited);
         let mut reply = self.read_reply(place, message, &sent, &payment.origin.acceptor.clone(), &card.clone());
-        reply.business_date = reply.business_date.and_then(|day| self.day_named(place, day));
+        if kind == OperationKind::Void {
+            // There is no half of it.
+            let is_half = reply.result.class() == ResultClass::ApprovedPartly;
+            reply.result = if is_half { ResultCode::InvalidResponse } else { reply.result };
+            reply.approved = reply.approved.filter(|_| !is_half).map(|_| amount);
+            // Its day is the original's, which says nothing of today.
+            let keeper = self.banks[place].settings.day.keeper;
+            reply.business_date = reply.business_date.filter(|_| keeper == DayKeeper::Host);
+        } else {
+            reply.business_date = reply.business_date.and_then(|day| self.day_named(place, day));
+        }
+        if is_awaited && reply.wants_retry {
+            // An advice that is to come again later was not refused: it comes again.
+            (reply.result, reply.approved) = (ResultCode::InProgress, None);
+        }
         self.settle(id, verdict(reply, allow_partial));
     }
 
@@ -115,7 +130,10 @@ impl Switch {
         };
         self.observe_stray(kind, link, message);
         match recalled {
-            Some((Subject::Request(id, operation), Settled::Unanswered)) => self.late(place, id, operation, message),
+            Some((Subject::Request(id, operation), Settled::Unanswered)) => match self.repeat_owed(id, operation) {
+                Some(number) => self.owed_answered(place, id, number, message),
+                None => self.late(place, id, operation, message),
+            },
             Some((Subject::Owed(id, number), Settled::Unanswered)) => self.owed_answered(place, id, number, message),
             _ => {}
         }
@@ -130,6 +148,13 @@ impl Switch {
         let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
         let rrn = message.text(37).and_then(|text| Rrn::parse(&text).ok());
         self.observe(Observation::Stray { kind, link, stan, rrn });
+    }
+
+    /// The repeat that is owed of an operation's own message: the answer to the first copy is the answer to it.
+    fn repeat_owed(&self, id: PaymentId, operation: u16) -> Option<u16> {
+        let payment = self.motions.get(&id)?.payment.as_ref()?;
+        let mut open = payment.open_obligations();
+        open.find(|owed| owed.kind == ObligationKind::Repeat && owed.operation == operation).map(|owed| owed.number)
     }
 
     /// The answer to a request that was settled without it: recorded, and never told.

@@ -5,8 +5,7 @@ use super::submitting::card_for;
 use super::*;
 use crate::host::{CorrelationKey, Pending};
 use crate::payment::{Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, ResultCode, ReversalReason};
-use crate::transaction::{Body, Obligation, ObligationKind, Operation, Outcome};
-use crate::translation::MessageKind;
+use crate::transaction::{Body, Delivery, Obligation, ObligationKind, Operation, Outcome};
 use bytes::Bytes;
 
 /// Why a message was not handed to a link.
@@ -52,7 +51,7 @@ impl Switch {
         if !self.banks[place].breaker.admits(self.now.monotonic) {
             return self.not_sent(id);
         }
-        let kind = message_kind(operation.kind);
+        let kind = operation.message_kind();
         let card = card_for(card, Some(open));
         let subject = Subject::Request(id, open.operation);
         let translation = &self.banks[place].settings.translation;
@@ -114,8 +113,17 @@ impl Switch {
                     self.send_request(payment);
                 }
                 Some(Subject::Owed(payment, number)) => self.owed_not_sent(place, payment, number),
-                None => {}
+                None => self.unsent_after_all(place, *send),
             }
+        }
+    }
+
+    /// A request that nobody waits for any more turns out not to have left: nothing of it has to be taken back.
+    fn unsent_after_all(&mut self, place: usize, send: SendId) {
+        let Some(Subject::Request(id, operation)) = self.banks[place].pending.given_up(send.0).copied() else { return };
+        if self.motions.contains_key(&id) {
+            self.never_sent.insert((id, operation));
+            self.ready.push_back(id);
         }
     }
 
@@ -156,8 +164,8 @@ impl Switch {
         open.cvc = None;
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);
-        let number = submitting::next_obligation(payment);
-        let obligations = self.reversals_of(number, &operation, verdict.reverse);
+        let payment = payment.clone();
+        let obligations = self.owed_by(&payment, &operation, &verdict);
         if let Some(place) = self.bank_named(&operation.message.host) {
             self.banks[place].numbers.release(operation.message.stan);
         }
@@ -173,50 +181,34 @@ impl Switch {
         self.append(id, vec![Body::Settled(outcome)], Then::Tell);
     }
 
-    fn reversals_of(&mut self, number: u16, operation: &Operation, reason: Option<ReversalReason>) -> Vec<Obligation> {
-        let place = self.bank_named(&operation.message.host);
-        match (reason, place) {
-            (Some(ReversalReason::PartialRefused), Some(place)) => {
-                vec![self.reversal(place, number, operation, ReversalReason::PartialRefused)]
+    /// What an outcome leaves to be told to the bank.
+    fn owed_by(&mut self, payment: &Payment, operation: &Operation, verdict: &Verdict) -> Vec<Obligation> {
+        let Some(place) = self.bank_named(&operation.message.host) else { return Vec::new() };
+        let on_unknown = self.banks[place].settings.on_unknown;
+        match (verdict.reverse, verdict.approved) {
+            (Some(ReversalReason::PartialRefused), _) => {
+                vec![self.reversal_of(place, payment, operation, ReversalReason::PartialRefused)]
             }
-            (Some(reason), Some(place)) if self.banks[place].settings.on_unknown == OnUnknown::Reverse => {
-                vec![self.reversal(place, number, operation, reason)]
+            (Some(_), _) if operation.delivery == Delivery::Awaited => self.repeat_of(place, payment, operation),
+            (Some(reason), _) if on_unknown == OnUnknown::Reverse => {
+                vec![self.reversal_of(place, payment, operation, reason)]
             }
+            (None, Some(approved)) => self.owed_by_approval(place, payment, operation, approved, verdict.approval_code),
             _ => Vec::new(),
         }
     }
 
-    /// The reversal of an operation's message.
-    pub(super) fn reversal(
-        &mut self,
-        place: usize,
-        number: u16,
-        operation: &Operation,
-        reason: ReversalReason,
-    ) -> Obligation {
-        let bank = &mut self.banks[place];
-        let original = &operation.message;
-        let own = match bank.settings.reversal_stan {
-            ReversalStan::Same => None,
-            ReversalStan::New => bank.numbers.stan(self.now.wall).ok(),
+    /// Its message once more, which may have been sent before; and behind it what follows if the bank agrees.
+    fn repeat_of(&mut self, place: usize, payment: &Payment, operation: &Operation) -> Vec<Obligation> {
+        let number = submitting::next_obligation(payment);
+        self.resumed.insert((payment.id, number));
+        let message = operation.message.clone();
+        let repeat = Obligation { number, kind: ObligationKind::Repeat, operation: operation.number, message };
+        let rest = match operation.kind {
+            OperationKind::Void => self.rest_of_void(place, payment, number + 1, operation),
+            _ => Vec::new(),
         };
-        let (stan, transmitted_at) = own.unwrap_or((original.stan, bank.numbers.time(self.now.wall)));
-        if own.is_some() {
-            // It is held again with the obligation, once that is durable.
-            bank.numbers.release(stan);
-        }
-        let (mti, _) = bank.settings.translation.head(MessageKind::Reversal);
-        let message = MessageValues {
-            mti,
-            stan,
-            transmitted_at,
-            approval_code: operation.approval_code.or(original.approval_code),
-            original: Some(original.as_original()),
-            reason: Some(reason),
-            business_date: Some(operation.business_date),
-            ..original.clone()
-        };
-        Obligation { number, kind: ObligationKind::Reversal, operation: operation.number, message }
+        std::iter::once(repeat).chain(rest).collect()
     }
 }
 
@@ -224,14 +216,4 @@ impl Switch {
 fn key_of_frame(bank: &bank::Bank, frame: &Bytes) -> Option<CorrelationKey> {
     let message = bank.settings.translation.spec().decode(frame.clone()).ok()?;
     bank.key_of(&message)
-}
-
-pub(super) fn message_kind(kind: OperationKind) -> MessageKind {
-    match kind {
-        OperationKind::Authorisation => MessageKind::Authorisation,
-        OperationKind::Sale => MessageKind::Sale,
-        OperationKind::Capture => MessageKind::Capture,
-        OperationKind::Refund => MessageKind::Refund,
-        OperationKind::Void => MessageKind::Reversal,
-    }
 }

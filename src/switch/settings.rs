@@ -1,6 +1,7 @@
 //! What the switch is told about its hosts. How a host differs from another is a setting, never code.
 
 use super::event::LinkId;
+use super::forms::Forms;
 use crate::host::{BreakerSettings, DaySettings, RetrySettings};
 use crate::link::SessionSettings;
 use crate::payment::Name;
@@ -52,6 +53,8 @@ pub struct HostSettings {
     pub reply_on: ReplyOn,
     /// How owed messages are repeated.
     pub retry: RetrySettings,
+    /// In which form each operation is told to it.
+    pub forms: Forms,
     /// What a request of unknown outcome leaves behind.
     pub on_unknown: OnUnknown,
     /// Whether a reversal bears its original's trace number.

@@ -1,23 +1,23 @@
 //! What a merchant asks: admission, legality, and the first record of an operation.
 
 use super::*;
-use crate::payment::{Amount, BusinessDate, Card, MessageValues, OperationKind, ReversalReason};
-use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Plan, Requested};
+use crate::payment::{Amount, BusinessDate, Card, MessageValues, OperationKind};
+use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Requested};
 use crate::translation::MessageKind;
 
 /// An operation that is legal and about to be recorded.
-struct Planned {
-    kind: OperationKind,
-    amount: Amount,
-    is_final: bool,
-    allow_partial: bool,
-    delivery: Delivery,
-    message: MessageValues,
-    business_date: BusinessDate,
-    obligations: Vec<Obligation>,
+pub(super) struct Planned {
+    pub kind: OperationKind,
+    pub amount: Amount,
+    pub is_final: bool,
+    pub allow_partial: bool,
+    pub delivery: Delivery,
+    pub message: MessageValues,
+    pub business_date: BusinessDate,
+    pub obligations: Vec<Obligation>,
     /// Obligations that end with it: they were never sent, and what they are about is taken back.
-    cancelled: Vec<u16>,
-    origin: Option<Box<Origin>>,
+    pub cancelled: Vec<u16>,
+    pub origin: Option<Box<Origin>>,
 }
 
 impl Switch {
@@ -129,11 +129,7 @@ impl Switch {
     }
 
     fn plan_begin(&mut self, merchant: &crate::payment::MerchantId, begin: &Begin) -> Result<Planned, Refusal> {
-        let kind = match begin.kind {
-            OperationKind::Sale => MessageKind::Sale,
-            _ => MessageKind::Authorisation,
-        };
-        let (place, message) = self.first_message(merchant, begin, kind)?;
+        let (place, message) = self.first_message(merchant, begin)?;
         let summary = CardSummary {
             id: begin.card_id,
             brand: begin.card.pan.brand(),
@@ -162,77 +158,68 @@ impl Switch {
     fn plan_capture(&mut self, id: PaymentId, amount: Option<Amount>, is_final: bool) -> Result<Planned, Refusal> {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_capture(amount)?;
-        let (original, entry) = (payment.first().clone(), payment.first().message.entry);
-        let number = next_obligation(payment);
-        let operation = next_operation(payment);
-        let mut message = self.new_message(place, MessageKind::Capture, plan.amount, entry, Some(&original.message))?;
-        // It is held again with the obligation, once that is durable.
-        self.banks[place].numbers.release(message.stan);
+        let payment = payment.clone();
+        let original = payment.first();
+        let (kind, delivery) = match self.banks[place].settings.forms.capture {
+            CaptureForm::Advice => (MessageKind::Capture, Delivery::Advice),
+            CaptureForm::Request => (MessageKind::CaptureRequest, Delivery::Request),
+        };
+        if delivery == Delivery::Request {
+            self.must_have_room(place)?;
+        }
+        let entry = original.message.entry;
+        let mut message = self.new_message(place, kind, plan.amount, entry, Some(&original.message))?;
         message.rrn = original.message.rrn;
         message.approval_code = original.approval_code;
-        let obligation = Obligation { number, kind: ObligationKind::Advice, operation, message: message.clone() };
-        Ok(Planned {
+        let mut planned = Planned {
             is_final,
-            delivery: Delivery::Advice,
             business_date: self.banks[place].today(self.now.wall),
-            obligations: vec![obligation],
             ..Planned::plain(OperationKind::Capture, plan.amount, message)
-        })
+        };
+        if delivery == Delivery::Advice {
+            self.tell_by_advice(place, &payment, &mut planned);
+            let captured = payment.capture_claims().plus(plan.amount).ok().filter(|_| is_final);
+            let number = next_obligation(&payment) + 1;
+            planned.obligations.extend(captured.and_then(|sum| self.release(place, &payment, number, sum)));
+        }
+        Ok(planned)
     }
 
     fn plan_refund(&mut self, id: PaymentId, amount: Option<Amount>) -> Result<Planned, Refusal> {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_refund(amount)?;
-        let original = payment.first().message.clone();
+        let payment = payment.clone();
+        let original = &payment.first().message;
+        let (kind, delivery) = match self.banks[place].settings.forms.refund {
+            RefundForm::Request => (MessageKind::Refund, Delivery::Request),
+            RefundForm::Awaited => (MessageKind::RefundAdvice, Delivery::Awaited),
+            RefundForm::Advice => (MessageKind::RefundAdvice, Delivery::Advice),
+        };
         self.must_have_room(place)?;
-        let message = self.new_message(place, MessageKind::Refund, plan.amount, original.entry, Some(&original))?;
-        Ok(Planned {
+        let message = self.new_message(place, kind, plan.amount, original.entry, Some(original))?;
+        let mut planned = Planned {
+            delivery,
             business_date: self.banks[place].today(self.now.wall),
             ..Planned::plain(OperationKind::Refund, plan.amount, message)
-        })
-    }
-
-    fn plan_void(&mut self, id: PaymentId) -> Result<Planned, Refusal> {
-        let (payment, place) = self.standing(id)?;
-        let plan = payment.plan_void(self.banks[place].today(self.now.wall))?;
-        let payment = payment.clone();
-        let cancelled = self.unsent_advices(place, &payment, &plan);
-        let is_cancelled = |operation: &u16| {
-            payment
-                .obligations
-                .iter()
-                .any(|owed| owed.obligation.operation == *operation && cancelled.contains(&owed.obligation.number))
         };
-        let mut obligations = Vec::new();
-        for operation in plan.takes_back.iter().filter(|operation| !is_cancelled(operation)) {
-            let number = next_obligation(&payment) + obligations.len() as u16;
-            let original = payment.operation(*operation).expect("a plan names operations of its payment");
-            obligations.push(self.reversal(place, number, original, ReversalReason::Cancelled));
+        if delivery == Delivery::Advice {
+            self.tell_by_advice(place, &payment, &mut planned);
         }
-        let message = obligations.last().expect("a void takes the first operation back").message.clone();
-        Ok(Planned {
-            delivery: Delivery::Advice,
-            business_date: payment.first().business_date,
-            obligations,
-            cancelled,
-            ..Planned::plain(OperationKind::Void, plan.amount, message)
-        })
+        Ok(planned)
     }
 
-    /// Advices of what a void takes back, of which no byte can have left.
-    fn unsent_advices(&self, place: usize, payment: &Payment, plan: &Plan) -> Vec<u16> {
-        let outbox = &self.banks[place].outbox;
-        let open = payment.open_obligations().filter(|owed| owed.kind == ObligationKind::Advice);
-        let taken_back = open.filter(|owed| plan.takes_back.contains(&owed.operation));
-        let may_be_sent = |number: u16| {
-            let subject = (payment.id, number);
-            outbox.may_be_sent(subject) || self.resumed.contains(&subject)
-        };
-        taken_back.map(|owed| owed.number).filter(|number| !may_be_sent(*number)).collect()
+    /// The operation is done once recorded, and its message owed.
+    fn tell_by_advice(&mut self, place: usize, payment: &Payment, planned: &mut Planned) {
+        // Its trace number is held again with the obligation, once that is durable.
+        self.banks[place].numbers.release(planned.message.stan);
+        let (number, operation) = (next_obligation(payment), next_operation(payment));
+        let message = planned.message.clone();
+        planned.delivery = Delivery::Advice;
+        planned.obligations = vec![Obligation { number, kind: ObligationKind::Advice, operation, message }];
     }
 
     /// A payment that is loaded and whose card can still be read, and its bank.
-    fn standing(&self, id: PaymentId) -> Result<(&Payment, usize), Refusal> {
+    pub(super) fn standing(&self, id: PaymentId) -> Result<(&Payment, usize), Refusal> {
         let motion = self.motions.get(&id).ok_or(Refusal::NotFound)?;
         let payment = motion.payment.as_ref().ok_or(Refusal::NotFound)?;
         motion.card.as_ref().ok_or(Refusal::CardGone)?;
@@ -282,10 +269,11 @@ impl Switch {
         original: Option<&MessageValues>,
     ) -> Result<MessageValues, Refusal> {
         let bank = &mut self.banks[place];
+        let (mti, processing_code) = bank.settings.translation.head(kind).ok_or(Refusal::NotSupported)?;
         let rrn = bank.numbers.rrn().map_err(|_| Refusal::Overloaded)?;
         let (stan, transmitted_at) = bank.numbers.stan(self.now.wall).map_err(|_| Refusal::Overloaded)?;
-        let (mti, processing_code) = bank.settings.translation.head(kind);
         Ok(MessageValues {
+            kind: Some(kind),
             host: bank.settings.name.clone(),
             dialect: bank.settings.translation.name().clone(),
             mti,
@@ -302,6 +290,7 @@ impl Switch {
             local_time: transmitted_at,
             link: bank.choose_link(None).map(|(link, epoch)| (link.0, epoch)),
             business_date: Some(bank.today(self.now.wall)),
+            remains: None,
         })
     }
 }
@@ -314,7 +303,7 @@ enum Lookup {
 
 impl Planned {
     /// A request without surprises; the day is set by the caller.
-    fn plain(kind: OperationKind, amount: Amount, message: MessageValues) -> Planned {
+    pub(super) fn plain(kind: OperationKind, amount: Amount, message: MessageValues) -> Planned {
         Planned {
             kind,
             amount,

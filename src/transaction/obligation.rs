@@ -1,6 +1,6 @@
 //! What we owe a bank: a message it must acknowledge, recorded before it is sent, and never dropped in silence.
 
-use crate::payment::MessageValues;
+use crate::payment::{MessageKind, MessageValues, OperationKind, ResultCode};
 use minicbor::{Decode, Encode};
 
 /// A message that is owed until the bank acknowledges it, or an operator takes it over.
@@ -30,6 +30,35 @@ pub enum ObligationKind {
     /// Tells what was done (0220).
     #[n(1)]
     Advice,
+    /// Gives back what the last capture left of an authorisation (0420 with data element 95).
+    #[n(2)]
+    Release,
+    /// Sends an operation's own message again, whose answer was awaited and did not come (0221, 0401).
+    #[n(3)]
+    Repeat,
+}
+
+impl Obligation {
+    /// What kind of message it is, where the operation it is about is of `kind`. Records older than the kinds of
+    /// messages knew a single one for each.
+    pub fn message_kind(&self, kind: OperationKind) -> MessageKind {
+        let older = match self.kind {
+            ObligationKind::Reversal | ObligationKind::Release => MessageKind::Reversal,
+            ObligationKind::Advice | ObligationKind::Repeat => older_kind(kind),
+        };
+        self.message.kind.unwrap_or(older)
+    }
+}
+
+/// The kind of message by which an operation was told before there was a choice.
+pub(super) fn older_kind(kind: OperationKind) -> MessageKind {
+    match kind {
+        OperationKind::Authorisation => MessageKind::Authorisation,
+        OperationKind::Sale => MessageKind::Sale,
+        OperationKind::Capture => MessageKind::Capture,
+        OperationKind::Refund => MessageKind::Refund,
+        OperationKind::Void => MessageKind::Reversal,
+    }
 }
 
 /// How an obligation ended.
@@ -47,15 +76,23 @@ pub enum Discharge {
     /// Given up after too many tries or too long a time: a person must settle it.
     #[n(3)]
     Parked(#[n(0)] Option<String>),
-    /// It was never sent, and what it was about was taken back.
+    /// It was never sent, and need not be: what it was about was taken back, or was never sent itself.
     #[n(4)]
     Cancelled,
+    /// The bank declined what was asked, after its answer had been unknown: the operation ends by it.
+    #[n(5)]
+    Declined(#[n(0)] ResultCode, #[n(1)] Option<String>),
     /// It was given up or refused, and an operator, named here, settles it with the bank in another way.
     #[n(6)]
     TakenOver(#[n(0)] String),
 }
 
 impl Discharge {
+    /// Whether the bank has what it was owed, or needs it no more.
+    pub fn is_done(&self) -> bool {
+        !self.is_exception() && !matches!(self, Discharge::TakenOver(_))
+    }
+
     /// Whether a person has to look at it.
     pub fn is_exception(&self) -> bool {
         matches!(self, Discharge::Refused(_) | Discharge::Parked(_))

@@ -1,9 +1,10 @@
 //! The fold: a payment as its records tell it.
 
-use super::obligation::{Discharge, Obligation, ObligationKind};
+use super::obligation::{Discharge, Obligation, ObligationKind, older_kind};
 use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted};
 use crate::payment::{
-    Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode, Wall,
+    Amount, ApprovalCode, BusinessDate, MessageKind, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode,
+    Wall,
 };
 
 /// A payment, folded from its records.
@@ -79,6 +80,48 @@ pub enum OperationState {
     Reversing,
     /// Taken back, and the bank acknowledged it.
     Reversed,
+}
+
+impl Operation {
+    /// What kind of message asks the bank for it.
+    pub fn message_kind(&self) -> MessageKind {
+        self.message.kind.unwrap_or(older_kind(self.kind))
+    }
+
+    fn taken_back(&mut self) {
+        if self.state == OperationState::Reversing {
+            self.state = OperationState::Reversed;
+        }
+    }
+
+    /// The bank answered a repeat of its message, which ends what was left pending.
+    fn answered_at_last(&mut self, discharge: &Discharge) {
+        if self.state != OperationState::Pending {
+            return;
+        }
+        match discharge {
+            Discharge::Acknowledged(code) => {
+                (self.state, self.result) = (OperationState::Approved, Some(ResultCode::Approved));
+                (self.response_code, self.approved) = (code.clone(), Some(self.amount));
+            }
+            Discharge::Declined(result, code) => {
+                (self.state, self.result) = (state_of(*result, false), Some(*result));
+                self.response_code.clone_from(code);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The state that a result brings about.
+fn state_of(result: ResultCode, owes_reversal: bool) -> OperationState {
+    match result.class() {
+        ResultClass::Approved | ResultClass::ApprovedPartly => OperationState::Approved,
+        ResultClass::Declined(_) => OperationState::Declined,
+        ResultClass::NotDone => OperationState::Failed,
+        ResultClass::Unknown if owes_reversal => OperationState::Reversing,
+        ResultClass::Unknown => OperationState::Pending,
+    }
 }
 
 impl OperationState {
@@ -226,15 +269,11 @@ impl Payment {
     }
 
     fn settle(&mut self, outcome: &Outcome, version: u32) -> Result<(), FoldError> {
-        let owes_reversal = outcome.obligations.iter().any(|owed| owed.kind == ObligationKind::Reversal);
+        let takes_it_back =
+            |owed: &Obligation| owed.kind == ObligationKind::Reversal && owed.operation == outcome.operation;
+        let owes_reversal = outcome.obligations.iter().any(takes_it_back);
         let operation = self.operation_mut(outcome.operation)?;
-        operation.state = match outcome.result.class() {
-            ResultClass::Approved | ResultClass::ApprovedPartly => OperationState::Approved,
-            ResultClass::Declined(_) => OperationState::Declined,
-            ResultClass::NotDone => OperationState::Failed,
-            ResultClass::Unknown if owes_reversal => OperationState::Reversing,
-            ResultClass::Unknown => OperationState::Pending,
-        };
+        operation.state = state_of(outcome.result, owes_reversal);
         operation.result = Some(outcome.result);
         operation.response_code.clone_from(&outcome.response_code);
         operation.approved = outcome.approved;
@@ -254,10 +293,10 @@ impl Payment {
         owed.discharge = Some(discharge.clone());
         let (kind, operation) = (owed.obligation.kind, owed.obligation.operation);
         let operation = self.operation_mut(operation)?;
-        let done = !discharge.is_exception() && !matches!(discharge, Discharge::TakenOver(_));
-        let taken_back = kind == ObligationKind::Reversal && done;
-        if taken_back && operation.state == OperationState::Reversing {
-            operation.state = OperationState::Reversed;
+        match kind {
+            ObligationKind::Reversal if discharge.is_done() => operation.taken_back(),
+            ObligationKind::Repeat => operation.answered_at_last(discharge),
+            _ => {}
         }
         Ok(())
     }
@@ -342,7 +381,7 @@ impl Payment {
     }
 
     /// What captures have taken or may have taken.
-    pub(super) fn capture_claims(&self) -> Amount {
+    pub fn capture_claims(&self) -> Amount {
         self.total(OperationKind::Capture, &[OperationState::Approved, OperationState::Pending])
     }
 

@@ -174,6 +174,9 @@ pub enum Delivery {
     /// Told once recorded; the message is owed to the bank.
     #[n(1)]
     Advice,
+    /// Asked, and its answer awaited; but where that does not come, the message itself is sent again until it does.
+    #[n(2)]
+    Awaited,
 }
 
 /// How a request ended.

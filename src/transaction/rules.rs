@@ -92,21 +92,32 @@ impl Payment {
         if self.operations.iter().any(|op| op.state == OperationState::Pending) {
             return Err(Illegal::OutcomeOpen);
         }
-        let captures = || self.operations.iter().filter(|op| took_money(op));
-        if captures().any(|op| op.business_date != today) {
+        if self.operations.iter().any(|op| took_money(op) && op.business_date != today) {
             return Err(Illegal::DayClosed);
         }
-        let later = captures().map(|op| op.number).filter(|number| *number != self.first().number);
-        Ok(Plan { amount: self.authorized(), takes_back: later.chain([self.first().number]).collect() })
+        Ok(Plan { amount: self.authorized(), takes_back: self.taken_back_by_void() })
+    }
+
+    /// Numbers of the operations that a void takes back: captures first, then what began the payment.
+    pub fn taken_back_by_void(&self) -> Vec<u16> {
+        let first = self.first().number;
+        let captures = self.operations.iter().filter(|op| took_money(op) && op.number != first);
+        captures.map(|op| op.number).chain([first]).collect()
     }
 
     fn must_stand(&self) -> Result<(), Illegal> {
         match self.first().state {
             OperationState::Approved if self.is_voided() => Err(Illegal::Voided),
+            OperationState::Approved if self.may_be_voided() => Err(Illegal::OutcomeOpen),
             OperationState::Approved => Ok(()),
             OperationState::Pending => Err(Illegal::OutcomeOpen),
             _ => Err(Illegal::NotAuthorized),
         }
+    }
+
+    /// Whether a void was asked for whose outcome is not known.
+    fn may_be_voided(&self) -> bool {
+        self.operations.iter().any(|op| op.kind == OperationKind::Void && op.state == OperationState::Pending)
     }
 }
 

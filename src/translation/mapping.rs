@@ -1,35 +1,19 @@
 //! The `[mapping]` section of a dialect file.
+//!
+//! Some kinds of messages every dialect has to describe; the others only where a setting of the host asks for them,
+//! which `[[hosts]]` checks.
 
 use super::template::Template;
 use crate::iso8583::SpecError;
 use crate::iso8583::dialects::Layer;
-use crate::payment::{PosEntry, ResultCode, ReversalReason};
+use crate::payment::{MessageKind, PosEntry, ResultCode, ReversalReason};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
-/// The kinds of messages the switch writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MessageKind {
-    /// Holds an amount (x100).
-    Authorisation,
-    /// Authorises and captures (x200).
-    Sale,
-    /// Takes what is held (x220, x200).
-    Capture,
-    /// Gives back (x200, x220).
-    Refund,
-    /// Takes a message back (x400, x420).
-    Reversal,
-}
-
-const KINDS: &[(&str, MessageKind)] = &[
-    ("authorisation", MessageKind::Authorisation),
-    ("sale", MessageKind::Sale),
-    ("capture", MessageKind::Capture),
-    ("refund", MessageKind::Refund),
-    ("reversal", MessageKind::Reversal),
-];
+/// The kinds of messages that no dialect can do without.
+const NEEDED: &[MessageKind] =
+    &[MessageKind::Authorisation, MessageKind::Sale, MessageKind::Capture, MessageKind::Refund, MessageKind::Reversal];
 
 /// A mapping, read and checked.
 #[derive(Clone, Debug)]
@@ -39,9 +23,8 @@ pub struct Mapping {
     entries: BTreeMap<u8, (String, String)>,
     reasons: BTreeMap<ReversalReason, String>,
     results: BTreeMap<String, ResultCode>,
-    retry: BTreeSet<String>,
-    original_unknown: BTreeSet<String>,
-    duplicate: BTreeSet<String>,
+    acknowledgements: Acknowledgements,
+    refreshed: BTreeSet<u8>,
     /// Where a reply carries what.
     pub(super) reply: ReplyElements,
 }
@@ -52,6 +35,21 @@ pub(super) struct MessageMapping {
     pub mti: u16,
     pub processing_code: Option<u32>,
     elements: Vec<u8>,
+}
+
+/// What codes in the answer to a reversal or advice ask for, where they are no plain approval.
+#[derive(Clone, Debug, Default)]
+struct Acknowledgements {
+    /// It is to come again later.
+    retry: BTreeSet<String>,
+    /// It is as good as acknowledged.
+    done: BTreeSet<String>,
+    /// It will never be understood: a person must look at it.
+    park: BTreeSet<String>,
+    /// The original of the reversal is not known.
+    original_unknown: BTreeSet<String>,
+    /// The bank has it already.
+    duplicate: BTreeSet<String>,
 }
 
 /// The elements of a reply that are read.
@@ -83,6 +81,7 @@ struct Section {
     reasons: BTreeMap<String, Spanned<String>>,
     results: BTreeMap<String, Spanned<String>>,
     acknowledgements: RawAcknowledgements,
+    refreshed: Option<Spanned<BTreeSet<u8>>>,
     reply: Option<ReplyElements>,
 }
 
@@ -105,6 +104,8 @@ struct RawEntry {
 #[serde(default, deny_unknown_fields)]
 struct RawAcknowledgements {
     retry: Option<BTreeSet<String>>,
+    done: Option<BTreeSet<String>>,
+    park: Option<BTreeSet<String>>,
     original_unknown: Option<BTreeSet<String>>,
     duplicate: Option<BTreeSet<String>>,
 }
@@ -113,8 +114,20 @@ impl RawAcknowledgements {
     fn over(self, base: RawAcknowledgements) -> RawAcknowledgements {
         RawAcknowledgements {
             retry: self.retry.or(base.retry),
+            done: self.done.or(base.done),
+            park: self.park.or(base.park),
             original_unknown: self.original_unknown.or(base.original_unknown),
             duplicate: self.duplicate.or(base.duplicate),
+        }
+    }
+
+    fn whole(self) -> Acknowledgements {
+        Acknowledgements {
+            retry: self.retry.unwrap_or_default(),
+            done: self.done.unwrap_or_default(),
+            park: self.park.unwrap_or_default(),
+            original_unknown: self.original_unknown.unwrap_or_default(),
+            duplicate: self.duplicate.unwrap_or_default(),
         }
     }
 }
@@ -129,12 +142,21 @@ impl Mapping {
         reading.finish(layers.last().map_or("", |layer| &layer.origin))
     }
 
-    pub(super) fn message(&self, kind: MessageKind) -> &MessageMapping {
-        self.messages.get(&kind).expect("Mapping::read asks for every kind of message")
+    pub(super) fn message(&self, kind: MessageKind) -> Option<&MessageMapping> {
+        self.messages.get(&kind)
     }
 
-    pub(super) fn elements_of(&self, kind: MessageKind) -> impl Iterator<Item = (u8, &Template)> {
-        self.message(kind).elements.iter().filter_map(|element| Some((*element, self.elements.get(element)?)))
+    pub(super) fn elements_of<'a>(&'a self, message: &'a MessageMapping) -> impl Iterator<Item = (u8, &'a Template)> {
+        message.elements.iter().filter_map(|element| Some((*element, self.elements.get(element)?)))
+    }
+
+    /// Whether an element of a repeat is of its own time.
+    pub(super) fn is_refreshed(&self, element: u8) -> bool {
+        self.refreshed.contains(&element)
+    }
+
+    pub(super) fn refreshes(&self) -> bool {
+        !self.refreshed.is_empty()
     }
 
     pub(super) fn element(&self, element: u8) -> Option<&Template> {
@@ -158,17 +180,27 @@ impl Mapping {
 
     /// Whether a reversal or advice that was answered by this code is sent again later.
     pub fn is_retry(&self, response_code: &str) -> bool {
-        self.retry.contains(response_code)
+        self.acknowledgements.retry.contains(response_code)
+    }
+
+    /// Whether a reversal or advice that was answered by this code has reached its end.
+    pub fn is_done(&self, response_code: &str) -> bool {
+        self.acknowledgements.done.contains(response_code)
+    }
+
+    /// Whether a reversal or advice that was answered by this code will never be understood.
+    pub fn is_poison(&self, response_code: &str) -> bool {
+        self.acknowledgements.park.contains(response_code)
     }
 
     /// Whether this code in the answer to a reversal says that its original is not known.
     pub fn is_original_unknown(&self, response_code: &str) -> bool {
-        self.original_unknown.contains(response_code)
+        self.acknowledgements.original_unknown.contains(response_code)
     }
 
     /// Whether this code says that the bank has the message already.
     pub fn is_duplicate(&self, response_code: &str) -> bool {
-        self.duplicate.contains(response_code)
+        self.acknowledgements.duplicate.contains(response_code)
     }
 }
 
@@ -179,6 +211,7 @@ const REASONS: &[ReversalReason] = &[
     ReversalReason::Cancelled,
     ReversalReason::InvalidResponse,
     ReversalReason::PartialRefused,
+    ReversalReason::PartlyCompleted,
 ];
 
 fn entry_key(entry: PosEntry) -> u8 {
@@ -197,6 +230,7 @@ struct Reading {
     reasons: BTreeMap<ReversalReason, String>,
     results: BTreeMap<String, ResultCode>,
     acknowledgements: RawAcknowledgements,
+    refreshed: BTreeSet<u8>,
     reply: Option<ReplyElements>,
     errors: Vec<SpecError>,
 }
@@ -216,7 +250,22 @@ impl Reading {
         section.reasons.iter().for_each(|(name, code)| self.reason(layer, name, code));
         section.results.iter().for_each(|(code, name)| self.result(layer, code, name));
         self.acknowledgements = section.acknowledgements.over(std::mem::take(&mut self.acknowledgements));
+        if let Some(refreshed) = section.refreshed {
+            self.refresh(layer, refreshed);
+        }
         self.reply = section.reply.or(self.reply);
+    }
+
+    fn refresh(&mut self, layer: &Layer, refreshed: Spanned<BTreeSet<u8>>) {
+        let at = refreshed.span().start;
+        let unknown = refreshed.get_ref().iter().find(|element| !self.elements.contains_key(element));
+        match unknown {
+            Some(unknown) => {
+                let expected = format!("elements that mapping.elements describes; {unknown} is not among them");
+                self.wrong(layer, at, "mapping.refreshed", &expected);
+            }
+            None => self.refreshed = refreshed.into_inner(),
+        }
     }
 
     fn element(&mut self, layer: &Layer, number: &str, text: &Spanned<String>) {
@@ -230,8 +279,9 @@ impl Reading {
 
     fn message(&mut self, layer: &Layer, name: &str, raw: &Spanned<RawMessage>) {
         let (key, at, raw) = (format!("mapping.messages.{name}"), raw.span().start, raw.get_ref());
-        let Some(kind) = KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind) else {
-            return self.wrong(layer, at, &key, "authorisation, sale, capture, refund or reversal");
+        let Some(kind) = MessageKind::from_name(name) else {
+            let names: Vec<&str> = MessageKind::all().map(MessageKind::name).collect();
+            return self.wrong(layer, at, &key, &format!("one of {}", names.join(", ")));
         };
         let Some(mti) = digits(&raw.mti, 4) else {
             return self.wrong(layer, at, &format!("{key}.mti"), "four digits");
@@ -298,9 +348,10 @@ impl Reading {
             key,
             expected: expected.to_owned(),
         };
-        let kinds = KINDS.iter().filter(|(_, kind)| !self.messages.contains_key(kind));
-        self.errors
-            .extend(kinds.map(|(name, _)| missing(format!("mapping.messages.{name}"), "the message to be described")));
+        let kinds = NEEDED.iter().filter(|kind| !self.messages.contains_key(kind));
+        self.errors.extend(
+            kinds.map(|kind| missing(format!("mapping.messages.{}", kind.name()), "the message to be described")),
+        );
         let entries = ENTRIES.iter().filter(|(_, entry)| !self.entries.contains_key(&entry_key(*entry)));
         self.errors
             .extend(entries.map(|(name, _)| missing(format!("mapping.entry.{name}"), "entry_mode and condition_code")));
@@ -314,9 +365,8 @@ impl Reading {
                 entries: self.entries,
                 reasons: self.reasons,
                 results: self.results,
-                retry: self.acknowledgements.retry.unwrap_or_default(),
-                original_unknown: self.acknowledgements.original_unknown.unwrap_or_default(),
-                duplicate: self.acknowledgements.duplicate.unwrap_or_default(),
+                acknowledgements: self.acknowledgements.whole(),
+                refreshed: self.refreshed,
                 reply,
             }),
             Some(_) => Err(self.errors),

@@ -8,14 +8,26 @@ mod mapping;
 mod reply;
 mod template;
 
-pub use mapping::{Mapping, MessageKind};
+pub use crate::payment::MessageKind;
+pub use mapping::Mapping;
 pub use reply::Reply;
 
 use crate::iso8583::{EncodeError, Message, MessageBuilder, Mti, Spec};
-use crate::payment::{Acceptor, Card, MessageValues, Name, ResultCode};
+use crate::payment::{Acceptor, Card, MessageValues, Name, ResultCode, Wall};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use template::Terms;
+
+/// Why a message cannot be written in a dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    /// The dialect does not describe this kind of message.
+    #[error("the dialect does not describe mapping.messages.{}", .0.name())]
+    Undescribed(MessageKind),
+    /// An element cannot hold its value.
+    #[error(transparent)]
+    Element(#[from] EncodeError),
+}
 
 /// A dialect as the switch speaks it: the codec's spec and the mapping of payment values onto it.
 #[derive(Debug)]
@@ -41,13 +53,13 @@ impl Translation {
         &self.name
     }
 
-    /// Message type and processing code of a kind of message; a reversal has the processing code of its original.
-    pub fn head(&self, kind: MessageKind) -> (u16, Option<u32>) {
-        let message = self.mapping.message(kind);
-        (message.mti, message.processing_code)
+    /// Message type and processing code of a kind of message, where the dialect describes it; a reversal has the
+    /// processing code of its original.
+    pub fn head(&self, kind: MessageKind) -> Option<(u16, Option<u32>)> {
+        self.mapping.message(kind).map(|message| (message.mti, message.processing_code))
     }
 
-    /// Writes a message. `repeat` flags it as sent before. [`EncodeError`] names the element that does not fit.
+    /// Writes a message. `repeat` flags it as sent before. An error names what does not fit.
     pub fn encode(
         &self,
         kind: MessageKind,
@@ -55,30 +67,50 @@ impl Translation {
         acceptor: &Acceptor,
         card: &Card,
         repeat: bool,
-    ) -> Result<Bytes, EncodeError> {
-        let builder = self.builder(kind, values, acceptor, card, repeat);
-        let mut frame = BytesMut::with_capacity(256);
-        self.spec.encode(&builder, &mut frame)?;
-        Ok(frame.freeze())
+    ) -> Result<Bytes, Unwritable> {
+        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping }, repeat, None)
     }
 
-    fn builder(
+    /// Writes a message that may have been sent before: the same once more, save for the elements that the dialect
+    /// refreshes, which are of `now`. `flagged`: the message type tells that it is a repeat.
+    pub fn encode_again(
         &self,
         kind: MessageKind,
         values: &MessageValues,
         acceptor: &Acceptor,
         card: &Card,
-        repeat: bool,
-    ) -> MessageBuilder {
-        let terms = Terms { values, acceptor, card, mapping: &self.mapping };
-        let mti = Mti::new(values.mti).expect("a recorded message type has four digits");
-        let mut builder = MessageBuilder::new(if repeat { mti.repeat() } else { mti });
-        for (element, template) in self.mapping.elements_of(kind) {
-            if let Some(text) = template.fill(&terms) {
+        flagged: bool,
+        now: Wall,
+    ) -> Result<Bytes, Unwritable> {
+        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping }, flagged, Some(now))
+    }
+
+    /// Whether a repeat differs from the first message by more than its message type.
+    pub fn refreshes(&self) -> bool {
+        self.mapping.refreshes()
+    }
+
+    fn write(
+        &self,
+        kind: MessageKind,
+        terms: &Terms<'_>,
+        flagged: bool,
+        refreshed_at: Option<Wall>,
+    ) -> Result<Bytes, Unwritable> {
+        let message = self.mapping.message(kind).ok_or(Unwritable::Undescribed(kind))?;
+        let mti = Mti::new(terms.values.mti).expect("a recorded message type has four digits");
+        let mut builder = MessageBuilder::new(if flagged { mti.repeat() } else { mti });
+        let fresh = refreshed_at.map(|now| MessageValues { transmitted_at: now, ..terms.values.clone() });
+        let fresh = fresh.as_ref().map(|values| Terms { values, ..*terms });
+        for (element, template) in self.mapping.elements_of(message) {
+            let terms = fresh.as_ref().filter(|_| self.mapping.is_refreshed(element)).unwrap_or(terms);
+            if let Some(text) = template.fill(terms) {
                 builder.set(element, &text);
             }
         }
-        builder
+        let mut frame = BytesMut::with_capacity(256);
+        self.spec.encode(&builder, &mut frame)?;
+        Ok(frame.freeze())
     }
 
     /// Reads what a reply says. `around` lies near the time of the request, for dates without a year.

@@ -24,6 +24,10 @@ pub struct Reply {
     pub original_unknown: bool,
     /// Whether its code says that the bank has the message already.
     pub is_duplicate: bool,
+    /// Whether its code ends a reversal or advice as well as an approval does.
+    pub is_done: bool,
+    /// Whether its code says that a reversal or advice will never be understood, however often it is sent.
+    pub is_poison: bool,
 }
 
 pub(super) fn code(mapping: &Mapping, reply: &Message) -> (Option<String>, ResultCode) {
@@ -48,6 +52,8 @@ pub(super) fn read(mapping: &Mapping, reply: &Message, sent: &MessageValues) -> 
         wants_retry: mapping.is_retry(given),
         original_unknown: mapping.is_original_unknown(given),
         is_duplicate: mapping.is_duplicate(given),
+        is_done: mapping.is_done(given),
+        is_poison: mapping.is_poison(given),
         response_code,
     }
 }

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use zeroize::Zeroizing;
 
 /// What templates are filled from.
+#[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     pub values: &'a MessageValues,
     pub acceptor: &'a Acceptor,
@@ -56,6 +57,7 @@ enum Value {
     OriginalTime,
     OriginalAcquirer,
     BusinessDate,
+    RemainingAmount,
 }
 
 /// Name in a dialect file, and the value.
@@ -87,6 +89,7 @@ const VALUES: &[(&str, Value)] = &[
     ("original_time", Value::OriginalTime),
     ("original_acquirer", Value::OriginalAcquirer),
     ("business_date", Value::BusinessDate),
+    ("remaining_amount", Value::RemainingAmount),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +211,7 @@ impl Value {
             Value::OriginalStan => put_number(out, format, u64::from(values.original?.stan.number()), 6),
             Value::OriginalTime => put_time(out, format, values.original?.transmitted_at.utc()),
             Value::BusinessDate => put_time(out, format, values.business_date?.midnight()),
+            Value::RemainingAmount => put_number(out, format, values.remains?.minor(), 12),
             Value::OriginalAcquirer => values.original.map(|_| put(out, format, values.acquirer.as_str(), '0'))?,
         }
         Some(())

@@ -202,5 +202,7 @@ fn message(amount: Amount) -> MessageValues {
         local_time: NOW,
         link: None,
         business_date: None,
+        kind: None,
+        remains: None,
     }
 }

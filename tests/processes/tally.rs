@@ -80,6 +80,8 @@ impl Tally {
             match owed.kind {
                 ObligationKind::Reversal => self.figure("reversals", 1),
                 ObligationKind::Advice => self.figure("advices", 1),
+                ObligationKind::Release => self.figure("releases of the rest", 1),
+                ObligationKind::Repeat => self.figure("awaited messages sent again", 1),
             }
         }
     }

@@ -44,10 +44,11 @@ pub fn compare(
         };
         *tally.payments.entry(payment.status().name()).or_default() += 1;
         tally.figure("entries in the bank's ledger", 0);
-        let told = told.remove(id).unwrap_or_default();
+        let mut told = told.remove(id).unwrap_or_default();
         ends(&payment, &told, checker.on_unknown, &mut differences);
         days(&payment, &mut differences);
         days_of_messages(checker, &payment, &bank_days, &mut differences);
+        told.values_mut().for_each(|told| told.learn(&payment));
         within_limits(*id, &told, &mut differences);
         balance(checker, &payment, &told, &mut ledger, tally, &mut differences);
     }
@@ -74,7 +75,10 @@ fn ends(payment: &Payment, told: &BTreeMap<u16, Told>, on_unknown: OnUnknown, di
         use OperationState::{Pending, Reversed, Reversing};
         let agrees = match (told.state, operation.state) {
             (Reversing | Reversed, Reversing | Reversed) => true,
+            (Pending, Pending) if operation.delivery == Delivery::Awaited => is_set_aside(payment, operation.number),
             (Pending, Pending) => on_unknown == OnUnknown::Nothing,
+            // What was awaited in vain is known once its repeat is answered.
+            (Pending, _) => operation.delivery == Delivery::Awaited,
             (told, is) => told == is && told != Pending,
         };
         if !agrees {
@@ -126,6 +130,12 @@ fn bank_days(bank: &[BankEntry]) -> BankDays {
     bank.iter().map(|entry| (key(entry), entry.business_date)).collect()
 }
 
+/// Whether what is owed of an operation stands in the exceptions list, or was taken from there by an operator.
+fn is_set_aside(payment: &Payment, operation: u16) -> bool {
+    let mut owed = payment.obligations.iter().filter(|owed| owed.obligation.operation == operation);
+    owed.any(|owed| owed.discharge.as_ref().is_some_and(|discharge| !discharge.is_done()))
+}
+
 /// Whatever was approved for whom: captures stay below what was authorised, refunds below what was captured.
 fn within_limits(payment: PaymentId, told: &BTreeMap<u16, Told>, differences: &mut Vec<Difference>) {
     let total = |kind: OperationKind| {
@@ -153,7 +163,7 @@ fn balance(
     tally: &mut Tally,
     differences: &mut Vec<Difference>,
 ) {
-    for (rrn, expected) in expectations(told) {
+    for (rrn, expected) in expectations(payment, told, checker.release) {
         let entries = ledger.remove(rrn.as_str()).unwrap_or_default();
         let actual = sums(&entries);
         let exceptions = exceptions(checker, payment, &rrn, &entries, tally, differences);
@@ -177,17 +187,21 @@ fn balance(
 }
 
 /// What merchants were told, as money booked and set aside, by retrieval reference.
-fn expectations(told: &BTreeMap<u16, Told>) -> BTreeMap<String, Sums> {
+fn expectations(payment: &Payment, told: &BTreeMap<u16, Told>, release: bool) -> BTreeMap<String, Sums> {
     let mut expected: BTreeMap<String, Sums> = BTreeMap::new();
     let approved =
         |kind: OperationKind| told.values().filter(move |t| t.kind == kind && t.state == OperationState::Approved);
     let voided = approved(OperationKind::Void).next().is_some();
+    let is_final = |told: &Told| payment.operation(told.operation).is_some_and(|operation| operation.is_final);
+    let is_released = release && approved(OperationKind::Capture).any(is_final);
+    let captured = || approved(OperationKind::Capture).map(|told| told.approved as i64).sum::<i64>();
     for told in told.values() {
         let minor = told.approved as i64;
         let stands = told.state == OperationState::Approved && !voided;
         let (net, held) = match told.kind {
             OperationKind::Refund if told.state == OperationState::Approved => (minor, 0),
             OperationKind::Sale if stands => (-minor, 0),
+            OperationKind::Authorisation if stands && is_released => (0, captured()),
             OperationKind::Authorisation if stands => (0, minor),
             OperationKind::Capture if stands => (-minor, -minor),
             _ => (0, 0),
@@ -215,11 +229,16 @@ fn exceptions(
             continue;
         }
         let about = payment.operation(owed.obligation.operation);
+        let minor = owed.obligation.message.amount.minor() as i64;
+        let original = owed.obligation.message.original;
         let effect = match owed.obligation.kind {
-            ObligationKind::Advice => owed.obligation.message.amount.minor() as i64,
+            ObligationKind::Advice if about.is_some_and(|about| about.kind == OperationKind::Refund) => -minor,
+            ObligationKind::Advice => minor,
             ObligationKind::Reversal => {
-                about.map_or(0, |about| booked(entries, about.message.mti, &about.message.stan.to_string()))
+                original.map_or(0, |original| booked(entries, original.mti, &original.stan.to_string()))
             }
+            // What is held is not booked; what is not known is not compared.
+            ObligationKind::Release | ObligationKind::Repeat => 0,
         };
         undone.push(effect);
         match discharge {

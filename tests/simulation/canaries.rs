@@ -4,7 +4,7 @@ use crate::faults::{Chances, Incident};
 use crate::plan::{MINUTE, Plan, SECOND};
 use crate::tampering::{Breakage, Tampering};
 use crate::world::run_plan;
-use isthmus::switch::{LinkId, OnUnknown, Repeat, ReversalStan};
+use isthmus::switch::{Forms, LinkId, OnUnknown, Repeat, ReversalStan};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// So many seeds are tried before a broken switch counts as not caught.
@@ -25,6 +25,7 @@ fn rough(seed: u64) -> Plan {
     host.on_unknown = OnUnknown::Reverse;
     host.repeat = Repeat::Flagged;
     host.reversal_stan = ReversalStan::Same;
+    host.forms = Forms::default();
     host.links = vec![LinkId(0), LinkId(1)];
     host.retry.max_attempts = 10_000;
     plan

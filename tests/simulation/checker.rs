@@ -35,7 +35,7 @@ struct Flying {
     id: SendId,
     link: LinkId,
     until: Micros,
-    is_advice: bool,
+    is_owed: bool,
 }
 
 pub struct Checker {
@@ -49,6 +49,8 @@ pub struct Checker {
     pub repeat: Repeat,
     pub on_unknown: OnUnknown,
     pub bank_keeps_day: bool,
+    /// Whether the bank is told what a final capture leaves.
+    pub release: bool,
     /// Messages whose record is durable, by when the switch was told so.
     may_leave: BTreeMap<Identity, Option<Micros>>,
     /// Those of an append that the switch was not told of yet.
@@ -57,8 +59,12 @@ pub struct Checker {
     /// Whose a trace number with its time is.
     numbers: BTreeMap<(String, String), (PaymentId, u16)>,
     references: BTreeMap<String, PaymentId>,
-    /// Requests by their retrieval reference: a second one is the first sent again.
-    requests: BTreeMap<String, Identity>,
+    /// Requests by their retrieval reference and operation: a second one is the first sent again.
+    requests: BTreeMap<(String, u16), Identity>,
+    /// The operation that a request belongs to, as it was recorded.
+    operations: BTreeMap<Identity, u16>,
+    /// Messages that are owed, whatever their type.
+    owed: BTreeSet<Identity>,
     written: BTreeMap<Identity, Bytes>,
     sends: BTreeMap<SendId, Identity>,
     flying: BTreeMap<String, Flying>,
@@ -90,12 +96,15 @@ impl Checker {
             repeat: host.repeat,
             on_unknown: host.on_unknown,
             bank_keeps_day: host.day.keeper == DayKeeper::Host,
+            release: host.forms.release,
             may_leave: BTreeMap::new(),
             untold: BTreeMap::new(),
             durable_now: Vec::new(),
             numbers: BTreeMap::new(),
             references: BTreeMap::new(),
             requests: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            owed: BTreeSet::new(),
             written: BTreeMap::new(),
             sends: BTreeMap::new(),
             flying: BTreeMap::new(),
@@ -146,7 +155,6 @@ impl Checker {
     // -- what goes in -------------------------------------------------------------------------------------------
 
     pub fn submitted(&mut self, now: Micros, submission: &Submission) {
-        self.waiting.insert(submission.waiter, (submission.merchant.clone(), submission.key.clone()));
         if let Command::Begin(begin) = &submission.command {
             self.cards.insert(begin.payment, begin.card.pan.reveal().to_owned());
             self.card_numbers.insert(begin.card.pan.reveal().to_owned());
@@ -182,6 +190,11 @@ impl Checker {
                 for identity in self.untold.remove(ticket).unwrap_or_default() {
                     self.may_leave.insert(identity, Some(now));
                 }
+            }
+            // One that the switch never saw in a run has nobody to answer it.
+            Event::Submit(submission) => {
+                let key = (submission.merchant.clone(), submission.key.clone());
+                self.waiting.insert(submission.waiter, key);
             }
             Event::Disconnected { link, .. } => self.flying.retain(|_, flying| flying.link != *link),
             Event::Unsent { sends, .. } => self.flying.retain(|_, flying| !sends.contains(&flying.id)),
@@ -253,10 +266,13 @@ impl Checker {
     fn record_is_durable(&mut self, now: Micros, record: &Record) {
         match &record.body {
             Body::Requested(requested) => {
-                if requested.delivery == Delivery::Request {
+                let shares = |message: &MessageValues| message.original.is_some_and(|o| o.stan == message.stan);
+                if requested.delivery != Delivery::Advice {
                     self.may_leave(&requested.message);
+                    self.operations.insert(identity(&requested.message), requested.operation);
                 }
-                if requested.kind != OperationKind::Void {
+                let is_told = requested.delivery == Delivery::Advice && requested.kind == OperationKind::Void;
+                if !is_told && !shares(&requested.message) {
                     self.number_is_taken(now, record.payment, requested.operation, &requested.message);
                 }
                 requested.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
@@ -270,8 +286,9 @@ impl Checker {
 
     fn owed_is_durable(&mut self, now: Micros, payment: PaymentId, owed: &transaction::Obligation) {
         self.may_leave(&owed.message);
+        self.owed.insert(identity(&owed.message));
         let shares = owed.message.original.is_some_and(|original| original.stan == owed.message.stan);
-        if owed.kind == ObligationKind::Reversal && !shares {
+        if matches!(owed.kind, ObligationKind::Reversal | ObligationKind::Release) && !shares {
             self.number_is_taken(now, payment, 1000 + owed.number, &owed.message);
         }
     }
@@ -312,7 +329,7 @@ impl Checker {
         }
         self.count_message(&message);
         self.check_repeat(now, &message, &identity, frame);
-        self.check_flying(now, link, id, &message);
+        self.check_flying(now, link, id, &message, self.owed.contains(&identity));
         self.sends.insert(id, identity);
     }
 
@@ -343,18 +360,17 @@ impl Checker {
         }
     }
 
-    fn check_flying(&mut self, now: Micros, link: LinkId, id: SendId, message: &Message) {
+    fn check_flying(&mut self, now: Micros, link: LinkId, id: SendId, message: &Message, is_owed: bool) {
         let Some(key) = self.key_of(message) else {
             return self.violation(now, "what is sent can be answered", "a message without a key");
         };
-        let is_advice = message.mti().is_advice();
-        let flying = Flying { id, link, until: now + self.answer_timeout, is_advice };
+        let flying = Flying { id, link, until: now + self.answer_timeout, is_owed };
         if let Some(before) = self.flying.insert(key.clone(), flying) {
             self.violation(now, "no two in flight share a key", &format!("{key}, before {:?}", before.id));
         }
-        let advices = self.flying.values().filter(|flying| flying.is_advice).count();
-        if advices > self.window {
-            self.violation(now, "the window of owed messages holds", &format!("{advices} of {}", self.window));
+        let owed = self.flying.values().filter(|flying| flying.is_owed).count();
+        if owed > self.window {
+            self.violation(now, "the window of owed messages holds", &format!("{owed} of {}", self.window));
         }
     }
 
@@ -379,8 +395,9 @@ impl Checker {
             self.violation(now, "a request leaves in its time or never", &format!("{identity:?}"));
         }
         let rrn = self.spec.decode(frame.clone()).ok().and_then(|m| m.text(37).map(|rrn| rrn.into_owned()));
+        let operation = self.operations.get(&identity).copied().unwrap_or_default();
         if let Some(rrn) = rrn.filter(|_| is_request) {
-            let before = self.requests.insert(rrn.clone(), identity.clone());
+            let before = self.requests.insert((rrn.clone(), operation), identity.clone());
             if before.is_some_and(|before| before != identity) {
                 self.violation(now, "a request is never sent again", &format!("{rrn} under another number"));
             }
@@ -423,7 +440,8 @@ impl Checker {
         if payment.version as usize > recorded.len() || !recorded.iter().any(outcome) {
             self.violation(now, "recorded before told", &format!("{} operation {number}", payment.id));
         }
-        if operation.state == OperationState::Pending && self.on_unknown == OnUnknown::Reverse {
+        let waits = self.on_unknown == OnUnknown::Nothing || operation.delivery == Delivery::Awaited;
+        if operation.state == OperationState::Pending && !waits {
             self.violation(now, "an answer has an outcome", &format!("{} operation {number}", payment.id));
         }
         let facts = (payment.id, number, operation.kind, operation.state, operation.amount, operation.approved);

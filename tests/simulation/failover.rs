@@ -9,7 +9,7 @@ use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Name, Now, OperationKind, PaymentId, ResultCode, Wall};
 use isthmus::routing::{Health, Routes};
 use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, NumberBlock, OnUnknown};
-use isthmus::switch::{Refusal, ReplyOn, SendId, Settings, Submission, Switch, Ticket, WaiterId};
+use isthmus::switch::{Forms, Refusal, ReplyOn, SendId, Settings, Submission, Switch, Ticket, WaiterId};
 use isthmus::transaction::{Body, Fingerprint, IdempotencyKey, Operation, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ fn settings() -> Settings {
     host.answer_timeout = Duration::from_secs(5);
     host.send_timeout = Duration::from_secs(2);
     host.on_unknown = OnUnknown::Reverse;
+    host.forms = Forms::default();
     host.reply_on = ReplyOn::Same;
     host.share = 2;
     let (rest_min, rest_max) = (Duration::from_secs(10), Duration::from_secs(10));

@@ -6,6 +6,7 @@ use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::store::StoreHealth;
 use crate::world::{Happening, Outcome, World, bank};
+use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use isthmus::switch::{Event, Switch};
 
 /// A drain that takes longer is killed, as an operator would.
@@ -256,7 +257,24 @@ impl World {
         }
         self.tally.figure("simulated seconds", self.now / SECOND);
         self.tally.add(&self.checker.tally);
+        let forms = self.plan.settings.hosts[0].forms;
+        forms_named(forms).for_each(|form| self.tally.figure(form, 1));
         let hash = self.trace.hash();
         Outcome { violations: self.checker.violations(), hash, tally: self.tally, lines: self.trace.lines() }
     }
+}
+
+/// What is out of the ordinary in how a bank is told.
+fn forms_named(forms: Forms) -> impl Iterator<Item = &'static str> {
+    let named = [
+        (forms.sale == SaleForm::Dual, "seeds with sales in two messages"),
+        (forms.capture == CaptureForm::Request, "seeds with captures by request"),
+        (forms.refund == RefundForm::Awaited, "seeds with awaited refunds"),
+        (forms.refund == RefundForm::Advice, "seeds with refunds by advice"),
+        (forms.void == VoidForm::ReversalRequest, "seeds with voids by 0400"),
+        (forms.void == VoidForm::Request, "seeds with voids by request"),
+        (forms.reversal == ReversalForm::Request, "seeds with reversals by 0400"),
+        (forms.release, "seeds with releases of the rest"),
+    ];
+    named.into_iter().filter(|(is_so, _)| *is_so).map(|(_, name)| name)
 }

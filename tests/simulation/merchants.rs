@@ -68,6 +68,16 @@ pub struct Told {
     pub rrn: String,
 }
 
+impl Told {
+    /// What was pending when it was told, and has been answered since.
+    pub fn learn(&mut self, payment: &Payment) {
+        let Some(now) = payment.operation(self.operation).filter(|_| self.state == OperationState::Pending) else {
+            return;
+        };
+        (self.state, self.approved) = (now.state, now.approved.map_or(0, Amount::minor));
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Errand {
     pub merchant: MerchantId,
@@ -296,8 +306,8 @@ impl World {
         self.market.errands[number].waiting = None;
         match answer {
             Answer::Told { payment, operation, .. } => self.was_told(number, &payment, operation),
-            // Where the bank's file decides, that may take days: nobody here asks so long.
-            Answer::Refused(refusal) if is_for_now(refusal) && !self.waits_for_the_file(refusal) => {
+            // Where the bank's file or a person decides, that may take days: nobody here asks so long.
+            Answer::Refused(refusal) if is_for_now(refusal) && !self.waits_for_days(number, refusal) => {
                 self.tally.figure("refused for now", 1);
                 let pause = self.streams.merchants.u64(200 * MILLI..6 * SECOND);
                 self.after(pause, Happening::Turn { errand: number });
@@ -306,8 +316,21 @@ impl World {
         }
     }
 
-    fn waits_for_the_file(&self, refusal: Refusal) -> bool {
-        refusal == Refusal::Illegal(Illegal::OutcomeOpen) && self.checker.on_unknown == OnUnknown::Nothing
+    fn waits_for_days(&self, number: usize, refusal: Refusal) -> bool {
+        let is_open = refusal == Refusal::Illegal(Illegal::OutcomeOpen);
+        is_open && (self.checker.on_unknown == OnUnknown::Nothing || self.is_set_aside(number))
+    }
+
+    /// Whether the payment that an errand is about rests although one of its outcomes is open.
+    fn is_set_aside(&self, number: usize) -> bool {
+        let (Wish::Capture { of, .. } | Wish::Void { of } | Wish::Refund { of, .. }) = self.market.errands[number].wish
+        else {
+            return false;
+        };
+        let begun = &self.market.errands[of];
+        let payment = begun.told.as_ref().map(|told| told.payment).or(begun.found);
+        let folded = payment.and_then(|payment| Payment::fold(self.journal.records(payment)).ok());
+        folded.is_some_and(|payment| payment.is_at_rest())
     }
 
     fn was_told(&mut self, number: usize, payment: &Payment, operation: u16) {

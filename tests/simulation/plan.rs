@@ -7,6 +7,7 @@ use isthmus::iso8583::dialects;
 use isthmus::link::SessionSettings;
 use isthmus::payment::{CutoverClock, Name};
 use isthmus::routing::Routes;
+use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use isthmus::translation::{Mapping, Translation};
 use std::sync::{Arc, LazyLock};
@@ -154,6 +155,7 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
             busy_from: random.usize(1..12),
             burst: random.u32(1..5),
         },
+        forms: forms(random),
         on_unknown: if random.u32(0..12) == 0 { OnUnknown::Nothing } else { OnUnknown::Reverse },
         reversal_stan: if random.bool() { ReversalStan::Same } else { ReversalStan::New },
         repeat: if random.u32(0..4) == 0 { Repeat::Unchanged } else { Repeat::Flagged },
@@ -174,4 +176,29 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
 fn day(random: &mut Rng) -> DaySettings {
     let keeper = if random.u32(0..3) == 0 { DayKeeper::Ours } else { DayKeeper::Host };
     DaySettings { keeper, cutover: random.bool().then(CutoverClock::calendar) }
+}
+
+/// How the bank wants operations to be told: one draw, so that nothing else of a seed depends on it.
+fn forms(random: &mut Rng) -> Forms {
+    let drawn = random.u32(..);
+    if drawn.is_multiple_of(4) {
+        return Forms::default();
+    }
+    let pick = |place: u32, of: u32| drawn >> place & 0xf < of;
+    Forms {
+        sale: if pick(4, 8) { SaleForm::Dual } else { SaleForm::Single },
+        capture: if pick(8, 8) { CaptureForm::Request } else { CaptureForm::Advice },
+        refund: match drawn >> 12 & 0xf {
+            0..5 => RefundForm::Awaited,
+            5..10 => RefundForm::Advice,
+            _ => RefundForm::Request,
+        },
+        void: match drawn >> 16 & 0xf {
+            0..5 => VoidForm::ReversalRequest,
+            5..10 => VoidForm::Request,
+            _ => VoidForm::Advice,
+        },
+        reversal: if pick(20, 8) { ReversalForm::Request } else { ReversalForm::Advice },
+        release: pick(24, 8),
+    }
 }

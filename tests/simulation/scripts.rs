@@ -8,7 +8,7 @@ use isthmus::host::DaySettings;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
 use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
-use isthmus::switch::{OrderRefusal, ReversalStan, Settings, Submission, Switch, Ticket, Told, WaiterId};
+use isthmus::switch::{Forms, OrderRefusal, ReversalStan, Settings, Submission, Switch, Ticket, Told, WaiterId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,7 @@ impl Desk {
         host.repeat = Repeat::Flagged;
         host.reversal_stan = ReversalStan::Same;
         host.day = DaySettings::default();
+        host.forms = Forms::default();
         settings
     }
 
