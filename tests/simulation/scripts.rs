@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod days;
+mod forms;
 mod operators;
 
 const CARD: &str = "4111111111111111";
