@@ -25,6 +25,9 @@ pub enum Fault {
 /// Faults go on until they have hit, but not for ever.
 const HITS_WITHIN: Duration = Duration::from_secs(20);
 
+/// Refusals or syncs after which a disk has been in trouble for long enough.
+const HITS_WANTED: u64 = 8;
+
 /// What a fault is brought upon.
 pub struct Scene<'a> {
     pub house: &'a House,
@@ -202,7 +205,7 @@ impl Scene<'_> {
         self.last(500..2000).await;
         let began = Instant::now();
         let hits = |street: &Street| trouble.meddled().unwrap_or(refused(street) - before);
-        while hits(self.street) == 0 && began.elapsed() < HITS_WITHIN {
+        while hits(self.street) < HITS_WANTED && began.elapsed() < HITS_WITHIN {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let hits = hits(self.street);
