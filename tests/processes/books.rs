@@ -140,3 +140,59 @@ fn told(payment: &Value) -> Sums {
 fn minor(payment: &Value, what: &str) -> i64 {
     payment[what]["value"].as_i64().unwrap()
 }
+
+/// The checker itself: books that differ by one cent, one hold or one entry must not pass.
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn payment(status: &str, captured: i64, refunded: i64) -> Value {
+        let operation = json!({ "retrieval_reference": "000000000001", "status": "approved" });
+        let money = |value: i64| json!({ "value": value, "currency": "EUR" });
+        json!({ "id": "pay_1", "status": status, "authorized": money(1000), "captured": money(captured),
+                "refunded": money(refunded), "operations": [operation] })
+    }
+
+    fn books(payment: Value, refuses_captures: bool, booked: Sums) -> Books {
+        let mut books = Books::default();
+        books.payments.insert("k".to_owned(), Entry { payment, refuses_captures });
+        books.ledger.insert("000000000001".to_owned(), booked);
+        books
+    }
+
+    #[test]
+    fn a_cent_or_a_hold_too_much_is_a_difference() {
+        let differs =
+            |payment: &Value, refuses: bool, booked| books(payment.clone(), refuses, booked).difference("k").is_some();
+        let cases = [
+            (payment("captured", 1000, 0), false, (-1000, 0)),
+            (payment("partially_refunded", 1000, 400), false, (-600, 0)),
+            (payment("authorized", 0, 0), false, (0, 1000)),
+            (payment("reversed", 0, 0), false, (0, 0)),
+            (payment("captured", 1000, 0), true, (0, 1000)),
+        ];
+        for (payment, refuses, right) in cases {
+            assert!(!differs(&payment, refuses, right), "{payment}");
+            for wrong in [(right.0 - 1, right.1), (right.0 + 1000, right.1), (right.0, right.1 + 1)] {
+                assert!(differs(&payment, refuses, wrong), "{payment} {wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_refused_capture_is_left_to_a_person() {
+        assert_eq!(books(payment("captured", 1000, 0), true, (0, 1000)).exceptions().len(), 1);
+        assert!(books(payment("captured", 1000, 0), false, (0, 1000)).exceptions().is_empty());
+        assert!(books(payment("reversed", 0, 0), true, (0, 0)).exceptions().is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "was told")]
+    fn what_was_told_as_approved_may_not_end_otherwise() {
+        let told = payment("captured", 1000, 0);
+        let mut now = payment("reversed", 0, 0);
+        now["operations"][0]["status"] = json!("reversed");
+        let errand = Errand { key: "k".to_owned(), refuses_captures: false, told: vec![("k".to_owned(), told)] };
+        stands(&errand, &now);
+    }
+}
