@@ -38,11 +38,33 @@ impl Assembler<'_> {
                 if described.division.is_none() {
                     return Err(shape("one undivided value"));
                 }
+                if let Some(width) = element.plain_prefix() {
+                    return self.join_in_place(described, width, parts, out);
+                }
                 let mut content = BytesMut::with_capacity(256);
                 self.join(described, element, parts, &mut content)?;
                 self.write_joined(element, &content, out)
             }
         }
+    }
+
+    /// Joins parts where they will stay, behind a length of `width` bytes that is known only then.
+    fn join_in_place(
+        &self,
+        described: &Described,
+        width: usize,
+        parts: &Parts,
+        out: &mut BytesMut,
+    ) -> Result<usize, EncodeError> {
+        let front = out.len();
+        out.put_bytes(0, width);
+        self.join(described, &described.element, parts, out)?;
+        let end = out.len();
+        let count = end - front - width;
+        described.element.put_length(count, count, out)?;
+        out.copy_within(end.., front);
+        out.truncate(end);
+        Ok(front + width)
     }
 
     /// Writes the header, of whose parts the one that tells the total length may be left out.
@@ -99,9 +121,12 @@ impl Assembler<'_> {
                 self.bitmapped(division, *lead, (*bits, *encoding), parts, out)
             }
             Division::DatasetBitmap { parts: places, tlv } => self.dataset(places, *tlv, parts, out),
-            Division::BerTlv { .. } => parts.iter().try_for_each(|(name, node)| {
-                self.ber(&described.tags, name, node, out).map_err(|error| error.within(name))
-            }),
+            Division::BerTlv { .. } => {
+                for (name, node) in parts {
+                    self.ber(&described.tags, name, node, out).map_err(|error| error.within(name))?;
+                }
+                Ok(())
+            }
             Division::Tagged(tagged) => self.tagged(division, tagged, parts, out),
             Division::Choice(choices) => self.choice(choices, element, parts, out),
         }
@@ -226,13 +251,15 @@ impl Assembler<'_> {
         if !is_ber_tag(tag) {
             return Err(unwritable());
         }
-        if let (Node::Bytes(value), true) = (node, self.spec.at(index).plain) {
-            put_ber(tag, value, out);
-            return Ok(());
-        }
-        let mut value = BytesMut::new();
-        self.write(index, node, &mut value)?;
-        put_ber(tag, &value, out);
+        let mut written = BytesMut::new();
+        let value = match node {
+            Node::Bytes(bytes) if self.spec.at(index).plain => bytes,
+            _ => {
+                self.write(index, node, &mut written)?;
+                &written[..]
+            }
+        };
+        put_ber(tag, value, out);
         Ok(())
     }
 
@@ -355,6 +382,7 @@ fn undefined() -> EncodeError {
     EncodeError::new(EncodeErrorKind::Undefined, "a part that the spec defines")
 }
 
+#[inline]
 fn put_ber(tag: u32, value: &[u8], out: &mut BytesMut) {
     let skip = tag.leading_zeros() / 8;
     out.reserve(16 + value.len());

@@ -296,16 +296,20 @@ impl Key {
 }
 
 /// The number of a BER tag: two to eight hexadecimal digits, the first two not zero unless they are the only ones.
+#[inline]
 pub(crate) fn ber_tag(text: &str) -> Option<u32> {
-    let digits = text.as_bytes();
-    if !matches!(digits.len(), 2 | 4 | 6 | 8) || (digits.len() > 2 && digits.starts_with(b"00")) {
-        return None;
+    let byte = |high: u8, low: u8| Some(u32::from(hex_digit(high)? << 4 | hex_digit(low)?));
+    match text.as_bytes() {
+        &[a, b] => byte(a, b),
+        [b'0', b'0', ..] => None,
+        &[a, b, c, d] => Some(byte(a, b)? << 8 | byte(c, d)?),
+        &[a, b, c, d, ref rest @ ..] if matches!(rest.len(), 2 | 4) => {
+            let (pairs, _) = rest.as_chunks::<2>();
+            let front = byte(a, b)? << 8 | byte(c, d)?;
+            pairs.iter().try_fold(front, |tag, [high, low]| Some(tag << 8 | byte(*high, *low)?))
+        }
+        _ => None,
     }
-    let mut tag = 0;
-    for digit in digits {
-        tag = tag << 4 | u32::from(hex_digit(*digit)?);
-    }
-    Some(tag)
 }
 
 impl fmt::Display for Key {

@@ -288,7 +288,15 @@ impl Element {
         }
     }
 
-    fn put_length(&self, units: usize, counted: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    /// The bytes of the length in front of raw bytes, where it has always as many.
+    pub(crate) fn plain_prefix(&self) -> Option<usize> {
+        match (self.encoding, self.length) {
+            (Encoding::Raw, Length::Variable { prefix, .. }) => prefix.bytes(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn put_length(&self, units: usize, counted: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
         let (min, max) = match self.length {
             Length::Fixed(length) => (length, length),
             Length::Variable { min, max, .. } | Length::Rest { min, max } => (min, max),
@@ -452,6 +460,16 @@ impl Prefix {
                 Ok((rest, count))
             }
             PrefixEncoding::Ber => take_ber_length(input),
+        }
+    }
+
+    /// How many bytes it has; `None` where that depends on the count.
+    fn bytes(self) -> Option<usize> {
+        let width = usize::from(self.width);
+        match self.encoding {
+            PrefixEncoding::Text(_) | PrefixEncoding::Binary => Some(width),
+            PrefixEncoding::Bcd => Some(width.div_ceil(2)),
+            PrefixEncoding::Ber => None,
         }
     }
 
