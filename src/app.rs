@@ -38,6 +38,7 @@ pub struct App {
     status: watch::Receiver<operations::Status>,
     reader: Reader,
     control: JoinHandle<()>,
+    parked: JoinHandle<()>,
     stop_ordered: Arc<Notify>,
 }
 
@@ -108,7 +109,20 @@ impl App {
         let operations = tokio::spawn(operations::serve(operations_listener, status.clone(), requires_bank));
         let control = control_door.serve(events.clone(), operators, reader.clone(), Arc::clone(&stop_ordered));
         let control = tokio::spawn(control);
-        Ok(App { edge_addr, operations_addr, edge, events, owner, operations, status, reader, control, stop_ordered })
+        let parked = tokio::spawn(store::show_parked(reader.clone()));
+        Ok(App {
+            edge_addr,
+            operations_addr,
+            edge,
+            events,
+            owner,
+            operations,
+            status,
+            reader,
+            control,
+            parked,
+            stop_ordered,
+        })
     }
 
     /// Where merchants connect.
@@ -153,6 +167,7 @@ impl App {
         let ended = self.owner.await;
         self.operations.abort();
         self.control.abort();
+        self.parked.abort();
         match ended {
             Ok(owner::Ended::Drained) => Ok(()),
             _ => Err(AppError::Ended),

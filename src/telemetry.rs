@@ -39,6 +39,8 @@ pub const OWED_RESTS: &str = "isthmus_owed_rests_total";
 pub const CUTOVERS: &str = "isthmus_cutovers_total";
 /// Earlier business days that something is still owed of, by host.
 pub const OPEN_DAYS: &str = "isthmus_open_business_days";
+/// Owed messages that were given up or refused and wait for a person now.
+pub const PARKED: &str = "isthmus_parked";
 /// 1 for the state a link is in, by link and state.
 pub const LINK_STATE: &str = "isthmus_link_state";
 
@@ -65,6 +67,7 @@ pub fn describe() {
     describe_counter!(OWED_RESTS, "Rests of the queue of what is owed, because the host put it off.");
     describe_counter!(CUTOVERS, "Business days that ended.");
     describe_gauge!(OPEN_DAYS, "Earlier business days that something is still owed of.");
+    describe_gauge!(PARKED, "Owed messages that were given up or refused and wait for a person now.");
     describe_gauge!(LINK_STATE, "1 for the state a link is in.");
 }
 
@@ -128,6 +131,11 @@ fn link_state(link: u16, state: &str) {
         let value = if known == state { 1.0 } else { 0.0 };
         gauge!(LINK_STATE, "link" => link.to_string(), "state" => known).set(value);
     }
+}
+
+/// Shows how many owed messages wait for a person.
+pub fn show_parked(count: usize) {
+    gauge!(PARKED).set(count as f64);
 }
 
 /// Shows the figures of a moment; `now` is the wall time in seconds.

@@ -6,8 +6,10 @@ use crate::edge::{Archive, ArchiveUnavailable};
 use crate::journal::{Journal, JournalError, Reader, Recovered, Settings};
 use crate::payment::{MerchantId, PaymentId};
 use crate::switch::{Event, Switch};
+use crate::telemetry;
 use crate::transaction::{IdempotencyKey, Record};
 use crate::vault;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Opens the journal. Its commits come out as one message each; loaded payments come back as events.
@@ -35,6 +37,20 @@ pub(super) fn resume(mut switch: Switch, recovered: Recovered, clock: Clock) -> 
     effects.extend(switch.handle(clock.now(), Event::Hosts(recovered.hosts)));
     effects.extend(switch.handle(clock.now(), Event::Resume(recovered.open)));
     (switch, effects)
+}
+
+/// How often the books are asked what waits for a person.
+const PARKED_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows what waits for a person, as long as it runs.
+pub(super) async fn show_parked(reader: Reader) {
+    loop {
+        let books = reader.clone();
+        if let Ok(Ok(count)) = tokio::task::spawn_blocking(move || books.count_exceptions()).await {
+            telemetry::show_parked(count);
+        }
+        tokio::time::sleep(PARKED_EVERY).await;
+    }
 }
 
 /// The store as the merchants' door reads it.

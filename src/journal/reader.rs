@@ -90,6 +90,11 @@ impl Reader {
         self.with_books(|books| books.views.exceptions(FOUND_AT_MOST))
     }
 
+    /// How many obligations are a matter for a person. Follows the journal by the lag of the views.
+    pub fn count_exceptions(&self) -> Result<usize, JournalError> {
+        self.with_books(|books| books.views.count_exceptions())
+    }
+
     /// The last orders of operators, latest first, at most [`FOUND_AT_MOST`]. This list follows the journal by the lag
     /// of the views.
     pub fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, JournalError> {

@@ -3,6 +3,10 @@
 //! Format 1 is `01`, CRC-32 (four bytes, big-endian), one byte of kind, the content. The checksum covers the sequence
 //! number too, so that a row read under another's number is noticed. SQLite checks pages in the WAL but not in the
 //! file behind it; this does.
+//!
+//! Kinds: 1 a record of a payment; 2 numbers reserved for use; 3 how a host stands (its business days and what operators
+//! let it do; the last one counts), written at each cutover and before the host that announced it is answered; 4 an
+//! operator's order with who and why, written before it is carried out.
 
 use crate::payment::{BusinessDate, Wall};
 use crate::switch::{AuditEntry, DayMark, HostMark, HostMode, NumberBlock};

@@ -196,6 +196,12 @@ impl Views {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
+    /// How many obligations are a matter for a person.
+    pub(super) fn count_exceptions(&self) -> Result<usize, JournalError> {
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM exceptions", [], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
     /// All payments in motion.
     pub(super) fn moving(&self) -> Result<Vec<PaymentId>, JournalError> {
         let mut statement = self.connection.prepare("SELECT payment FROM payments WHERE moving = 1")?;

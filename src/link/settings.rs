@@ -177,3 +177,30 @@ impl Section {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::iso8583::dialects;
+
+    fn of(dialect: &str) -> SessionSettings {
+        SessionSettings::read(&dialects::builtin_layers(dialect).unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_edition_says_its_cutover_in_its_own_code() {
+        let (old, new) = (of("iso8583-1987-ascii").network, of("iso8583-1993-ascii").network);
+        assert_eq!((old.mti.as_str(), old.function, old.cutover_begin.as_deref()), ("0800", 70, Some("201")));
+        assert_eq!((new.mti.as_str(), new.function, new.cutover_begin.as_deref()), ("1804", 24, Some("821")));
+    }
+
+    #[test]
+    fn a_host_keeps_other_times_than_its_dialect() {
+        let own = SessionOverrides { echo_idle_ms: Some(5_000), ..SessionOverrides::default() };
+        let settings = of("iso8583-1987-ascii").with(&own).unwrap();
+        assert_eq!((settings.echo_idle, settings.missed_echoes), (Duration::from_secs(5), 2));
+        let never = SessionOverrides { reconnect_min_ms: Some(0), ..SessionOverrides::default() };
+        assert!(of("iso8583-1987-ascii").with(&never).is_err());
+    }
+}

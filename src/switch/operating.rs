@@ -188,9 +188,13 @@ impl Switch {
 
     /// An order about something owed: its payment is at rest, as a rule, and is loaded first.
     fn order_item(&mut self, payment: PaymentId, operate: Operate) {
+        if self.motions.get(&payment).is_some_and(|motion| motion.payment.is_none() && motion.open.is_some()) {
+            // Its first record is on its way: nothing of it can be parked.
+            return self.say_to(operate.waiter, Err(OrderRefusal::NotParked));
+        }
         let motion = self.motions.entry(payment).or_default();
         let loaded = motion.payment.is_some();
-        let load = !loaded && !motion.loading && motion.open.is_none();
+        let load = !loaded && !motion.loading;
         motion.loading |= load;
         self.desk.loading.entry(payment).or_default().push(operate);
         match loaded {
