@@ -7,6 +7,7 @@
 //! - [`payment`]: what a payment is, without any wire.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //! - [`framing`]: where one message ends and the next begins on a byte stream.
+//! - [`security`]: keys, MACs, PIN blocks and key blocks.
 //!
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
 //! - [`translation`]: payment values to ISO 8583 messages and back, by a dialect's mapping.
@@ -77,6 +78,9 @@ pub mod payment;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod routing;
+#[cfg(feature = "switch")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod security;
 #[cfg(feature = "switch")]
 pub mod simulator;
 #[cfg(feature = "switch")]

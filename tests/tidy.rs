@@ -12,6 +12,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("payment", &[]),
     ("iso8583", &[]),
     ("framing", &[]),
+    ("security", &["payment"]),
     // floor 1
     ("translation", &["payment", "iso8583"]),
     ("routing", &["payment"]),
@@ -38,7 +39,7 @@ const NO_MONEY: &[&str] = &["Monotonic", "Now", "Wall", "BusinessDate", "Cutover
 
 /// Floors 0 and 1: no clock, no socket, no file, no random source, no hidden order.
 const PURE: &[&str] =
-    &["payment", "iso8583", "framing", "translation", "routing", "link", "host", "transaction", "switch"];
+    &["payment", "iso8583", "framing", "security", "translation", "routing", "link", "host", "transaction", "switch"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net",

@@ -1,0 +1,26 @@
+//! Keys and what is made with them: check values, message authentication codes, PIN blocks, DUKPT and key blocks.
+//!
+//! Keys and randomness are handed in; nothing here knows where a key lies. The ciphers (DES, TDES, AES) and CMAC come
+//! from the RustCrypto crates; what stands here is how the payment standards put them together. Read on in this
+//! order: [`Key`], [`CheckValue`], [`MacMethod`], [`PinBlockFormat`], [`dukpt`], [`KeyBlock`], [`Wrapped`].
+
+mod check_value;
+mod cipher;
+pub mod dukpt;
+mod hex;
+mod key;
+mod key_block;
+mod mac;
+mod pin;
+mod pin_block;
+mod translation;
+mod wrapped;
+
+pub use check_value::CheckValue;
+pub use key::{Key, KeyFault, KeyKind, KeyUsage};
+pub use key_block::{KeyBlock, KeyBlockFault, KeyBlockHeader, KeyBlockVersion};
+pub use mac::{Mac, MacMethod, Padding};
+pub use pin::Pin;
+pub use pin_block::{PinBlock, PinBlockFormat, PinFault, decipher, encipher};
+pub use translation::{PinZone, translate};
+pub use wrapped::Wrapped;
