@@ -4,7 +4,8 @@ use crate::faults::{Chances, Incident};
 use crate::plan::{MINUTE, Plan, SECOND};
 use crate::tampering::{Breakage, Tampering};
 use crate::world::run_plan;
-use isthmus::switch::{Forms, LinkId, OnUnknown, Repeat, ReversalStan};
+use isthmus::payment::Name;
+use isthmus::switch::{Forms, HostSettings, LinkId, OnUnknown, Repeat, ReversalStan};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// So many seeds are tried before a broken switch counts as not caught.
@@ -21,7 +22,9 @@ fn rough(seed: u64) -> Plan {
     plan.incidents.push((30 * SECOND, Incident::Crash { down: SECOND }));
     plan.incidents.push((70 * SECOND, Incident::Crash { down: SECOND }));
     plan.settings.credit = 1_000;
+    plan.settings.hosts.truncate(1);
     let host = &mut plan.settings.hosts[0];
+    host.share = 1_000;
     host.on_unknown = OnUnknown::Reverse;
     host.repeat = Repeat::Flagged;
     host.reversal_stan = ReversalStan::Same;
@@ -36,6 +39,18 @@ fn impatient(seed: u64) -> Plan {
     let mut plan = rough(seed);
     plan.chances.loss = 350;
     plan.settings.hosts[0].retry.max_attempts = 1;
+    plan
+}
+
+/// The same with two banks, whose links break often.
+fn two_banks(seed: u64) -> Plan {
+    let mut plan = rough(seed);
+    plan.payments = 60;
+    let host = &mut plan.settings.hosts[0];
+    host.links = vec![LinkId(0)];
+    let second = HostSettings { name: Name::from("second"), acquirer: Name::from("123457"), ..host.clone() };
+    plan.settings.hosts.push(HostSettings { links: vec![LinkId(1)], ..second });
+    plan.incidents.extend((1..=30).map(|n| (n * 4 * SECOND, Incident::Cut { link: 0 })));
     plan
 }
 
@@ -61,7 +76,7 @@ fn is_caught_in(plan: fn(u64) -> Plan, breakage: Breakage, by: &str) {
 
 #[test]
 fn the_plans_themselves_are_clean() {
-    for plan in (0..TRIES).map(rough).chain((0..TRIES).map(impatient)) {
+    for plan in (0..TRIES).map(rough).chain((0..TRIES).map(impatient)).chain((0..TRIES).map(two_banks)) {
         let seed = plan.seed;
         let outcome = run_plan(plan, Tampering::default(), false);
         assert!(outcome.violations.is_empty(), "seed {seed}: {:#?}", outcome.violations);
@@ -146,4 +161,9 @@ fn reversals_forgotten_at_a_crash() {
 #[test]
 fn a_void_on_the_wrong_day() {
     is_caught(Breakage::WrongDay, "what takes back is booked on its original's day");
+}
+
+#[test]
+fn requests_moved_after_they_were_sent() {
+    is_caught_in(two_banks, Breakage::MovesWhatWasSent, "a request is never sent again");
 }

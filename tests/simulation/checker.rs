@@ -24,8 +24,8 @@ const SHORTEST_CARD: usize = 13;
 /// Violations beyond these only repeat the first.
 const ENOUGH: usize = 8;
 
-/// What tells a message from every other: type without its repeat digit, trace number, transmission time.
-type Identity = (u16, String, String);
+/// What tells a message from every other: acquirer, type without its repeat digit, trace number, transmission time.
+type Identity = (String, u16, String, String);
 
 /// What an answer says, as far as it may never change.
 type Facts = (PaymentId, u16, OperationKind, OperationState, Amount, Option<Amount>);
@@ -36,6 +36,7 @@ struct Flying {
     link: LinkId,
     until: Micros,
     is_owed: bool,
+    bank: usize,
 }
 
 pub struct Checker {
@@ -43,6 +44,8 @@ pub struct Checker {
     match_on: Vec<u8>,
     mti_bytes: usize,
     credit: usize,
+    /// The links of each bank.
+    banks: Vec<Vec<LinkId>>,
     window: usize,
     answer_timeout: Micros,
     send_timeout: Micros,
@@ -57,12 +60,12 @@ pub struct Checker {
     untold: BTreeMap<Ticket, Vec<Identity>>,
     durable_now: Vec<Identity>,
     /// Whose a trace number with its time is.
-    numbers: BTreeMap<(String, String), (PaymentId, u16)>,
+    numbers: BTreeMap<(String, String, String), (PaymentId, u16)>,
     references: BTreeMap<String, PaymentId>,
-    /// Requests by their retrieval reference and operation: a second one is the first sent again.
-    requests: BTreeMap<(String, u16), Identity>,
-    /// The operation that a request belongs to, as it was recorded.
-    operations: BTreeMap<Identity, u16>,
+    /// Requests that were written, by their operation: a second one is the first sent again.
+    requests: BTreeMap<(PaymentId, u16), Identity>,
+    /// Whose a request is.
+    asked: BTreeMap<Identity, (PaymentId, u16)>,
     /// Messages that are owed, whatever their type.
     owed: BTreeSet<Identity>,
     written: BTreeMap<Identity, Bytes>,
@@ -90,6 +93,7 @@ impl Checker {
             match_on: host.session.match_on.clone(),
             mti_bytes: if plan.dialect.ends_with("ascii") { 4 } else { 2 },
             credit: plan.settings.credit,
+            banks: plan.settings.hosts.iter().map(|host| host.links.clone()).collect(),
             window: host.retry.window,
             answer_timeout: host.answer_timeout.as_micros() as Micros,
             send_timeout: host.send_timeout.as_micros() as Micros,
@@ -103,7 +107,7 @@ impl Checker {
             numbers: BTreeMap::new(),
             references: BTreeMap::new(),
             requests: BTreeMap::new(),
-            operations: BTreeMap::new(),
+            asked: BTreeMap::new(),
             owed: BTreeSet::new(),
             written: BTreeMap::new(),
             sends: BTreeMap::new(),
@@ -154,7 +158,8 @@ impl Checker {
 
     // -- what goes in -------------------------------------------------------------------------------------------
 
-    pub fn submitted(&mut self, now: Micros, submission: &Submission) {
+    fn submitted(&mut self, now: Micros, submission: &Submission) {
+        self.waiting.insert(submission.waiter, (submission.merchant.clone(), submission.key.clone()));
         if let Command::Begin(begin) = &submission.command {
             self.cards.insert(begin.payment, begin.card.pan.reveal().to_owned());
             self.card_numbers.insert(begin.card.pan.reveal().to_owned());
@@ -174,7 +179,9 @@ impl Checker {
 
     pub fn told(&mut self, now: Micros, event: &Event) {
         match event {
-            Event::Arrived { frame, .. } => {
+            // One that the switch never saw in a run has nobody to answer it.
+            Event::Submit(submission) => self.submitted(now, submission),
+            Event::Arrived { link, frame } => {
                 let message = match self.spec.decode(frame.clone()) {
                     Ok(message) => message,
                     Err(error) => match error.partial() {
@@ -182,7 +189,7 @@ impl Checker {
                         None => return,
                     },
                 };
-                if let Some(key) = self.key_of(&message) {
+                if let Some(key) = self.key_of(self.bank_of(*link), &message) {
                     self.flying.remove(&key);
                 }
             }
@@ -190,11 +197,6 @@ impl Checker {
                 for identity in self.untold.remove(ticket).unwrap_or_default() {
                     self.may_leave.insert(identity, Some(now));
                 }
-            }
-            // One that the switch never saw in a run has nobody to answer it.
-            Event::Submit(submission) => {
-                let key = (submission.merchant.clone(), submission.key.clone());
-                self.waiting.insert(submission.waiter, key);
             }
             Event::Disconnected { link, .. } => self.flying.retain(|_, flying| flying.link != *link),
             Event::Unsent { sends, .. } => self.flying.retain(|_, flying| !sends.contains(&flying.id)),
@@ -269,13 +271,18 @@ impl Checker {
                 let shares = |message: &MessageValues| message.original.is_some_and(|o| o.stan == message.stan);
                 if requested.delivery != Delivery::Advice {
                     self.may_leave(&requested.message);
-                    self.operations.insert(identity(&requested.message), requested.operation);
+                    self.asked.insert(identity(&requested.message), (record.payment, requested.operation));
                 }
                 let is_told = requested.delivery == Delivery::Advice && requested.kind == OperationKind::Void;
                 if !is_told && !shares(&requested.message) {
                     self.number_is_taken(now, record.payment, requested.operation, &requested.message);
                 }
                 requested.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
+            }
+            Body::Rerouted(moved) => {
+                self.may_leave(&moved.message);
+                self.asked.insert(identity(&moved.message), (record.payment, moved.operation));
+                self.number_is_taken(now, record.payment, moved.operation, &moved.message);
             }
             Body::Settled(outcome) => {
                 outcome.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
@@ -294,14 +301,14 @@ impl Checker {
     }
 
     fn number_is_taken(&mut self, now: Micros, payment: PaymentId, whose: u16, message: &MessageValues) {
-        let (_, stan, time) = identity(message);
+        let (acquirer, _, stan, time) = identity(message);
         let number = message.stan.number();
         if self.last_number.replace(number).is_some_and(|last| last > 900_000 && number < 100_000)
-            && !self.flying.is_empty()
+            && !self.waiting.is_empty()
         {
             self.tally.fault("trace numbers that wrap in flight");
         }
-        let before = self.numbers.insert((stan.clone(), time.clone()), (payment, whose));
+        let before = self.numbers.insert((acquirer, stan.clone(), time.clone()), (payment, whose));
         if before.is_some_and(|before| before != (payment, whose)) {
             self.violation(now, "a trace number and its time never repeat", &format!("{stan} at {time}: {payment}"));
         }
@@ -361,21 +368,26 @@ impl Checker {
     }
 
     fn check_flying(&mut self, now: Micros, link: LinkId, id: SendId, message: &Message, is_owed: bool) {
-        let Some(key) = self.key_of(message) else {
+        let bank = self.bank_of(link);
+        let Some(key) = self.key_of(bank, message) else {
             return self.violation(now, "what is sent can be answered", "a message without a key");
         };
-        let flying = Flying { id, link, until: now + self.answer_timeout, is_owed };
+        let flying = Flying { id, link, until: now + self.answer_timeout, is_owed, bank };
         if let Some(before) = self.flying.insert(key.clone(), flying) {
             self.violation(now, "no two in flight share a key", &format!("{key}, before {:?}", before.id));
         }
-        let owed = self.flying.values().filter(|flying| flying.is_owed).count();
+        let owed = self.flying.values().filter(|flying| flying.is_owed && flying.bank == bank).count();
         if owed > self.window {
             self.violation(now, "the window of owed messages holds", &format!("{owed} of {}", self.window));
         }
     }
 
-    fn key_of(&self, message: &Message) -> Option<String> {
-        let mut key = format!("{}|{}", message.mti().class(), message.text(11)?);
+    fn bank_of(&self, link: LinkId) -> usize {
+        self.banks.iter().position(|links| links.contains(&link)).expect("a link of some bank")
+    }
+
+    fn key_of(&self, bank: usize, message: &Message) -> Option<String> {
+        let mut key = format!("{bank}|{}|{}", message.mti().class(), message.text(11)?);
         for element in &self.match_on {
             key.push('|');
             key.push_str(message.text(*element)?.trim_end());
@@ -386,7 +398,7 @@ impl Checker {
     /// The connection took the frame: it may reach the bank.
     pub fn written(&mut self, now: Micros, id: SendId, frame: &Bytes) {
         let Some(identity) = self.sends.get(&id).cloned() else { return };
-        let is_request = matches!(identity.0 / 100, 1 | 2) && identity.0 / 10 % 10 == 0;
+        let is_request = matches!(identity.1 / 100, 1 | 2) && identity.1 / 10 % 10 == 0;
         if self.written.insert(identity.clone(), frame.clone()).is_some() && is_request {
             self.violation(now, "a request is never sent again", &format!("{identity:?}"));
         }
@@ -394,13 +406,11 @@ impl Checker {
         if is_request && now > told + MILLI + self.send_timeout {
             self.violation(now, "a request leaves in its time or never", &format!("{identity:?}"));
         }
-        let rrn = self.spec.decode(frame.clone()).ok().and_then(|m| m.text(37).map(|rrn| rrn.into_owned()));
-        let operation = self.operations.get(&identity).copied().unwrap_or_default();
-        if let Some(rrn) = rrn.filter(|_| is_request) {
-            let before = self.requests.insert((rrn.clone(), operation), identity.clone());
-            if before.is_some_and(|before| before != identity) {
-                self.violation(now, "a request is never sent again", &format!("{rrn} under another number"));
-            }
+        let Some(whose) = self.asked.get(&identity).copied().filter(|_| is_request) else { return };
+        let before = self.requests.insert(whose, identity.clone());
+        if let Some(before) = before.filter(|before| *before != identity) {
+            let what = format!("{} operation {}: {before:?}, then {identity:?}", whose.0, whose.1);
+            self.violation(now, "a request is never sent again", &what);
         }
     }
 
@@ -460,7 +470,7 @@ impl Checker {
             self.violation(now, "credit holds", &format!("{} of {most}", snapshot.in_flight));
         }
         let pending: usize = snapshot.hosts.iter().map(|host| host.pending).sum();
-        if pending > most + self.window {
+        if pending > most + self.window * self.banks.len() {
             self.violation(now, "what is pending is bounded", &format!("{pending}"));
         }
     }
@@ -500,11 +510,11 @@ fn packed(digits: &str) -> Vec<u8> {
 
 fn identity_of(message: &Message) -> Option<Identity> {
     let mti = message.mti().without_repeat().to_string().parse().ok()?;
-    Some((mti, message.text(11)?.into_owned(), message.text(7)?.into_owned()))
+    Some((message.text(32)?.into_owned(), mti, message.text(11)?.into_owned(), message.text(7)?.into_owned()))
 }
 
 fn identity(message: &MessageValues) -> Identity {
-    (message.mti, message.stan.to_string(), month_to_second(message.transmitted_at))
+    (message.acquirer.to_string(), message.mti, message.stan.to_string(), month_to_second(message.transmitted_at))
 }
 
 /// Data element 7.

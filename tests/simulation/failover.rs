@@ -31,7 +31,7 @@ struct Desk {
 }
 
 fn settings() -> Settings {
-    let mut settings = Plan::of(0).settings;
+    let mut settings = Plan::with_one_bank().settings;
     settings.credit = 8;
     settings.routes = Routes::default();
     settings.send_budget = Duration::from_secs(6);

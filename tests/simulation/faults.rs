@@ -76,9 +76,9 @@ pub enum Incident {
     /// The switch is stopped in order and started again.
     Drain,
     /// The bank's process is killed and started again after a while.
-    BankCrash { down: Micros },
+    BankCrash { host: usize, down: Micros },
     /// The bank's front still talks network management, and what is behind it swallows everything else.
-    BankHangs { lasts: Micros },
+    BankHangs { host: usize, lasts: Micros },
     /// A connection breaks.
     Cut { link: u16 },
     /// It breaks again and again.
@@ -157,13 +157,13 @@ pub fn instant(random: &mut Rng) -> Instant {
 }
 
 fn record_kind(random: &mut Rng) -> Option<RecordKind> {
-    match random.u32(0..8) {
+    match random.u32(0..9) {
         0 => Some(RecordKind::Request),
         1 => Some(RecordKind::Advice),
         2 => Some(RecordKind::Outcome),
         3 => Some(RecordKind::Discharge),
-        4 => Some(RecordKind::LateReply),
-        5 => Some(RecordKind::Numbers),
+        4 | 5 => Some(RecordKind::LateReply),
+        6 => Some(RecordKind::Numbers),
         _ => None,
     }
 }
@@ -183,17 +183,17 @@ fn deed(random: &mut Rng, link: u16) -> Deed {
 }
 
 /// An incident of some minutes.
-pub fn incident(random: &mut Rng, links: u16) -> Incident {
-    let link = random.u16(0..links);
+pub fn incident(random: &mut Rng, hosts: usize, links: u16) -> Incident {
+    let (host, link) = (random.usize(0..hosts), random.u16(0..links));
     let brief = random.u64(0..5 * SECOND);
     let long = random.u64(SECOND..90 * SECOND);
     match random.u32(0..35) {
         0..=2 => Incident::Crash { down: brief },
         3..=6 => Incident::CrashAt(CrashAt { record: record_kind(random), instant: instant(random), down: brief }),
         7 => Incident::Drain,
-        8 => Incident::BankCrash { down: brief },
-        9 => Incident::BankCrash { down: long },
-        10 => Incident::BankHangs { lasts: long },
+        8 => Incident::BankCrash { host, down: brief },
+        9 => Incident::BankCrash { host, down: long },
+        10 => Incident::BankHangs { host, lasts: long },
         11..=13 => Incident::Cut { link },
         14 => Incident::Flaps { link, times: random.u32(3..12) },
         15..=16 => Incident::HalfOpen { link },
@@ -212,11 +212,12 @@ pub fn incident(random: &mut Rng, links: u16) -> Incident {
 }
 
 /// An incident of hours, for a run of a working day.
-pub fn outage(random: &mut Rng) -> Incident {
+pub fn outage(random: &mut Rng, hosts: usize) -> Incident {
+    let host = random.usize(0..hosts);
     match random.u32(0..4) {
-        0 => Incident::BankHangs { lasts: random.u64(5 * MINUTE..40 * MINUTE) },
+        0 => Incident::BankHangs { host, lasts: random.u64(5 * MINUTE..40 * MINUTE) },
         1 => Incident::StoreRefuses { lasts: random.u64(MINUTE..20 * MINUTE) },
-        _ => Incident::BankCrash { down: random.u64(HOUR..5 * HOUR) },
+        _ => Incident::BankCrash { host, down: random.u64(HOUR..5 * HOUR) },
     }
 }
 

@@ -25,8 +25,9 @@ pub type Committed = Vec<(Ticket, Result<Entry, NotRecorded>)>;
 
 impl Journal {
     /// A store in which numbers were used before.
-    pub fn with_numbers(block: NumberBlock) -> Journal {
-        Journal { numbers: BTreeMap::from([(block.acquirer.clone(), block)]), ..Journal::default() }
+    pub fn with_numbers(blocks: Vec<NumberBlock>) -> Journal {
+        let numbers = blocks.into_iter().map(|block| (block.acquirer.clone(), block)).collect();
+        Journal { numbers, ..Journal::default() }
     }
 
     /// Takes an append in. Whether a commit has to be begun for it.

@@ -1,11 +1,11 @@
 //! Life and death of the processes: the switch is started, killed, drained; the bank comes and goes; everything heals.
 
 use crate::faults::{Chances, Incident};
-use crate::network::{Conn, ConnId};
+use crate::network::Conn;
 use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::store::StoreHealth;
-use crate::world::{Happening, Outcome, World, bank};
+use crate::world::{Happening, Outcome, World};
 use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use isthmus::switch::{Event, Switch};
 
@@ -116,7 +116,7 @@ impl World {
             self.checker.violation(self.now, "a drain ends its connections", "one still stands");
         }
         if self.last_drain {
-            if self.signing_off.iter().any(|conn| self.issuer.is_signed_on(*conn)) {
+            if self.signing_off.iter().any(|conn| self.banks.iter().any(|bank| bank.issuer.is_signed_on(*conn))) {
                 self.checker.violation(self.now, "a drain signs off", "the bank still has a session");
             }
             self.over = true;
@@ -137,8 +137,8 @@ impl World {
             Incident::Crash { down } => self.crash(down),
             Incident::CrashAt(crash) => self.crash_at = Some(crash),
             Incident::Drain => self.drain(),
-            Incident::BankCrash { down } => self.bank_crashes(down),
-            Incident::BankHangs { lasts } => self.bank_hangs(lasts),
+            Incident::BankCrash { host, down } => self.bank_crashes(host, down),
+            Incident::BankHangs { host, lasts } => self.bank_hangs(host, lasts),
             Incident::Cut { link } => self.cut_link(link),
             Incident::Flaps { link, times } => self.flaps(link, times),
             Incident::HalfOpen { link } => self.half_open(link),
@@ -176,33 +176,29 @@ impl World {
         self.wall_offset += by;
     }
 
-    fn bank_hangs(&mut self, lasts: Micros) {
+    fn bank_hangs(&mut self, host: usize, lasts: Micros) {
         self.tally.fault("banks that hang behind their front");
-        self.bank_hangs_until = self.now + lasts;
+        self.banks[host].hangs_until = self.now + lasts;
     }
 
-    fn bank_crashes(&mut self, down: Micros) {
-        if !self.bank_up {
+    fn bank_crashes(&mut self, host: usize, down: Micros) {
+        if !self.banks[host].up {
             return;
         }
         self.tally.fault(if down < HOUR { "crashes of the bank" } else { "outages of the bank for hours" });
-        self.bank_up = false;
-        self.bank_life += 1;
-        let conns: Vec<ConnId> = self.wires.conns.keys().copied().collect();
-        conns.into_iter().for_each(|conn| self.cut(conn));
-        self.after(down, Happening::BankBack);
+        self.banks[host].dies();
+        self.wires.of_bank(host).into_iter().for_each(|conn| self.cut(conn));
+        self.after(down, Happening::BankBack { host });
     }
 
-    pub fn bank_back(&mut self) {
-        if self.bank_up {
+    pub fn bank_back(&mut self, host: usize) {
+        if self.banks[host].up {
             return;
         }
-        self.bank_up = true;
-        self.issuer = bank(self.plan.seed, &self.plan);
-        for entry in &self.bank_entries {
-            self.issuer.restore(entry);
+        self.banks[host].comes_back(&self.plan);
+        for conn in self.wires.of_bank(host) {
+            self.wires.conns.get_mut(&conn).into_iter().for_each(Conn::forgotten_by_bank);
         }
-        self.wires.conns.values_mut().for_each(Conn::forgotten_by_bank);
     }
 
     pub fn heal(&mut self) {
@@ -211,8 +207,10 @@ impl World {
         self.store = StoreHealth::default();
         self.crash_at = None;
         self.dying = None;
-        self.bank_hangs_until = 0;
-        self.bank_back();
+        for host in 0..self.banks.len() {
+            self.banks[host].hangs_until = 0;
+            self.bank_back(host);
+        }
         self.unstall_all();
         self.operator(Deed::Parked);
         self.after(0, Happening::OperatorsRound);
@@ -253,7 +251,8 @@ impl World {
 
     pub fn finish(mut self) -> Outcome {
         if self.checker.is_clean() {
-            self.checker.settle_accounts(self.now, &self.market, &self.journal, &self.bank_entries, &mut self.tally);
+            let booked: Vec<_> = self.banks.iter().flat_map(|bank| bank.entries.iter().cloned()).collect();
+            self.checker.settle_accounts(self.now, &self.market, &self.journal, &booked, &mut self.tally);
         }
         self.tally.figure("simulated seconds", self.now / SECOND);
         self.tally.add(&self.checker.tally);

@@ -193,7 +193,6 @@ impl World {
         let patience = self.streams.merchants.u64(SECOND..40 * SECOND);
         self.after(patience, Happening::Patience { errand: number, waiter });
         let submission = self.submission(number, waiter, false);
-        self.checker.submitted(self.now, &submission);
         self.tell_after(self.now % 200, Event::Submit(Box::new(submission)));
         if self.streams.merchants.u32(0..8) == 0 {
             self.tally.fault("requests sent twice at once");
@@ -213,7 +212,6 @@ impl World {
     fn ask_beside(&mut self, number: usize, within: Micros) {
         let twin = self.waiter(number);
         let submission = self.submission(number, twin, false);
-        self.checker.submitted(self.now, &submission);
         let after = self.streams.merchants.u64(0..within);
         self.tell_after(after, Event::Submit(Box::new(submission)));
     }
@@ -396,7 +394,6 @@ impl World {
             self.market.errands[number].spoiled = Some(waiter);
             self.tally.fault("requests with another body under a used key");
             let submission = self.submission(number, waiter, true);
-            self.checker.submitted(self.now, &submission);
             self.tell_after(MILLI, Event::Submit(Box::new(submission)));
         }
         self.close_if_done(number);
@@ -519,6 +516,7 @@ fn is_for_now(refusal: Refusal) -> bool {
         Refusal::KeyInFlight
             | Refusal::PaymentBusy
             | Refusal::Overloaded
+            | Refusal::HostBusy
             | Refusal::Draining
             | Refusal::StoreUnavailable
             | Refusal::OutcomeNotRecorded

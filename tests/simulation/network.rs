@@ -29,6 +29,8 @@ struct Wire {
 
 pub struct Conn {
     link: LinkId,
+    /// Place of the bank at its other end.
+    bank: usize,
     /// Still stands at the switch's end.
     stands: bool,
     /// Still stands at the bank's end.
@@ -55,6 +57,11 @@ impl Wires {
         self.conns.values().any(|conn| conn.stands)
     }
 
+    /// All connections with a bank.
+    pub fn of_bank(&self, bank: usize) -> Vec<ConnId> {
+        self.conns.iter().filter(|(_, conn)| conn.bank == bank).map(|(id, _)| *id).collect()
+    }
+
     /// The connection of a link, if the bank hears at once what is said on it.
     pub fn sound(&self, link: LinkId, now: Micros) -> Option<ConnId> {
         let conn = self.standing(link.0)?;
@@ -62,9 +69,10 @@ impl Wires {
         self.conns.get(&conn).filter(hears).map(|_| conn)
     }
 
-    /// Another link that stands.
-    fn another(&self, link: LinkId) -> Option<LinkId> {
-        self.links.keys().copied().find(|other| *other != link && self.standing(other.0).is_some())
+    /// Another link to the same bank that stands.
+    fn another(&self, conn: &Conn) -> Option<LinkId> {
+        let same_bank = |other: &&Conn| other.stands && other.bank == conn.bank && other.link != conn.link;
+        self.conns.values().find(same_bank).map(|other| other.link)
     }
 
     fn standing(&self, link: u16) -> Option<ConnId> {
@@ -80,7 +88,7 @@ impl World {
 
     pub fn connect(&mut self, link: LinkId) {
         let after = self.streams.network.u64(MILLI..40 * MILLI);
-        if self.chance(self.chances.refused_connect) || !self.bank_up {
+        if self.chance(self.chances.refused_connect) || !self.banks[self.plan.bank_of(link)].up {
             self.tally.fault("connections refused");
             return self.tell_after(after, Event::Disconnected { link, unsent: Vec::new() });
         }
@@ -89,14 +97,16 @@ impl World {
     }
 
     pub fn connection_stands(&mut self, link: LinkId) {
-        if !self.bank_up {
+        let bank = self.plan.bank_of(link);
+        if !self.banks[bank].up {
             return self.tell(Event::Disconnected { link, unsent: Vec::new() });
         }
         self.wires.last += 1;
         let id = self.wires.last;
-        self.issuer.link_up(id);
+        self.banks[bank].issuer.link_up(id);
         let conn = Conn {
             link,
+            bank,
             stands: true,
             bank_knows: true,
             deaf: false,
@@ -217,16 +227,19 @@ impl World {
     }
 
     pub fn at_bank(&mut self, conn: ConnId, frame: Bytes) {
-        let knows = self.wires.conns.get(&conn).is_some_and(|line| line.bank_knows);
-        if !knows || !self.bank_up {
+        let Some(place) = self.wires.conns.get(&conn).filter(|line| line.bank_knows).map(|line| line.bank) else {
+            return;
+        };
+        if !self.banks[place].up {
             return;
         }
-        if self.now < self.bank_hangs_until && !self.is_network_management(&frame) {
+        if self.now < self.banks[place].hangs_until && !self.is_network_management(&frame) {
             self.tally.fault("messages swallowed by a bank that hangs");
             return;
         }
-        let planned = self.issuer.receive(conn, frame, self.bank_clock());
-        let booked = self.issuer.take_entries();
+        let clock = self.bank_clock();
+        let planned = self.banks[place].issuer.receive(conn, frame, clock);
+        let booked = self.banks[place].issuer.take_entries();
         for entry in &booked {
             let (code, rrn, stan) = (&entry.response_code, &entry.rrn, &entry.identity.stan);
             let line = format_args!(
@@ -235,9 +248,9 @@ impl World {
             );
             self.trace.note(self.now, line);
         }
-        self.bank_entries.extend(booked);
+        self.banks[place].entries.extend(booked);
         for planned in planned {
-            let (life, after) = (self.bank_life, planned.after.as_micros() as Micros);
+            let (life, after) = (self.banks[place].life, planned.after.as_micros() as Micros);
             self.after(after, Happening::FromBank { life, conn: planned.link, action: planned.action });
         }
     }
@@ -247,8 +260,10 @@ impl World {
         spec.decode(frame.clone()).is_ok_and(|message| message.mti().class() == 8)
     }
 
-    pub fn bank_acts(&mut self, conn: ConnId, action: Action) {
-        let Some(line) = self.wires.conns.get(&conn).filter(|line| line.bank_knows) else { return };
+    /// What a bank planned happens, if it still lives that life.
+    pub fn bank_acts(&mut self, life: u32, conn: ConnId, action: Action) {
+        let same_life = |line: &&Conn| line.bank_knows && self.banks[line.bank].life == life;
+        let Some(line) = self.wires.conns.get(&conn).filter(same_life) else { return };
         match action {
             Action::Close | Action::Reset => self.cut(conn),
             Action::SendUnframed(_) | Action::PauseReading(_) => {}
@@ -287,7 +302,7 @@ impl World {
         let Some(line) = self.wires.conns.get(&conn).filter(|line| line.stands) else { return };
         let mut link = line.link;
         if self.chance(self.chances.other_link)
-            && let Some(other) = self.wires.another(link)
+            && let Some(other) = self.wires.conns.get(&conn).and_then(|line| self.wires.another(line))
         {
             self.tally.fault("replies on another link");
             link = other;
@@ -320,8 +335,8 @@ impl World {
     }
 
     pub fn bank_learns(&mut self, conn: ConnId) {
-        self.issuer.link_down(conn);
         if let Some(line) = self.wires.conns.get_mut(&conn) {
+            self.banks[line.bank].issuer.link_down(conn);
             line.bank_knows = false;
         }
     }
@@ -382,6 +397,10 @@ impl World {
             line.stalled = true;
         }
         self.after(lasts, Happening::StallEnds { conn });
+        // Half of them end as a broken line, with frames that nobody took.
+        if self.streams.network.bool() {
+            self.after(lasts / 2, Happening::Befalls(Incident::Cut { link }));
+        }
     }
 
     pub fn stall_ends(&mut self, conn: ConnId) {
@@ -411,7 +430,7 @@ impl World {
         }
         let spec = self.plan.settings.hosts[0].translation.spec();
         if let Ok(frame) = spec.encode_to_bytes(&request) {
-            let life = self.bank_life;
+            let life = self.banks[self.plan.bank_of(LinkId(link))].life;
             self.after(0, Happening::FromBank { life, conn, action: Action::Send(frame) });
         }
     }

@@ -3,7 +3,7 @@
 use crate::journal::Journal;
 use crate::plan::{MILLI, SECOND};
 use crate::world::{Happening, World};
-use isthmus::payment::{Name, PaymentId};
+use isthmus::payment::PaymentId;
 use isthmus::switch::{Event, HostMode, LinkId, LinkOrder, Operate, OperatorId, Order, OrderRefusal, Told};
 use isthmus::transaction::{Discharge, Payment};
 use std::collections::BTreeMap;
@@ -40,7 +40,8 @@ pub fn parked(journal: &Journal) -> Vec<(PaymentId, u16)> {
 
 impl World {
     pub fn operator(&mut self, deed: Deed) {
-        let host = Name::from("bank");
+        let hosts = self.plan.settings.hosts.len();
+        let host = self.plan.settings.hosts[self.streams.process.usize(0..hosts)].name.clone();
         match deed {
             Deed::Host(mode) => self.order(Order::Host { host, mode }),
             Deed::Link(link, what) => self.order(Order::Link { link: LinkId(link), what }),
@@ -95,12 +96,13 @@ impl World {
     pub fn operators_round(&mut self) {
         let Some(switch) = &self.switch else { return self.after(ROUND, Happening::OperatorsRound) };
         let snapshot = switch.snapshot();
-        let host = &snapshot.hosts[0];
-        let offline: Vec<LinkId> = host.links.iter().filter(|(_, s)| *s != "online").map(|(link, _)| *link).collect();
-        if host.mode != HostMode::Up {
-            self.operator(Deed::Host(HostMode::Up));
+        for host in snapshot.hosts {
+            if host.mode != HostMode::Up {
+                self.order(Order::Host { host: host.name, mode: HostMode::Up });
+            }
+            let offline = host.links.into_iter().filter(|(_, state)| *state != "online");
+            offline.for_each(|(link, _)| self.order(Order::Link { link, what: LinkOrder::SignOn }));
         }
-        offline.into_iter().for_each(|link| self.operator(Deed::Link(link.0, LinkOrder::SignOn)));
         self.after(ROUND, Happening::OperatorsRound);
     }
 }

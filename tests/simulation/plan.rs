@@ -8,7 +8,7 @@ use isthmus::link::SessionSettings;
 use isthmus::payment::{CutoverClock, Name};
 use isthmus::routing::Routes;
 use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
-use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
+use isthmus::switch::{HostSettings, LinkId, NumberBlock, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use isthmus::translation::{Mapping, Translation};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -25,8 +25,10 @@ pub const DAY: Micros = 24 * HOUR;
 /// After the last fault everything has to come to rest within this time.
 pub const HEALING: Micros = 45 * MINUTE;
 
-/// The acquiring institution that the switch is to the bank.
-pub const ACQUIRER: &str = "123456";
+/// The banks by their names, and the acquiring institution that the switch is to each.
+const BANKS: [(&str, &str); 3] = [("bank", "123456"), ("second", "123457"), ("third", "654321")];
+/// Retrieval references of one acquirer begin so far behind those of the one before it that they tell banks apart.
+const BETWEEN_REFERENCES: u64 = 100_000_000;
 
 /// A seed, spelled out.
 pub struct Plan {
@@ -55,10 +57,11 @@ impl Plan {
         // One run in six is a working day of hours, with its rush around what goes wrong.
         let is_day = seed % 6 == 5;
         let active = if is_day { random.u64(3 * HOUR..11 * HOUR) } else { random.u64(60..300) * SECOND };
-        let links = random.u16(1..=3);
+        let hosts = [1, 1, 2, 2, 2, 3][random.usize(0..6)];
+        let links: Vec<u16> = (0..hosts).map(|_| random.u16(1..=3)).collect();
         let dialect = if random.bool() { "iso8583-1987-ascii" } else { "iso8583-1987-bcd" };
         let level = random.u32(0..10);
-        let incidents = incidents(&mut random, level, links, active, is_day);
+        let incidents = incidents(&mut random, level, &links, active, is_day);
         let chances = match level {
             0 => Chances::default(),
             1..=3 => one_chance(&mut random),
@@ -67,9 +70,9 @@ impl Plan {
         Plan {
             seed,
             begins: begins(&mut random, active),
-            settings: settings(&mut random, dialect, links),
+            settings: settings(&mut random, dialect, &links),
             dialect,
-            numbers_used: if random.u32(0..4) == 0 { 999_999 - random.u64(0..60) } else { random.u64(0..5_000_000) },
+            numbers_used: if random.u32(0..4) == 0 { 999_999 - random.u64(0..30) } else { random.u64(0..5_000_000) },
             unseen_code: if random.bool() { "00" } else { "25" },
             merchants: random.usize(1..=4),
             payments: if is_day { random.usize(30..=120) } else { random.usize(4..=36) },
@@ -81,15 +84,41 @@ impl Plan {
     }
 }
 
-fn incidents(random: &mut Rng, level: u32, links: u16, active: Micros, is_day: bool) -> Vec<(Micros, Incident)> {
+impl Plan {
+    /// A plain one with a single bank, to build scripts on.
+    pub fn with_one_bank() -> Plan {
+        let mut plan = Plan::of(0);
+        plan.settings.hosts.truncate(1);
+        plan
+    }
+
+    /// The numbers that were used before the first run.
+    pub fn numbers(&self) -> Vec<NumberBlock> {
+        let block = |(place, host): (usize, &HostSettings)| NumberBlock {
+            acquirer: host.acquirer.clone(),
+            stans: self.numbers_used,
+            rrns: self.numbers_used + place as u64 * BETWEEN_REFERENCES,
+        };
+        self.settings.hosts.iter().enumerate().map(block).collect()
+    }
+
+    /// The bank that a link leads to.
+    pub fn bank_of(&self, link: LinkId) -> usize {
+        let leads_there = |host: &HostSettings| host.links.contains(&link);
+        self.settings.hosts.iter().position(leads_there).expect("a link of some host")
+    }
+}
+
+fn incidents(random: &mut Rng, level: u32, links: &[u16], active: Micros, is_day: bool) -> Vec<(Micros, Incident)> {
     let count = match level {
         0 => 0,
         1..=3 => random.usize(1..=2),
         _ => random.usize(2..=14),
     };
-    let mut all: Vec<_> = (0..count).map(|_| (random.u64(0..active), incident(random, links))).collect();
+    let (hosts, links) = (links.len(), links.iter().sum());
+    let mut all: Vec<_> = (0..count).map(|_| (random.u64(0..active), incident(random, hosts, links))).collect();
     if is_day && level > 0 {
-        all.extend((0..random.u32(1..=2)).map(|_| (random.u64(0..active), outage(random))));
+        all.extend((0..random.u32(1..=2)).map(|_| (random.u64(0..active), outage(random, hosts))));
     }
     all
 }
@@ -103,6 +132,17 @@ fn begins(random: &mut Rng, active: Micros) -> i64 {
     let midnight = MIDNIGHTS[random.usize(0..MIDNIGHTS.len())];
     let before = if random.bool() { random.u64(0..active) } else { random.u64(12 * HOUR..DAY) };
     midnight - before as i64
+}
+
+/// Banks that are alike in everything but their names and links.
+fn hosts(like: &HostSettings, links: &[u16]) -> Vec<HostSettings> {
+    let mut first = 0;
+    let host = |((name, acquirer), links): (&(&str, &str), &u16)| {
+        let own = (first..first + links).map(LinkId).collect();
+        first += links;
+        HostSettings { name: Name::from(*name), acquirer: Name::from(*acquirer), links: own, ..like.clone() }
+    };
+    BANKS.iter().zip(links).map(host).collect()
 }
 
 /// What reading a dialect gives, read once.
@@ -127,18 +167,18 @@ impl Dialect {
     }
 }
 
-fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
+fn settings(random: &mut Rng, dialect: &'static str, links: &[u16]) -> Settings {
     let Dialect { translation, session } = Dialect::of(dialect);
     let few_attempts = random.u32(0..6) == 0;
     let host = HostSettings {
-        name: Name::from("bank"),
-        acquirer: Name::from(ACQUIRER),
-        links: (0..links).map(LinkId).collect(),
+        name: Name::from(BANKS[0].0),
+        acquirer: Name::from(BANKS[0].1),
+        links: Vec::new(),
         translation: Arc::clone(translation),
         session: Arc::clone(session),
         answer_timeout: Duration::from_secs(random.u64(4..15)),
         send_timeout: Duration::from_millis(random.u64(500..4_000)),
-        share: 1_000,
+        share: if random.u32(0..6) == 0 { random.usize(1..5) } else { 1_000 },
         breaker: BreakerSettings {
             failures: if random.bool() { random.u32(1..6) } else { 0 },
             rest_min: Duration::from_millis(random.u64(200..2_000)),
@@ -163,7 +203,7 @@ fn settings(random: &mut Rng, dialect: &'static str, links: u16) -> Settings {
     };
     let credit = if random.u32(0..5) == 0 { random.usize(1..6) } else { 1_000 };
     Settings {
-        hosts: vec![host],
+        hosts: hosts(&host, links),
         credit,
         payment_queue: random.usize(1..=8),
         settled_memory: 10_000,

@@ -37,7 +37,7 @@ struct Desk {
 
 impl Desk {
     fn settings() -> Settings {
-        let mut settings = Plan::of(0).settings;
+        let mut settings = Plan::with_one_bank().settings;
         settings.credit = 2;
         let host = &mut settings.hosts[0];
         host.links = vec![LinkId(0)];
@@ -245,7 +245,7 @@ fn a_reopened_reversal_is_owed_after_a_restart() {
     let (resumed, numbers) = (desk.journal.in_motion(), desk.journal.numbers());
     assert_eq!(resumed.len(), 1);
     let mut after = Desk::online();
-    after.switch = Switch::new(Plan::of(0).settings, 2);
+    after.switch = Switch::new(Plan::with_one_bank().settings, 2);
     after.handle(Event::Resume(resumed));
     after.handle(Event::Numbers(numbers));
     let host = &after.switch.snapshot().hosts[0];
@@ -422,7 +422,7 @@ fn a_capture_gives_its_trace_number_back() {
 
 #[test]
 fn a_store_that_refuses_numbers_is_not_pressed() {
-    let mut switch = Switch::new(Plan::of(0).settings, 3);
+    let mut switch = Switch::new(Plan::with_one_bank().settings, 3);
     let now = |micros| Now { monotonic: Monotonic(micros), wall: Wall(NOON) };
     let appends = |effects: &[Effect]| effects.iter().filter(|e| matches!(e, Effect::Append { .. })).count();
     assert_eq!(appends(&switch.handle(now(5), Event::Start)), 1);

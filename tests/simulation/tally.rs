@@ -80,6 +80,8 @@ pub const FAULTS: &[(&str, &[&str])] = &[
             "frames cut short",
             "frames of noise",
             "replies on another link",
+            "replies on a link that settles nothing",
+            "requests moved to another host before they left",
             "late replies",
             "second replies",
         ],

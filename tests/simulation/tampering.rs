@@ -51,6 +51,8 @@ pub enum Breakage {
     ForgetsAtCrash,
     /// A void is booked on another day than what it takes back.
     WrongDay,
+    /// What was on a lost link is taken for unsent, and so is moved to another host.
+    MovesWhatWasSent,
 }
 
 #[derive(Default)]
@@ -67,6 +69,8 @@ pub struct Tampering {
     last_send: u64,
     answers: u64,
     pending_resends: Vec<(LinkId, Bytes)>,
+    /// Frames handed to a link since its connection began.
+    handed: BTreeMap<LinkId, Vec<SendId>>,
 }
 
 /// What comes out in place of the switch's effects.
@@ -106,6 +110,9 @@ impl Tampering {
                 if let Ok(Some(stan)) = spec(plan).decode(frame.clone()).map(|m| m.text(11).map(|s| s.into_owned())) {
                     self.requests.remove(&stan);
                 }
+            }
+            (Event::Disconnected { link, .. }, Breakage::MovesWhatWasSent) => {
+                return Event::Disconnected { link: *link, unsent: self.handed.remove(link).unwrap_or_default() };
             }
             (Event::Disconnected { link, .. }, Breakage::SendsRequestsAgain) => {
                 let (again, kept) = std::mem::take(&mut self.requests).into_iter().partition(|(_, (on, _))| on == link);
@@ -155,6 +162,7 @@ impl Tampering {
             }
             (Effect::Send { frame, .. }, Breakage::SendsEarly) if self.was_sent(&frame, plan) => {}
             (Effect::Send { link, id, frame, send_by }, breakage) => {
+                self.handed.entry(link).or_default().push(id);
                 self.remember(breakage, link, &frame, plan);
                 out.now.push(Effect::Send { link, id, frame, send_by });
             }
@@ -276,6 +284,7 @@ impl Tampering {
 
     pub fn run_ends(&mut self) {
         self.waiters.clear();
+        self.handed.clear();
         self.requests.clear();
         self.reversals.clear();
     }

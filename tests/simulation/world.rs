@@ -3,34 +3,25 @@
 //! Everything happens at a virtual moment and in the order in which it was queued; nothing reads a real clock. Each
 //! concern draws from a stream of its own, so that one more draw here does not change what happens there.
 
+use crate::bank::Bank;
 use crate::checker::Checker;
 use crate::faults::{Chances, CrashAt, Incident};
 use crate::journal::Journal;
 use crate::merchants::Market;
 use crate::network::{ConnId, Wires};
 use crate::operators::Operators;
-use crate::plan::{ACQUIRER, DAY, HEALING, MILLI, Micros, Plan, SECOND};
+use crate::plan::{DAY, HEALING, MILLI, Micros, Plan, SECOND};
 use crate::store::{Dying, StoreHealth};
 use crate::tally::Tally;
 use crate::tampering::Tampering;
 use crate::trace::{Trace, describe_effect, describe_event};
 use bytes::Bytes;
 use fastrand::Rng;
-use isthmus::payment::{Monotonic, Name, Now, PaymentId, Wall};
-use isthmus::simulator::{Action, DEMO, Entry as BankEntry, Issuer, Profile, Scenario};
-use isthmus::switch::{Answer, Effect, Event, LinkId, NumberBlock, SendId, Switch, WaiterId};
+use isthmus::payment::{Monotonic, Now, PaymentId, Wall};
+use isthmus::simulator::Action;
+use isthmus::switch::{Answer, Effect, Event, LinkId, SendId, Switch, WaiterId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
 
-/// How the bank reads and answers.
-const PROFILE: &str = include_str!("../../specs/issuer/iso8583-1987.toml");
-/// A card of the demo scenario whose bank asks twice to come again later.
-const RELUCTANT: &str = r#"
-[[rule]]
-about = "the first two advices and reversals of each payment are to come again later"
-when = { card = ["5555555555554444"], mti = ["0220", "0400", "0420"], nth_to = 2, counted = "payment" }
-then = { code = "96" }
-"#;
 /// What a run's monotonic clock shows when it begins.
 const RUN_BEGINS_AT: Micros = 7 * SECOND;
 /// More wakes than this at one moment are a loop.
@@ -111,7 +102,9 @@ pub enum Happening {
     DrainPatience {
         run: u32,
     },
-    BankBack,
+    BankBack {
+        host: usize,
+    },
     StoreWell,
     OperatorsRound,
     Heal,
@@ -165,16 +158,12 @@ pub struct World {
     pub signing_off: Vec<ConnId>,
     pub crash_at: Option<CrashAt>,
     pub dying: Option<Dying>,
-    pub bank_hangs_until: Micros,
     /// The bank's day, and whether something was in motion when it was last looked at.
     day: (i64, bool),
     pub journal: Journal,
     pub store: StoreHealth,
     pub wires: Wires,
-    pub issuer: Issuer,
-    pub bank_up: bool,
-    pub bank_life: u32,
-    pub bank_entries: Vec<BankEntry>,
+    pub banks: Vec<Bank>,
     pub market: Market,
     pub checker: Checker,
     pub tampering: Tampering,
@@ -196,36 +185,10 @@ pub fn run_plan(plan: Plan, tampering: Tampering, keep_trace: bool) -> Outcome {
     world.finish()
 }
 
-/// The bank's profile with each answer to the reversal of something unseen, and its scenario; read once.
-struct BankFiles {
-    approving: Arc<Profile>,
-    refusing: Arc<Profile>,
-    scenario: Arc<Scenario>,
-}
-
-impl BankFiles {
-    fn read() -> BankFiles {
-        let profile = |code: &str| {
-            let text = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{code}\""));
-            Arc::new(Profile::read("profile", &text).expect("it reads"))
-        };
-        let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
-        BankFiles { approving: profile("00"), refusing: profile("25"), scenario: Arc::new(scenario) }
-    }
-}
-
-pub fn bank(seed: u64, plan: &Plan) -> Issuer {
-    static FILES: LazyLock<BankFiles> = LazyLock::new(BankFiles::read);
-    let profile = if plan.unseen_code == "00" { &FILES.approving } else { &FILES.refusing };
-    let spec = Arc::clone(plan.settings.hosts[0].translation.spec());
-    Issuer::new(spec, Arc::clone(profile), Arc::clone(&FILES.scenario), seed)
-}
-
 impl World {
     fn new(plan: Plan, tampering: Tampering, keep_trace: bool) -> World {
         let stream = |salt: u64| Rng::with_seed(plan.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
         let streams = Streams { network: stream(1), store: stream(2), merchants: stream(3), process: stream(4) };
-        let used = NumberBlock { acquirer: Name::from(ACQUIRER), stans: plan.numbers_used, rrns: plan.numbers_used };
         World {
             now: 0,
             queue: BTreeMap::new(),
@@ -246,15 +209,11 @@ impl World {
             signing_off: Vec::new(),
             crash_at: None,
             dying: None,
-            bank_hangs_until: 0,
             day: (0, false),
-            journal: Journal::with_numbers(used),
+            journal: Journal::with_numbers(plan.numbers()),
             store: StoreHealth::default(),
             wires: Wires::default(),
-            issuer: bank(plan.seed, &plan),
-            bank_up: true,
-            bank_life: 0,
-            bank_entries: Vec::new(),
+            banks: (0..plan.settings.hosts.len()).map(|place| Bank::new(place, &plan)).collect(),
             market: Market::new(&plan),
             checker: Checker::new(&plan),
             tampering,
@@ -309,8 +268,7 @@ impl World {
             Happening::Write { conn, id } => self.write(conn, id),
             Happening::Expire { conn, id } => self.expire(conn, id),
             Happening::AtBank { conn, frame } => self.at_bank(conn, frame),
-            Happening::FromBank { life, conn, action } if life == self.bank_life => self.bank_acts(conn, action),
-            Happening::FromBank { .. } => {}
+            Happening::FromBank { life, conn, action } => self.bank_acts(life, conn, action),
             Happening::AtSwitch { conn, frame } => self.at_switch(conn, frame),
             Happening::SwitchLearns { conn } => self.switch_learns(conn),
             Happening::BankLearns { conn } => self.bank_learns(conn),
@@ -323,7 +281,7 @@ impl World {
             Happening::Restart => self.restart(),
             Happening::DrainPatience { run } if run == self.run && self.draining => self.drain_failed(),
             Happening::DrainPatience { .. } => {}
-            Happening::BankBack => self.bank_back(),
+            Happening::BankBack { host } => self.bank_back(host),
             Happening::StoreWell => self.store = StoreHealth::default(),
             Happening::OperatorsRound => self.operators_round(),
             Happening::Heal => self.heal(),
@@ -452,6 +410,10 @@ impl World {
             Observation::Cutover { .. } => self.tally.figure("cutovers taken", 1),
             Observation::DayClosed { .. } => self.tally.figure("earlier days closed", 1),
             Observation::QueueRests { .. } => self.tally.figure("rests of a queue that was put off", 1),
+            Observation::Stray { kind: Stray::OtherLink, .. } => {
+                self.tally.fault("replies on a link that settles nothing")
+            }
+            Observation::Rerouted { .. } => self.tally.fault("requests moved to another host before they left"),
             Observation::Unreadable { .. } => self.tally.figure("unreadable frames", 1),
             _ => {}
         }
