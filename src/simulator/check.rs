@@ -24,7 +24,7 @@ impl FileKind {
         match self {
             Self::Config => "bank configuration",
             Self::Scenario => "scenario",
-            Self::Profile => "issuer profile",
+            Self::Profile => "profile of an issuer",
         }
     }
 
