@@ -1,6 +1,7 @@
 //! Operators' orders: recorded, then carried out, then answered.
 
 use super::order::{AuditEntry, LinkOrder, Operate, OperatorId, Order, OrderRefusal, OwedLine, Told};
+use super::owing::is_rest_of_void;
 use super::*;
 use crate::link::Goal;
 use crate::transaction::{Body, Discharge, ObligationKind, Owed};
@@ -281,7 +282,10 @@ impl Switch {
 fn reopened(payment: &Payment, obligation: u16) -> Vec<Body> {
     let is_repeat =
         |owed: &Owed| owed.obligation.number == obligation && owed.obligation.kind == ObligationKind::Repeat;
-    let behind = |owed: &&Owed| owed.obligation.number > obligation && owed.discharge == Some(Discharge::Cancelled);
+    let behind = |owed: &&Owed| {
+        let is_rest = owed.obligation.number > obligation && is_rest_of_void(&owed.obligation);
+        is_rest && owed.discharge == Some(Discharge::Cancelled)
+    };
     let follows = payment.obligations.iter().filter(|_| payment.obligations.iter().any(is_repeat)).filter(behind);
     let numbers = std::iter::once(obligation).chain(follows.map(|owed| owed.obligation.number));
     numbers.map(|obligation| Body::Reopened { obligation }).collect()

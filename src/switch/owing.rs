@@ -4,7 +4,7 @@ use super::bank::Subject;
 use super::sending::NotHandedOver;
 use super::*;
 use crate::iso8583::Message;
-use crate::payment::{BusinessDate, Card, ResultClass};
+use crate::payment::{BusinessDate, Card, OperationKind, ResultClass, ReversalReason};
 use crate::transaction::{Body, Discharge, Obligation, ObligationKind, OperationState, Record};
 use std::time::Duration;
 
@@ -213,16 +213,24 @@ impl Switch {
         }
         let mut ended = vec![Body::Discharged { obligation, discharge: discharge.clone() }];
         if owed.kind == ObligationKind::Repeat && !matches!(discharge, Discharge::Acknowledged(_)) {
-            ended.extend(self.not_to_follow(id, obligation));
+            ended.extend(self.not_to_follow(id, &owed));
         }
         self.append(id, ended, Then::Rest);
     }
 
-    /// What stood behind a repeat that the bank did not agree to. None of it was sent, for a payment's obligations go
-    /// out in their order.
-    fn not_to_follow(&self, id: PaymentId, repeat: u16) -> Vec<Body> {
+    /// The rest of a void whose first message the bank did not agree to. None of it was sent, for a payment's
+    /// obligations go out in their order. Behind any other repeat stands what is owed for itself.
+    fn not_to_follow(&self, id: PaymentId, repeat: &Obligation) -> Vec<Body> {
         let Some(payment) = self.motions.get(&id).and_then(|motion| motion.payment.as_ref()) else { return Vec::new() };
-        let behind = payment.open_obligations().filter(|owed| owed.number > repeat);
+        if payment.operation(repeat.operation).is_none_or(|operation| operation.kind != OperationKind::Void) {
+            return Vec::new();
+        }
+        let behind = payment.open_obligations().filter(|owed| owed.number > repeat.number && is_rest_of_void(owed));
         behind.map(|owed| Body::Discharged { obligation: owed.number, discharge: Discharge::Cancelled }).collect()
     }
+}
+
+/// Whether it takes back what a void left beside the message that it asked about.
+pub(super) fn is_rest_of_void(owed: &Obligation) -> bool {
+    owed.kind == ObligationKind::Reversal && owed.message.reason == Some(ReversalReason::Cancelled)
 }
