@@ -13,6 +13,8 @@ pub const STRAY_REPLIES: &str = "isthmus_stray_replies_total";
 pub const UNREADABLE_FRAMES: &str = "isthmus_unreadable_frames_total";
 /// Requests that were certainly not sent and went to another host, by both.
 pub const REROUTED: &str = "isthmus_rerouted_total";
+/// Payments that were approved in a bank's place, by host.
+pub const STOOD_IN: &str = "isthmus_stand_in_total";
 /// Submissions that found no room at a host, by host.
 pub const HOST_FULL: &str = "isthmus_host_full_total";
 /// Owed messages that a person must settle.
@@ -54,6 +56,7 @@ pub fn describe() {
     describe_counter!(STRAY_REPLIES, "Replies that no pending request waits for.");
     describe_counter!(UNREADABLE_FRAMES, "Frames from a bank that could not be read.");
     describe_counter!(REROUTED, "Requests that were certainly not sent and went to another host.");
+    describe_counter!(STOOD_IN, "Payments that were approved in a bank's place.");
     describe_counter!(HOST_FULL, "Submissions that found no room at a host.");
     describe_gauge!(HOST_OPEN, "Operations without outcome at a host.");
     describe_gauge!(HOST_HEALTH, "0: up, 1: spared because it left requests unanswered, 2: down.");
@@ -97,6 +100,7 @@ pub fn observe(observation: &Observation) {
             tracing::info!(%payment, %from, %to, "rerouted");
             counter!(REROUTED, "from" => from.to_string(), "to" => to.to_string()).increment(1);
         }
+        Observation::StoodIn { host } => counter!(STOOD_IN, "host" => host.to_string()).increment(1),
         Observation::HostFull { host } => counter!(HOST_FULL, "host" => host.to_string()).increment(1),
         Observation::Cutover { host, ended, begun } => {
             tracing::info!(%host, %ended, %begun, "the business day changes");

@@ -1,6 +1,7 @@
 //! The `[[hosts]]` tables: what the switch and the links are made of.
 
 use super::mistake::Mistake;
+use super::stand_in::StandInConfig;
 use super::{SwitchConfig, dialect_layers};
 use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
@@ -84,6 +85,8 @@ pub struct HostConfig {
     /// Whether the host is told (data element 95) what a final capture left of its authorisation.
     #[serde(default)]
     pub release: bool,
+    /// What may be approved in its place while it is down; nothing if absent.
+    pub stand_in: Option<StandInConfig>,
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
@@ -249,6 +252,8 @@ impl HostConfig {
         if !unsaid.is_empty() {
             return Err(unsaid);
         }
+        let stand_in = self.stand_in.as_ref().map(|agreed| agreed.settings(&translation, folder)).transpose();
+        let stand_in = stand_in.map_err(|(key, expected)| wrong(&format!("stand_in.{key}"), &expected))?;
         let settings = HostSettings {
             name: Name::from(self.name.as_str()),
             acquirer: Name::from(self.acquirer.as_str()),
@@ -260,6 +265,7 @@ impl HostConfig {
             share: share.max(1),
             breaker: self.breaker.settings(),
             reply_on: self.reply_on,
+            stand_in: stand_in.map(Arc::new),
             retry: self.retry.settings(),
             forms,
             on_unknown: self.on_unknown,

@@ -8,10 +8,12 @@ mod hosts;
 mod keys;
 mod mistake;
 mod overrides;
+mod stand_in;
 
 pub use hosts::{HostConfig, Hosts};
 pub use keys::{KeyFiles, Secrets};
 pub use mistake::Mistake;
+pub use stand_in::StandInConfig;
 
 use crate::iso8583::dialects;
 use crate::{edge, journal, merchants, routing};

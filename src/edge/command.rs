@@ -6,7 +6,7 @@
 use super::problem::{Code, Problem};
 use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Money};
 use crate::merchants::Merchant;
-use crate::payment::{Amount, Card, CardId, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry};
+use crate::payment::{Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry};
 use crate::switch::{Begin, Command};
 use crate::transaction::Fingerprint;
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,6 +23,15 @@ impl std::fmt::Debug for FingerprintKey {
     }
 }
 
+impl FingerprintKey {
+    /// The keyed hash by which a card is told from others. The method of a request is never `card`.
+    pub fn card_print(&self, pan: &Pan) -> CardPrint {
+        let mut canonical = Canonical::new(self, "card", "");
+        canonical.text(pan.reveal());
+        CardPrint(canonical.finish().0)
+    }
+}
+
 /// Names for what a request may begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FreshNames {
@@ -35,8 +44,9 @@ pub(super) fn begin(
     merchant: &Merchant,
     request: &CreatePayment,
     names: FreshNames,
-    mut canonical: Canonical,
+    key: &FingerprintKey,
 ) -> Result<(Command, Fingerprint), Problem> {
+    let mut canonical = Canonical::new(key, "POST", "/v1/payments");
     let printable = request.reference.bytes().all(|b| matches!(b, b' '..=b'~'));
     if !printable || !(1..=64).contains(&request.reference.len()) {
         return Err(Problem::at(Code::ReferenceInvalid, "/reference"));
@@ -54,6 +64,7 @@ pub(super) fn begin(
         amount,
         allow_partial: request.allow_partial,
         reference: request.reference.clone(),
+        card_print: key.card_print(&card.pan),
         card,
         card_id: names.card,
         acceptor,
@@ -172,8 +183,7 @@ mod tests {
     fn built(body: &str, luhn: bool) -> Result<(Command, Fingerprint), Problem> {
         let key = FingerprintKey(Zeroizing::new([1; 32]));
         let names = FreshNames { payment: PaymentId(1), card: CardId(2) };
-        let canonical = Canonical::new(&key, "POST", "/v1/payments");
-        begin(&merchant(luhn), &read(body.as_bytes())?, names, canonical)
+        begin(&merchant(luhn), &read(body.as_bytes())?, names, &key)
     }
 
     fn refusal(from: &str, to: &str) -> (Code, String) {

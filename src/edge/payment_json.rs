@@ -47,6 +47,9 @@ struct OperationJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'static str>,
     response_code: Option<String>,
+    /// Approved in the bank's place, which was down.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stand_in: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     decline: Option<DeclineJson>,
     stan: String,
@@ -110,6 +113,7 @@ fn operation_json(payment: &Payment, operation: &Operation) -> OperationJson {
         status: operation.state.name(),
         result: operation.result.map(|result| result.name()),
         response_code: operation.response_code.clone(),
+        stand_in: operation.stand_in.is_some(),
         decline: declined(operation),
         stan: operation.message.stan.to_string(),
         retrieval_reference: operation.message.rrn.to_string(),

@@ -33,8 +33,7 @@ const STORE_WAIT: Duration = Duration::from_secs(2);
 /// `POST /v1/payments`.
 pub(super) async fn create(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
     post(door, peer, request, |door, merchant, body| {
-        let canonical = Canonical::new(&door.fingerprint_key, "POST", "/v1/payments");
-        command::begin(merchant, &request::read(body)?, fresh_names(), canonical)
+        command::begin(merchant, &request::read(body)?, fresh_names(), &door.fingerprint_key)
     })
     .await
 }

@@ -199,6 +199,7 @@ pub(super) fn approved(payment: u128, version: u32, operation: u16) -> Record {
         approval_code: Some(ApprovalCode::parse("A1B2C3").unwrap()),
         business_date: None,
         obligations: Vec::new(),
+        stand_in: None,
     };
     record(payment, version, Body::Settled(outcome))
 }
@@ -220,7 +221,16 @@ pub(super) fn reversal(number: u16, operation: u16) -> Obligation {
 /// An outcome of the first operation without any detail.
 pub(super) fn outcome(result: ResultCode) -> Outcome {
     let (response_code, approved, approval_code) = (None, None, None);
-    Outcome { operation: 1, result, response_code, approved, approval_code, business_date: None, obligations: vec![] }
+    Outcome {
+        operation: 1,
+        result,
+        response_code,
+        approved,
+        approval_code,
+        business_date: None,
+        obligations: vec![],
+        stand_in: None,
+    }
 }
 
 /// No answer, and so a reversal is owed.

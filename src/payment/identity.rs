@@ -32,6 +32,17 @@ impl FromStr for PaymentId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CardId(pub u128);
 
+/// A card as it is compared with others without being known: a keyed hash of its number (HMAC-SHA-256), made where the
+/// key is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CardPrint(pub [u8; 32]);
+
+impl fmt::Debug for CardPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardPrint(..)")
+    }
+}
+
 /// A merchant of the register: 1 to 64 of the characters `a-z A-Z 0-9 _ -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MerchantId(std::sync::Arc<str>);

@@ -109,6 +109,12 @@ pub enum MessageKind {
     /// Asks to undo a capture (x200 with a processing code of its own).
     #[n(12)]
     VoidCapture,
+    /// Tells of an amount that was held in the bank's place (x120).
+    #[n(13)]
+    StandInAdvice,
+    /// Tells of a sale that was approved in the bank's place (x220).
+    #[n(14)]
+    StandInSale,
 }
 
 /// Each kind with its name in dialect files.
@@ -126,6 +132,8 @@ const MESSAGE_KINDS: &[(MessageKind, &str)] = &[
     (MessageKind::VoidAuthorisation, "void_authorisation"),
     (MessageKind::VoidSale, "void_sale"),
     (MessageKind::VoidCapture, "void_capture"),
+    (MessageKind::StandInAdvice, "stand_in_advice"),
+    (MessageKind::StandInSale, "stand_in_sale"),
 ];
 
 impl MessageKind {

@@ -21,7 +21,7 @@ pub use amount::{Amount, AmountError, Currency};
 pub use card::{Brand, Card, CardError, Cvc, Pan};
 pub use cutover::CutoverClock;
 pub use expiry::Expiry;
-pub use identity::{CardId, MerchantId, Name, PaymentId};
+pub use identity::{CardId, CardPrint, MerchantId, Name, PaymentId};
 pub use message::{MessageKind, MessageValues, Original, PosEntry, ReversalReason};
 pub use operation::OperationKind;
 pub use reference::{ApprovalCode, ReferenceError, Rrn, Stan};

@@ -61,12 +61,14 @@ impl Switch {
         self.banks.iter().map(|bank| bank.health(self.now.monotonic)).collect()
     }
 
-    /// The request of the open operation certainly did not reach its host: it goes to another one, or is over.
+    /// The request of the open operation certainly did not reach its host: it goes to another one, is approved in the
+    /// host's place, or is over.
     pub(super) fn not_sent(&mut self, id: PaymentId) {
-        match self.reroute(id) {
-            Some(rerouted) => self.append(id, vec![Body::Rerouted(Box::new(rerouted))], Then::Send),
-            None => self.settle(id, sending::Verdict::plain(ResultCode::NotSent)),
+        if let Some(rerouted) = self.reroute(id) {
+            return self.append(id, vec![Body::Rerouted(Box::new(rerouted))], Then::Send);
         }
+        let verdict = self.stand_in(id).unwrap_or_else(|| sending::Verdict::plain(ResultCode::NotSent));
+        self.settle(id, verdict);
     }
 
     /// Moves the open operation to another host that is up, while there is time and room for it.
@@ -88,8 +90,17 @@ impl Switch {
 
     /// The next best host for a payment: one that is up, has room and was not tried.
     fn another_host(&self, id: PaymentId, from: usize) -> Option<usize> {
+        let open = self.motions.get(&id)?.open.as_ref()?;
+        let untried = |place: &usize| *place != from && !open.tried.contains(place);
+        let takes = |place: &usize| !self.banks[*place].is_full();
+        let up = self.candidates_of(id)?.into_iter().filter(|(_, health)| *health == Health::Up);
+        up.map(|(place, _)| place).filter(untried).find(takes)
+    }
+
+    /// The hosts that may take a payment that has begun, best first.
+    pub(super) fn candidates_of(&self, id: PaymentId) -> Option<Vec<(usize, Health)>> {
         let motion = self.motions.get(&id)?;
-        let (open, payment, card) = (motion.open.as_ref()?, motion.payment.as_ref()?, motion.card.as_ref()?);
+        let (payment, card) = (motion.payment.as_ref()?, motion.card.as_ref()?);
         let case = Case {
             pan: &card.pan,
             instrument: Instrument::Card,
@@ -99,9 +110,8 @@ impl Switch {
             at: payment.created_at,
         };
         let health = self.health();
-        let untried = |place: &usize| *place != from && !open.tried.contains(place);
-        let takes = |place: &usize| health[*place] == Health::Up && !self.banks[*place].is_full();
-        self.settings.routes.candidates(&case, &health).into_iter().filter(untried).find(takes)
+        let candidates = self.settings.routes.candidates(&case, &health);
+        Some(candidates.into_iter().map(|place| (place, health[place])).collect())
     }
 
     fn move_open(&mut self, id: PaymentId, from: usize, to: usize) {

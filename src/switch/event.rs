@@ -2,8 +2,8 @@
 
 use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
-use crate::payment::{Acceptor, Amount, Card, CardId, MerchantId, Name, Now, OperationKind, PaymentId, ResultCode};
-use crate::payment::{BusinessDate, Monotonic, PosEntry, Rrn, Stan};
+use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
+use crate::payment::{BusinessDate, Monotonic, PosEntry, ResultCode, Rrn, Stan};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
 
@@ -219,6 +219,8 @@ pub struct Begin {
     pub card: Card,
     /// The name under which the card is sealed, made by the edge.
     pub card_id: CardId,
+    /// By what it is told from other cards, made by the edge.
+    pub card_print: CardPrint,
     /// The acceptor as the bank is told it.
     pub acceptor: Acceptor,
     /// How the card was entered.
@@ -410,6 +412,11 @@ pub enum Observation {
         from: Name,
         /// Its host from now on.
         to: Name,
+    },
+    /// A payment was approved in the place of its bank.
+    StoodIn {
+        /// Which one.
+        host: Name,
     },
     /// A submission was refused, or passed on, because its host has no room.
     HostFull {

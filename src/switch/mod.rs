@@ -3,13 +3,14 @@
 //! It holds only what is in motion: requests in flight, what is owed, payments with an open operation. Payments at
 //! rest are loaded when something is asked of them. The same events with the same times and the same seed give the
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
-//! asks), `choosing` (which host), `recording` (what becomes durable), `sending`, `replies`, `owing` (advices and
-//! reversals), `taking_back`, `links`, `days` (business days and their cutover).
+//! asks), `choosing` (which host), `standing_in` (in its place), `recording` (what becomes durable), `sending`,
+//! `replies`, `owing` (advices and reversals), `taking_back`, `links`, `days` (business days and their cutover).
 
 mod bank;
 mod choosing;
 mod days;
 mod event;
+mod exposure;
 mod forms;
 mod links;
 mod motion;
@@ -21,13 +22,14 @@ mod replaying;
 mod replies;
 mod sending;
 mod settings;
+mod standing_in;
 mod submitting;
 mod taking_back;
 
 pub use event::*;
 pub use forms::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 pub use order::*;
-pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
+pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings, StandInLimit, StandInSettings};
 
 use crate::host::Reservation;
 use crate::payment::{Monotonic, Now, PaymentId, Wall};
@@ -58,6 +60,8 @@ pub struct Switch {
     stuck: BTreeSet<PaymentId>,
     /// Payments whose next step is due within this event.
     ready: VecDeque<PaymentId>,
+    /// What was promised in banks' places.
+    exposure: exposure::Exposure,
     random: fastrand::Rng,
     now: Now,
     effects: Vec<Effect>,
@@ -142,6 +146,7 @@ impl Switch {
             retries: BTreeSet::new(),
             stuck: BTreeSet::new(),
             ready: VecDeque::new(),
+            exposure: exposure::Exposure::default(),
             random: fastrand::Rng::with_seed(seed),
             now: Now::default(),
             effects: Vec::new(),

@@ -14,6 +14,7 @@ impl Switch {
         let id = payment.id;
         let unsettled = payment.unsettled().cloned();
         self.resumed.extend(payment.open_obligations().map(|owed| (id, owed.number)));
+        payment.operations.iter().for_each(|operation| self.recall_promise(operation));
         let motion = self.motions.entry(id).or_default();
         motion.card = stored.card;
         motion.payment = Some(payment);
@@ -36,6 +37,7 @@ impl Switch {
             key: operation.key.clone(),
             waiter: None,
             cvc: None,
+            card_print: None,
             submission: None,
             decided: false,
             send_by: None,

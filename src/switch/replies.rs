@@ -204,6 +204,7 @@ fn verdict(reply: Reply, allow_partial: bool) -> Verdict {
         approval_code: reply.approval_code,
         business_date: reply.business_date,
         reverse: None,
+        stand_in: None,
     };
     match reply.result.class() {
         ResultClass::Unknown => Verdict { reverse: Some(reason_of(reply.result)), ..plain },

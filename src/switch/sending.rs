@@ -26,12 +26,14 @@ pub(super) struct Verdict {
     pub business_date: Option<BusinessDate>,
     /// Why the request is taken back, where it is.
     pub reverse: Option<ReversalReason>,
+    /// What was promised in the bank's place, where it was.
+    pub stand_in: Option<Box<super::standing_in::StandIn>>,
 }
 
 impl Verdict {
     pub(super) fn plain(result: ResultCode) -> Verdict {
         let (response_code, approved, approval_code, business_date) = (None, None, None, None);
-        Verdict { result, response_code, approved, approval_code, business_date, reverse: None }
+        Verdict { result, response_code, approved, approval_code, business_date, reverse: None, stand_in: None }
     }
 }
 
@@ -155,7 +157,7 @@ impl Switch {
     }
 
     /// Decides the open operation of a payment; it is told when that is durable.
-    pub(super) fn settle(&mut self, id: PaymentId, verdict: Verdict) {
+    pub(super) fn settle(&mut self, id: PaymentId, mut verdict: Verdict) {
         let Some(motion) = self.motions.get_mut(&id) else { return };
         let (Some(open), Some(payment)) = (&mut motion.open, &motion.payment) else { return };
         if std::mem::replace(&mut open.decided, true) {
@@ -165,7 +167,10 @@ impl Switch {
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);
         let payment = payment.clone();
-        let obligations = self.owed_by(&payment, &operation, &verdict);
+        let (obligations, stand_in) = match verdict.stand_in.take() {
+            Some(promise) => (vec![promise.advice], Some(promise.card)),
+            None => (self.owed_by(&payment, &operation, &verdict), None),
+        };
         if let Some(place) = self.bank_named(&operation.message.host) {
             self.banks[place].numbers.release(operation.message.stan);
         }
@@ -177,6 +182,7 @@ impl Switch {
             approval_code: verdict.approval_code,
             business_date: verdict.business_date,
             obligations,
+            stand_in,
         };
         self.append(id, vec![Body::Settled(outcome)], Then::Tell);
     }

@@ -4,10 +4,11 @@ use super::event::LinkId;
 use super::forms::Forms;
 use crate::host::{BreakerSettings, DaySettings, RetrySettings};
 use crate::link::SessionSettings;
-use crate::payment::Name;
+use crate::payment::{Brand, CardPrint, Currency, MerchantId, Name};
 use crate::routing::Routes;
 use crate::translation::Translation;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct HostSettings {
     pub breaker: BreakerSettings,
     /// On which link replies are taken.
     pub reply_on: ReplyOn,
+    /// What may be approved in its place while it is down.
+    pub stand_in: Option<Arc<StandInSettings>>,
     /// How owed messages are repeated.
     pub retry: RetrySettings,
     /// In which form each operation is told to it.
@@ -86,6 +89,34 @@ pub enum ReversalStan {
     Same,
     /// One of its own.
     New,
+}
+
+/// What may be approved in the place of a host that is down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StandInSettings {
+    /// The first that is for a payment decides.
+    pub limits: Vec<StandInLimit>,
+    /// Cards that nothing is promised to.
+    pub negative: BTreeSet<CardPrint>,
+}
+
+/// Up to what a card is trusted, for some brands and merchants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandInLimit {
+    /// For which brands; for all of them if there are none.
+    pub brands: Vec<Brand>,
+    /// For which merchants; for all of them if there are none.
+    pub merchants: Vec<MerchantId>,
+    /// For amounts in this currency.
+    pub currency: Currency,
+    /// Greatest amount of one payment, in minor units.
+    pub amount_max: u64,
+    /// Most payments of a card within the window.
+    pub count_max: usize,
+    /// Greatest sum of a card within the window, in minor units.
+    pub sum_max: u64,
+    /// How far back is counted.
+    pub window: Duration,
 }
 
 /// On which link of a host the reply to a message is taken.

@@ -243,6 +243,7 @@ impl Switch {
             key: submission.key.clone(),
             waiter: Some(submission.waiter),
             cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
+            card_print: card_print_of(&submission.command),
             submission: None,
             decided: false,
             send_by: None,
@@ -292,6 +293,13 @@ impl Switch {
             business_date: Some(bank.today(self.now.wall)),
             remains: None,
         })
+    }
+}
+
+fn card_print_of(command: &Command) -> Option<crate::payment::CardPrint> {
+    match command {
+        Command::Begin(begin) => Some(begin.card_print),
+        _ => None,
     }
 }
 

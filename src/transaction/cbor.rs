@@ -5,8 +5,8 @@
 
 use super::record::{Fingerprint, IdempotencyKey, Record};
 use crate::payment::{
-    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, Currency, MerchantId, Name, OperationKind, PaymentId,
-    ResultCode, Rrn, Stan, Wall,
+    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, CardPrint, Currency, MerchantId, Name, OperationKind,
+    PaymentId, ResultCode, Rrn, Stan, Wall,
 };
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
@@ -67,6 +67,7 @@ macro_rules! stored_as {
 stored_as! {
     PaymentId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(PaymentId(u128::from_be_bytes(bytes.into())));
     CardId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(CardId(u128::from_be_bytes(bytes.into())));
+    CardPrint: ByteArray<32>, |print| print.0.into(), |bytes| Some(CardPrint(bytes.into()));
     Fingerprint: ByteArray<32>, |hash| hash.0.into(), |bytes| Some(Fingerprint(bytes.into()));
     Wall: i64, |wall| wall.0, |micros| Some(Wall(micros));
     Stan: u32, |stan| stan.number(), |number| Stan::new(number).ok();

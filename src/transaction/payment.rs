@@ -3,8 +3,8 @@
 use super::obligation::{Discharge, Obligation, ObligationKind, older_kind};
 use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted};
 use crate::payment::{
-    Amount, ApprovalCode, BusinessDate, MessageKind, MessageValues, OperationKind, PaymentId, ResultClass, ResultCode,
-    Wall,
+    Amount, ApprovalCode, BusinessDate, CardPrint, MessageKind, MessageValues, OperationKind, PaymentId, ResultClass,
+    ResultCode, Wall,
 };
 
 /// A payment, folded from its records.
@@ -59,6 +59,8 @@ pub struct Operation {
     pub approved: Option<Amount>,
     /// Approval code.
     pub approval_code: Option<ApprovalCode>,
+    /// The card, where it was approved in the bank's place.
+    pub stand_in: Option<CardPrint>,
     /// When it was asked for.
     pub created_at: Wall,
     /// Version of the record by which its merchant was told: the answer to a repeat is the fold up to here.
@@ -262,6 +264,7 @@ impl Payment {
             response_code: None,
             approved: told.then_some(requested.amount),
             approval_code: None,
+            stand_in: None,
             created_at: record.at,
             told_at: told.then_some(record.version),
         });
@@ -278,6 +281,11 @@ impl Payment {
         operation.response_code.clone_from(&outcome.response_code);
         operation.approved = outcome.approved;
         operation.approval_code = outcome.approval_code;
+        operation.stand_in = outcome.stand_in;
+        if let (Some(_), Some(advice)) = (outcome.stand_in, outcome.obligations.first()) {
+            // The bank will know it by its advice: what follows names that as its original.
+            operation.message = advice.message.clone();
+        }
         operation.business_date = outcome.business_date.unwrap_or(operation.business_date);
         operation.told_at.get_or_insert(version);
         self.owe(&outcome.obligations);

@@ -6,8 +6,8 @@
 
 use super::obligation::{Discharge, Obligation};
 use crate::payment::{
-    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, MerchantId, MessageValues, OperationKind, PaymentId,
-    ResultCode, Wall,
+    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, CardPrint, MerchantId, MessageValues, OperationKind,
+    PaymentId, ResultCode, Wall,
 };
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -203,6 +203,9 @@ pub struct Outcome {
     /// What is owed because of it.
     #[n(6)]
     pub obligations: Vec<Obligation>,
+    /// The card, where it was approved in the bank's place.
+    #[n(7)]
+    pub stand_in: Option<CardPrint>,
 }
 
 /// The merchant's `Idempotency-Key`: 1 to 255 visible ASCII characters.

@@ -164,6 +164,7 @@ fn settle(store: &Store, submission: &Submission, id: PaymentId, result: ResultC
         approval_code: approved.and_then(|_| ApprovalCode::parse("A12345").ok()),
         business_date: None,
         obligations: if result == ResultCode::Timeout { vec![reversal] } else { Vec::new() },
+        stand_in: None,
     };
     let number = operation.number;
     records.push(Record { payment: id, version: records.len() as u32 + 1, at: NOW, body: Body::Settled(outcome) });

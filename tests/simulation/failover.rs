@@ -1,15 +1,17 @@
-//! Two hosts, written out: what moves a request to the second one, and what must not.
+//! Two hosts, written out: what moves a request to the second one, what must not, and what is done when none is up.
 
 use crate::journal::Journal;
-use crate::merchants::begin;
+use crate::merchants::{begin, euro, print_of};
 use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::host::BreakerSettings;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
-use isthmus::payment::{MerchantId, Monotonic, Name, Now, OperationKind, PaymentId, ResultCode, Wall};
+use isthmus::payment::{Brand, MerchantId, Monotonic, Name, Now, OperationKind, PaymentId, ResultCode, Wall};
 use isthmus::routing::{Health, Routes};
 use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, NumberBlock, OnUnknown};
-use isthmus::switch::{Forms, Refusal, ReplyOn, SendId, Settings, Submission, Switch, Ticket, WaiterId};
+use isthmus::switch::{
+    Forms, Refusal, ReplyOn, SendId, Settings, StandInLimit, StandInSettings, Submission, Switch, Ticket, WaiterId,
+};
 use isthmus::transaction::{Body, Fingerprint, IdempotencyKey, Operation, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 const NOON: i64 = 1_795_348_800_000_000;
 const NORTH: LinkId = LinkId(0);
 const SOUTH: LinkId = LinkId(1);
+const CARD: &str = "4111111111111111";
 
 /// Two hosts of one link each, a store whose commits are given by hand.
 struct Desk {
@@ -54,7 +57,10 @@ fn settings() -> Settings {
 
 impl Desk {
     fn new() -> Desk {
-        let settings = settings();
+        Desk::with(settings())
+    }
+
+    fn with(settings: Settings) -> Desk {
         let mut desk = Desk {
             spec: Arc::clone(settings.hosts[0].translation.spec()),
             switch: Switch::new(settings.clone(), 1),
@@ -148,13 +154,21 @@ impl Desk {
     }
 
     fn sale(&mut self, payment: u128) {
-        let begin = begin(PaymentId(payment), OperationKind::Sale, 1000, false, "4111111111111111");
+        self.begin(payment, OperationKind::Sale, 1000);
+    }
+
+    fn begin(&mut self, payment: u128, kind: OperationKind, amount: u64) {
+        let begin = begin(PaymentId(payment), kind, amount, false, CARD);
+        self.submit(payment, &format!("begin-{payment}"), Command::Begin(Box::new(begin)));
+    }
+
+    fn submit(&mut self, waiter: u128, key: &str, command: Command) {
         let submission = Submission {
-            waiter: WaiterId(payment as u64),
+            waiter: WaiterId(waiter as u64),
             merchant: MerchantId::new("shop").unwrap(),
-            key: IdempotencyKey::new(&format!("sale-{payment}")).unwrap(),
+            key: IdempotencyKey::new(key).unwrap(),
             fingerprint: Fingerprint([0; 32]),
-            command: Command::Begin(Box::new(begin)),
+            command,
         };
         self.handle(Event::Submit(Box::new(submission)));
     }
@@ -328,4 +342,129 @@ fn a_reply_on_another_link_settles_nothing_where_links_answer_for_themselves() {
     desk.reply("00");
     desk.commit();
     assert_eq!(desk.told().state, OperationState::Approved);
+}
+
+// -- in the bank's place ----------------------------------------------------------------------------------------------
+
+/// Stand-in at both hosts: up to 10.00 a payment, two payments and 15.00 a card and hour.
+fn agreed() -> Settings {
+    let mut settings = settings();
+    let limit = StandInLimit {
+        brands: vec![Brand::Visa],
+        merchants: vec![MerchantId::new("shop").unwrap()],
+        currency: euro(1).currency(),
+        amount_max: 1000,
+        count_max: 2,
+        sum_max: 1500,
+        window: Duration::from_secs(3600),
+    };
+    let agreed = Arc::new(StandInSettings { limits: vec![limit], ..StandInSettings::default() });
+    settings.hosts.iter_mut().for_each(|host| host.stand_in = Some(Arc::clone(&agreed)));
+    settings
+}
+
+/// Begins a payment while no bank is up, and gives what was told.
+fn alone(desk: &mut Desk, payment: u128, kind: OperationKind, amount: u64) -> Operation {
+    desk.begin(payment, kind, amount);
+    desk.commit();
+    desk.told()
+}
+
+#[test]
+fn a_bank_that_is_down_is_stood_in_for_and_told_without_the_code() {
+    let mut desk = Desk::with(agreed());
+    let told = alone(&mut desk, 7, OperationKind::Authorisation, 1000);
+    assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Approved, true));
+    assert!(desk.sent.is_empty());
+    desk.sign_on(NORTH);
+    desk.pass(1);
+    assert_eq!(desk.last_sent(), to(NORTH, "0120"));
+    assert!(!desk.last().has(48), "the verification code");
+    desk.reply("00");
+    desk.commit();
+    assert_eq!(desk.switch.snapshot().payments, 0);
+}
+
+#[test]
+fn a_sale_in_the_banks_place_is_told_as_one_that_moves_money() {
+    let mut desk = Desk::with(agreed());
+    alone(&mut desk, 7, OperationKind::Sale, 1000);
+    desk.sign_on(NORTH);
+    desk.pass(1);
+    assert_eq!(desk.last_sent(), to(NORTH, "0220"));
+    desk.reply("51");
+    desk.commit();
+    let payment = Payment::fold(desk.journal.records(PaymentId(7))).unwrap();
+    assert_eq!(payment.first().state, OperationState::Approved, "no decline is told afterwards");
+    assert!(payment.obligations[0].discharge.as_ref().unwrap().is_exception());
+}
+
+#[test]
+fn nothing_is_promised_beyond_the_limits() {
+    let mut desk = Desk::with(agreed());
+    let state = |desk: &mut Desk, payment, amount| alone(desk, payment, OperationKind::Sale, amount).state;
+    assert_eq!(state(&mut desk, 1, 1001), OperationState::Failed, "the amount");
+    assert_eq!(state(&mut desk, 2, 1000), OperationState::Approved);
+    assert_eq!(state(&mut desk, 3, 501), OperationState::Failed, "the sum");
+    assert_eq!(state(&mut desk, 4, 500), OperationState::Approved);
+    assert_eq!(state(&mut desk, 5, 1), OperationState::Failed, "the count");
+    desk.restart();
+    assert_eq!(state(&mut desk, 6, 1), OperationState::Failed, "a restart forgets nothing the bank does not know");
+    desk.pass(3601);
+    assert_eq!(state(&mut desk, 7, 1), OperationState::Approved, "the window is over");
+}
+
+#[test]
+fn a_card_on_the_negative_list_is_promised_nothing() {
+    let mut settings = agreed();
+    let negative = std::collections::BTreeSet::from([print_of(CARD)]);
+    let limits = settings.hosts[0].stand_in.as_ref().unwrap().limits.clone();
+    settings.hosts[0].stand_in = Some(Arc::new(StandInSettings { limits, negative }));
+    let mut desk = Desk::with(settings);
+    assert_eq!(alone(&mut desk, 1, OperationKind::Sale, 100).result, Some(ResultCode::NotSent));
+}
+
+#[test]
+fn what_may_have_been_sent_and_what_another_bank_takes_is_not_stood_in_for() {
+    let mut desk = Desk::with(agreed());
+    desk.sign_on(NORTH);
+    desk.sale(1);
+    desk.commit();
+    desk.handle(Event::Disconnected { link: NORTH, unsent: vec![] });
+    desk.commit();
+    assert_eq!(desk.told().state, OperationState::Reversing, "it may have been written");
+    desk.sign_on(SOUTH);
+    desk.sale(2);
+    desk.commit();
+    assert_eq!(desk.last_sent(), to(SOUTH, "0200"), "another one is up");
+}
+
+#[test]
+fn a_void_before_the_bank_knows_leaves_nothing_to_be_said() {
+    let mut desk = Desk::with(agreed());
+    alone(&mut desk, 7, OperationKind::Authorisation, 1000);
+    desk.submit(8, "void", Command::Void { payment: PaymentId(7) });
+    desk.commit();
+    let payment = Payment::fold(desk.journal.records(PaymentId(7))).unwrap();
+    assert!(payment.is_voided() && payment.is_at_rest());
+    desk.sign_on(NORTH);
+    desk.pass(1);
+    assert_eq!(desk.last_sent().1, "0800");
+}
+
+#[test]
+fn a_void_after_the_bank_knows_names_the_advice() {
+    let mut desk = Desk::with(agreed());
+    alone(&mut desk, 7, OperationKind::Authorisation, 1000);
+    desk.sign_on(NORTH);
+    desk.pass(1);
+    let advice = desk.last().text(11).unwrap().into_owned();
+    desk.submit(8, "void", Command::Void { payment: PaymentId(7) });
+    desk.commit();
+    assert_eq!(desk.last_sent().1, "0120", "the order of a payment is kept");
+    desk.reply("00");
+    desk.commit();
+    assert_eq!(desk.last_sent(), to(NORTH, "0420"));
+    let original = desk.last().text(90).unwrap().into_owned();
+    assert!(original.starts_with(&format!("0120{advice}")), "{original}");
 }

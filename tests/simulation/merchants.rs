@@ -5,7 +5,9 @@
 
 use crate::plan::{MILLI, MINUTE, Micros, Plan, SECOND};
 use crate::world::{Happening, World};
-use isthmus::payment::{Acceptor, Amount, Card, CardId, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan};
+use isthmus::payment::{
+    Acceptor, Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan,
+};
 use isthmus::payment::{PaymentId, PosEntry};
 use isthmus::switch::{Answer, Begin, Command, Event, OnUnknown, Refusal, Submission, WaiterId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, Illegal, OperationState, Payment};
@@ -460,6 +462,14 @@ impl World {
     }
 }
 
+/// What tells cards apart: the same for the same card, and not its digits.
+pub fn print_of(card: &str) -> CardPrint {
+    let mut print = [0; 32];
+    let digits = card.bytes().map(|digit| digit.wrapping_mul(7));
+    print.iter_mut().zip(digits).for_each(|(byte, digit)| *byte = digit);
+    CardPrint(print)
+}
+
 /// A beginning with a card of the demo scenario.
 pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial: bool, card: &str) -> Begin {
     let acceptor = Acceptor {
@@ -480,6 +490,7 @@ pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial
         reference: format!("order {}", payment.0),
         card: Card { pan, expiry, cvc: Some(cvc_of(card)) },
         card_id: CardId(payment.0 << 8 | 0xca),
+        card_print: print_of(card),
         acceptor,
         entry: PosEntry::Ecommerce,
     }

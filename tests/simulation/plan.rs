@@ -178,6 +178,7 @@ fn settings(random: &mut Rng, dialect: &'static str, links: &[u16]) -> Settings 
         session: Arc::clone(session),
         answer_timeout: Duration::from_secs(random.u64(4..15)),
         send_timeout: Duration::from_millis(random.u64(500..4_000)),
+        stand_in: None,
         share: if random.u32(0..6) == 0 { random.usize(1..5) } else { 1_000 },
         breaker: BreakerSettings {
             failures: if random.bool() { random.u32(1..6) } else { 0 },
