@@ -4,6 +4,7 @@
 //! and where that lies on the same full disk, the complaint is a panic in the thread that had something to say.
 
 use std::fs::File;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
@@ -11,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 /// Writes log lines as text to stderr.
 pub(super) fn to_stderr() {
     let plain = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
-    let plain = plain.log_internal_errors(false);
+    let plain = plain.log_internal_errors(false).with_ansi(wants_colours());
     // A second set-up in one process keeps the first.
     let _ = plain.try_init();
 }
@@ -22,6 +23,11 @@ pub(super) fn to_file(path: &Path) -> std::io::Result<()> {
     let json = tracing_subscriber::fmt().json().with_env_filter(filter()).with_writer(Mutex::new(file));
     let _ = json.log_internal_errors(false).try_init();
     Ok(())
+}
+
+/// Colours are for terminals, and there only where `NO_COLOR` does not ask for none.
+fn wants_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn filter() -> EnvFilter {
