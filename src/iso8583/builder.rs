@@ -180,6 +180,13 @@ impl MessageBuilder {
         self.header = Some(Node::of(value));
     }
 
+    /// Takes a part out of a divided header.
+    pub(crate) fn leave_out_of_header(&mut self, part: u16) {
+        if let Some(Node::Parts(parts)) = &mut self.header {
+            parts.retain(|(key, _)| **key != *part.to_string());
+        }
+    }
+
     pub(crate) fn copy(&mut self, number: u8, value: Value<'_>) {
         self.put(number, Node::of(value));
         if let Some(nibble) = value.filler() {

@@ -163,11 +163,15 @@ impl Message {
         Some(value)
     }
 
-    /// A builder that holds the same message: type, header and every element, divided ones in parts.
+    /// A builder that holds the same message: type, header and every element, divided ones in parts. The length that
+    /// a header tells of the whole message is left out: it is counted when the message is written.
     pub fn to_builder(&self) -> MessageBuilder {
         let mut builder = MessageBuilder::new(self.mti);
         if let Some(header) = self.header_value() {
             builder.copy_header(header);
+        }
+        if let Some(total) = self.spec.total_length {
+            builder.leave_out_of_header(total.part);
         }
         for number in self.elements() {
             if let Some(value) = self.value(number) {
