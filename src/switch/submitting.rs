@@ -1,9 +1,8 @@
 //! What a merchant asks: admission, legality, and the first record of an operation.
 
 use super::*;
-use crate::payment::{Amount, BusinessDate, Card, MessageValues, OperationKind};
+use crate::payment::{Amount, BusinessDate, Card, MessageKind, MessageValues, OperationKind};
 use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Requested};
-use crate::translation::MessageKind;
 
 /// An operation that is legal and about to be recorded.
 pub(super) struct Planned {

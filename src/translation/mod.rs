@@ -8,12 +8,11 @@ mod mapping;
 mod reply;
 mod template;
 
-pub use crate::payment::MessageKind;
 pub use mapping::Mapping;
 pub use reply::Reply;
 
 use crate::iso8583::{EncodeError, Message, MessageBuilder, Mti, Spec};
-use crate::payment::{Acceptor, Card, MessageValues, Name, ResultCode, Wall};
+use crate::payment::{Acceptor, Card, MessageKind, MessageValues, Name, ResultCode, Wall};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use template::Terms;

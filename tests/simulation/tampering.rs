@@ -7,10 +7,9 @@ use crate::journal::Journal;
 use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
-use isthmus::payment::{BusinessDate, MerchantId, Monotonic, OperationKind, Wall};
+use isthmus::payment::{BusinessDate, MerchantId, MessageKind, Monotonic, OperationKind, Wall};
 use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, SendId, Stored, Ticket, WaiterId};
 use isthmus::transaction::{Body, Delivery, Discharge, IdempotencyKey, OperationState, Payment, Record};
-use isthmus::translation::MessageKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
