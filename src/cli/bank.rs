@@ -3,6 +3,7 @@
 mod ctl;
 mod ledger;
 mod replay;
+mod table;
 
 use std::io;
 use std::net::SocketAddr;

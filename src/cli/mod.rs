@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod check;
+mod columns;
 pub mod demo;
 pub mod iso;
 mod logging;

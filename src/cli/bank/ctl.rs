@@ -12,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::simulator::Config;
+use super::table;
+use crate::simulator::{Act, Config};
 
 /// Look at a running bank and change what it does.
 #[derive(Debug, Args)]
@@ -120,17 +121,6 @@ enum LinkOrder {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Act {
-    Echo,
-    KeyChange,
-    Cutover,
-    SignOff,
-    CloseLinks,
-    ResetLinks,
-    HalfOpenLinks,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Outage {
     /// Links are closed, and new ones too.
     Closed,
@@ -169,7 +159,7 @@ impl Ctl {
         // A reader that went away wants no more of it; that is no failure.
         let _ = match self.json {
             true => writeln!(out, "{answer}"),
-            false => write!(out, "{}", table(&answer)),
+            false => write!(out, "{}", table::of(&answer)),
         };
         Ok(())
     }
@@ -258,93 +248,10 @@ fn refusal(answer: &Value) -> String {
     told
 }
 
-/// Columns in the order in which people look for them; others follow by name.
-const COLUMNS: [&str; 21] = [
-    "sequence",
-    "link",
-    "name",
-    "account",
-    "at",
-    "business_date",
-    "rrn",
-    "stan",
-    "mti",
-    "kind",
-    "currency",
-    "amount",
-    "approved",
-    "net",
-    "held",
-    "available",
-    "response_code",
-    "peer",
-    "direction",
-    "applied",
-    "length",
-];
-
-/// Objects as rows under their keys, an object as a key a line.
-fn table(answer: &Value) -> String {
-    match answer {
-        Value::Array(rows) => rows_of(rows),
-        Value::Object(members) => {
-            let mut text = String::new();
-            for (key, value) in members {
-                match value {
-                    Value::Array(rows) if rows.iter().any(Value::is_object) => {
-                        text.push_str(&format!("{key}:\n{}", indented(&rows_of(rows))));
-                    }
-                    Value::Object(_) => text.push_str(&format!("{key}:\n{}", indented(&table(value)))),
-                    _ => text.push_str(&format!("{key}: {}\n", cell(value))),
-                }
-            }
-            text
-        }
-        other => format!("{}\n", cell(other)),
-    }
-}
-
-fn rows_of(rows: &[Value]) -> String {
-    let Some(Value::Object(first)) = rows.first() else { return "none\n".to_owned() };
-    let mut keys: Vec<&String> = first.keys().collect();
-    keys.sort_by_key(|key| COLUMNS.iter().position(|column| column == key).unwrap_or(COLUMNS.len()));
-    let mut lines = vec![keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>()];
-    lines.extend(rows.iter().map(|row| keys.iter().map(|key| cell(&row[key.as_str()])).collect()));
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..keys.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let drawn = |line: &Vec<String>| {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    lines.iter().map(drawn).collect()
-}
-
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
-    }
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn rows_stand_under_their_keys() {
-        let links = json!([{"link": 1, "peer": null}, {"link": 12, "peer": "127.0.0.1:5"}]);
-        assert_eq!(table(&links), "link  peer\n1     -\n12    127.0.0.1:5\n");
-        assert_eq!(table(&json!([])), "none\n");
-        let state = json!({"day": "2026-11-22", "counters": {"received": 3}, "rules": [{"name": "a"}]});
-        assert_eq!(table(&state), "counters:\n  received: 3\nday: 2026-11-22\nrules:\n  name\n  a\n");
-    }
 
     #[test]
     fn a_name_that_would_be_a_path_is_refused() {

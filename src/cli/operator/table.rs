@@ -1,5 +1,6 @@
 //! What the switch said, as a table for people.
 
+use crate::cli::columns::{aligned, cell};
 use crate::control::Command;
 use serde_json::Value;
 use std::fmt::Write;
@@ -15,7 +16,7 @@ pub(super) fn of(command: &Command, result: &Value) -> String {
             rows(result, "audit", |order| fields(order, &["at", "who", "command", "why"])),
             "no orders were given yet",
         ),
-        Command::LinkEcho { link } => format!("link {link}: the bank answered after {} ms\n", text(&result["took_ms"])),
+        Command::LinkEcho { link } => format!("link {link}: the bank answered after {} ms\n", cell(&result["took_ms"])),
         Command::Release { payment, obligation } => {
             format!("obligation {obligation} of {payment} is owed again; `isthmus operator queues` follows it\n")
         }
@@ -34,18 +35,18 @@ fn hosts(result: &Value) -> String {
 }
 
 fn host(host: &Value) -> Vec<String> {
-    let links = list(&host["links"]).iter().map(|link| format!("{} {}", text(&link["link"]), text(&link["state"])));
+    let links = list(&host["links"]).iter().map(|link| format!("{} {}", cell(&link["link"]), cell(&link["state"])));
     let day = match host["open_days"].as_u64() {
-        Some(0) | None => text(&host["business_date"]),
-        Some(open) => format!("{} (+{open} open)", text(&host["business_date"])),
+        Some(0) | None => cell(&host["business_date"]),
+        Some(open) => format!("{} (+{open} open)", cell(&host["business_date"])),
     };
     let owed = match host["owed_rests_seconds"].as_u64() {
-        Some(seconds) => format!("{} (rests {seconds} s)", text(&host["owed"])),
-        None => text(&host["owed"]),
+        Some(seconds) => format!("{} (rests {seconds} s)", cell(&host["owed"])),
+        None => cell(&host["owed"]),
     };
     let links = links.collect::<Vec<_>>().join(", ");
     let mut cells = fields(host, &["host", "mode"]);
-    cells.extend([day, text(&host["pending"]), owed]);
+    cells.extend([day, cell(&host["pending"]), owed]);
     cells.extend(fields(host, &["owed_since", "owed_attempts"]));
     cells.push(links);
     cells
@@ -68,7 +69,7 @@ fn queues(result: &Value) -> String {
 fn parked(result: &Value) -> String {
     let head = ["payment", "no.", "why", "code", "host", "what", "amount", "day", "reference", "since"];
     let line = |item: &Value| {
-        let amount = format!("{} {}", text(&item["amount"]), text(&item["currency"]));
+        let amount = format!("{} {}", cell(&item["amount"]), cell(&item["currency"]));
         let mut cells = fields(item, &["payment", "obligation", "why", "response_code", "host", "kind"]);
         cells.push(amount);
         cells.extend(fields(item, &["business_date", "reference", "since"]));
@@ -86,32 +87,15 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn fields(value: &Value, keys: &[&str]) -> Vec<String> {
-    keys.iter().map(|key| text(&value[key])).collect()
+    keys.iter().map(|key| cell(&value[key])).collect()
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Columns as wide as their widest cell; a sentence where there are no rows.
+/// A sentence where there are no rows.
 fn table(head: &[&str], rows: Vec<Vec<String>>, none: &str) -> String {
-    if rows.is_empty() {
-        return format!("{none}\n");
+    match rows.is_empty() {
+        true => format!("{none}\n"),
+        false => aligned(head.iter().map(|title| (*title).to_owned()).collect(), rows),
     }
-    let head: Vec<String> = head.iter().map(|title| (*title).to_owned()).collect();
-    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&rows).collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
 }
 
 #[cfg(test)]

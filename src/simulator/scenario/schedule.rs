@@ -79,7 +79,7 @@ pub struct Outage {
 }
 
 /// What the bank does by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// Asks every peer whether it lives.
