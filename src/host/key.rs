@@ -17,7 +17,7 @@ impl CorrelationKey {
         mti: Mti,
         stan_element: u8,
         match_on: &[u8],
-        text: impl Fn(u8) -> Option<Cow<'a, str>>,
+        mut text: impl FnMut(u8) -> Option<Cow<'a, str>>,
     ) -> Option<CorrelationKey> {
         let mut key = String::with_capacity(40);
         key.push(char::from(b'0' + mti.class()));

@@ -3,7 +3,7 @@
 use super::event::{HostMark, HostMode, LinkId};
 use super::settings::HostSettings;
 use crate::host::{Breaker, BusinessDays, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
-use crate::iso8583::Message;
+use crate::iso8583::{Message, Scan};
 use crate::link::{Function, Network, Session};
 use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
 use crate::transaction::Obligation;
@@ -213,6 +213,15 @@ impl Bank {
     pub(super) fn key_of(&self, message: &Message) -> Option<CorrelationKey> {
         let match_on = &self.settings.session.match_on;
         CorrelationKey::of(message.mti(), STAN_ELEMENT, match_on, |element| message.text(element))
+    }
+
+    /// The key under which the reply to a frame of ours will come. Of the frame only what the key needs is read.
+    pub(super) fn key_of_frame(&self, frame: &Bytes) -> Option<CorrelationKey> {
+        let mut scan = Scan::new(self.settings.translation.spec(), frame.clone()).ok()?;
+        let match_on = &self.settings.session.match_on;
+        CorrelationKey::of(scan.mti(), STAN_ELEMENT, match_on, |element| {
+            Some(scan.element(element).ok()??.text().into_owned().into())
+        })
     }
 
     pub(super) fn function_of(&self, message: &Message) -> Function {

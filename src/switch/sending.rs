@@ -3,7 +3,7 @@
 use super::bank::Subject;
 use super::submitting::card_for;
 use super::*;
-use crate::host::{CorrelationKey, Pending};
+use crate::host::Pending;
 use crate::payment::{Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, ResultCode, ReversalReason};
 use crate::transaction::{Body, Delivery, Obligation, ObligationKind, Operation, Outcome};
 use bytes::Bytes;
@@ -95,7 +95,7 @@ impl Switch {
             return Err(NotHandedOver::NoLink);
         }
         let (link, epoch) = bank.choose_link(message.link).ok_or(NotHandedOver::NoLink)?;
-        let key = key_of_frame(bank, &frame).ok_or(NotHandedOver::Unfit)?;
+        let key = bank.key_of_frame(&frame).ok_or(NotHandedOver::Unfit)?;
         let deadline = now.after(bank.settings.answer_timeout);
         let pending = Pending { key, subject, link: (link.0, epoch), sent_at: now, deadline };
         bank.pending.insert(id.0, pending).map_err(|_| NotHandedOver::Unfit)?;
@@ -216,10 +216,4 @@ impl Switch {
         };
         std::iter::once(repeat).chain(rest).collect()
     }
-}
-
-/// The key under which a frame's reply will come, read from the frame itself.
-fn key_of_frame(bank: &bank::Bank, frame: &Bytes) -> Option<CorrelationKey> {
-    let message = bank.settings.translation.spec().decode(frame.clone()).ok()?;
-    bank.key_of(&message)
 }
