@@ -9,7 +9,6 @@ mod accounts;
 mod bank;
 mod canaries;
 mod checker;
-mod failover;
 mod faults;
 mod journal;
 mod life;

@@ -14,176 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod days;
+mod desk;
+mod failover;
 mod forms;
 mod operators;
 
+use desk::Desk;
+
 const CARD: &str = "4111111111111111";
 const NOON: i64 = 1_795_348_800_000_000;
-
-/// A switch on the desk, with a store whose commits are given by hand.
-struct Desk {
-    switch: Switch,
-    spec: Arc<Spec>,
-    journal: Journal,
-    now: u64,
-    appends: Vec<(Ticket, Entry)>,
-    frames: Vec<Bytes>,
-    last_send: SendId,
-    answers: Vec<(WaiterId, Answer)>,
-    loads: Vec<PaymentId>,
-    drained: bool,
-    said: Vec<Result<Told, OrderRefusal>>,
-}
-
-impl Desk {
-    fn settings() -> Settings {
-        let mut settings = Plan::with_one_bank().settings;
-        settings.credit = 2;
-        let host = &mut settings.hosts[0];
-        host.links = vec![LinkId(0)];
-        host.answer_timeout = Duration::from_secs(5);
-        host.send_timeout = Duration::from_secs(2);
-        host.retry.pause_min = Duration::from_secs(1);
-        host.retry.pause_max = Duration::from_secs(1);
-        host.retry.max_attempts = 100;
-        host.on_unknown = OnUnknown::Reverse;
-        host.repeat = Repeat::Flagged;
-        host.reversal_stan = ReversalStan::Same;
-        host.day = DaySettings::default();
-        host.forms = Forms::default();
-        settings
-    }
-
-    /// Nothing was started yet.
-    fn offline(settings: Settings) -> Desk {
-        Desk {
-            spec: Arc::clone(settings.hosts[0].translation.spec()),
-            switch: Switch::new(settings, 1),
-            journal: Journal::default(),
-            now: 1_000_000,
-            appends: Vec::new(),
-            frames: Vec::new(),
-            last_send: SendId(0),
-            answers: Vec::new(),
-            loads: Vec::new(),
-            drained: false,
-            said: Vec::new(),
-        }
-    }
-
-    /// One link, online; nothing has happened.
-    fn online() -> Desk {
-        Desk::with(Desk::settings())
-    }
-
-    fn with(settings: Settings) -> Desk {
-        let mut desk = Desk::offline(settings);
-        desk.handle(Event::Start);
-        desk.commit();
-        desk.handle(Event::Connected { link: LinkId(0) });
-        desk.reply("00");
-        desk
-    }
-
-    fn handle(&mut self, event: Event) {
-        let now = Now { monotonic: Monotonic(self.now), wall: Wall(NOON + self.now as i64) };
-        for effect in self.switch.handle(now, event) {
-            match effect {
-                Effect::Append { ticket, entry } => self.appends.push((ticket, entry)),
-                Effect::Send { id, frame, .. } => {
-                    self.last_send = id;
-                    self.frames.push(frame);
-                }
-                Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
-                Effect::Load { payment } => self.loads.push(payment),
-                Effect::Told { said, .. } => self.said.push(said),
-                Effect::Drained => self.drained = true,
-                _ => {}
-            }
-        }
-    }
-
-    fn pass(&mut self, seconds: u64) {
-        self.now += seconds * 1_000_000;
-        self.handle(Event::Wake);
-    }
-
-    /// Makes the appends durable that are on their way now, without a word to the switch.
-    fn store(&mut self) -> Vec<(Ticket, Result<(), NotRecorded>)> {
-        for (ticket, entry) in std::mem::take(&mut self.appends) {
-            self.journal.append(ticket, entry);
-        }
-        self.journal.begin();
-        self.journal.commit(true).into_iter().map(|(ticket, result)| (ticket, result.map(drop))).collect()
-    }
-
-    /// Makes everything durable until nothing more is to be recorded.
-    fn commit(&mut self) {
-        while !self.appends.is_empty() {
-            for (ticket, result) in self.store() {
-                self.handle(Event::Recorded { ticket, result });
-            }
-        }
-    }
-
-    fn load(&mut self) {
-        for payment in std::mem::take(&mut self.loads) {
-            let found = Ok(self.journal.load(payment).map(Box::new));
-            self.handle(Event::Loaded { payment, found });
-        }
-    }
-
-    fn last(&self) -> Message {
-        self.spec.decode(self.frames.last().unwrap().clone()).unwrap()
-    }
-
-    /// Answers the last frame.
-    fn reply(&mut self, code: &str) {
-        let frame = self.frames.last().unwrap().clone();
-        self.reply_to(&frame, code);
-    }
-
-    fn reply_to(&mut self, frame: &Bytes, code: &str) {
-        let asked = self.spec.decode(frame.clone()).unwrap();
-        let mut reply = MessageBuilder::new(asked.mti().response().unwrap());
-        for element in [3, 4, 7, 11, 32, 37, 41, 42, 49, 70] {
-            if let Some(text) = asked.text(element) {
-                reply.set(element, &text);
-            }
-        }
-        reply.set(39, code);
-        let frame = self.spec.encode_to_bytes(&reply).unwrap();
-        self.handle(Event::Arrived { link: LinkId(0), frame });
-    }
-
-    fn submit(&mut self, waiter: u64, key: &str, command: Command) {
-        let merchant = MerchantId::new("shop").unwrap();
-        let (key, fingerprint) = (IdempotencyKey::new(key).unwrap(), Fingerprint([0; 32]));
-        let submission = Submission { waiter: WaiterId(waiter), merchant, key, fingerprint, command };
-        self.handle(Event::Submit(Box::new(submission)));
-    }
-
-    fn sale(&mut self, waiter: u64, payment: u128) {
-        let begin = begin(PaymentId(payment), OperationKind::Sale, 1000, false, CARD);
-        self.submit(waiter, &format!("sale-{payment}"), Command::Begin(Box::new(begin)));
-    }
-
-    /// What was told last.
-    fn told(&self) -> &Payment {
-        match &self.answers.last().unwrap().1 {
-            Answer::Told { payment, .. } => payment,
-            Answer::Refused(refusal) => panic!("refused: {refusal}"),
-        }
-    }
-
-    fn mti(&self) -> String {
-        self.last().mti().to_string()
-    }
-
-    fn folded(&self, payment: u128) -> Payment {
-        Payment::fold(self.journal.records(PaymentId(payment))).unwrap()
-    }
-}
 
 #[test]
 fn a_sale_goes_out_once_recorded_and_is_told_once_recorded() {
@@ -306,7 +145,7 @@ fn a_request_that_could_not_leave_in_time_is_known_as_not_sent() {
     let mut desk = Desk::online();
     desk.sale(1, 7);
     desk.commit();
-    let unsent = |desk: &Desk| Event::Unsent { link: LinkId(0), sends: vec![desk.last_send] };
+    let unsent = |desk: &Desk| Event::Unsent { link: LinkId(0), sends: vec![desk.last_way().1] };
     desk.pass(1);
     desk.handle(unsent(&desk));
     assert_eq!(desk.frames.len(), 3, "there is time for another try");

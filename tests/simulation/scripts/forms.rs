@@ -195,7 +195,7 @@ fn a_reversal_of_a_request_that_never_left_is_cancelled() {
     let mut desk = Desk::of_host(plain());
     desk.sale(1, 7);
     desk.commit();
-    let send = desk.last_send;
+    let (_, send) = desk.last_way();
     desk.pass(5);
     // The shell finds it in its queue after all, before anything else was written.
     desk.handle(Event::Unsent { link: LinkId(0), sends: vec![send] });
