@@ -125,6 +125,12 @@ impl Message {
         self.bitmap.iter()
     }
 
+    /// The byte range of the message type in [`as_bytes`](Self::as_bytes).
+    pub fn mti_span(&self) -> Range<usize> {
+        let start = self.header.map_or(0, |header| header.range().end);
+        start..start + self.spec.mti.bytes()
+    }
+
     /// The byte range of an element's content (without its length prefix) in
     /// [`as_bytes`](Self::as_bytes).
     pub fn span(&self, number: u8) -> Option<Range<usize>> {

@@ -112,6 +112,16 @@ pub(crate) struct Described {
     pub(crate) deep: bool,
 }
 
+impl MtiEncoding {
+    /// Bytes of a message type.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            MtiEncoding::Text(_) => 4,
+            MtiEncoding::Bcd => 2,
+        }
+    }
+}
+
 impl Spec {
     /// The dialect's name: "iso8583-1987-ascii".
     pub fn name(&self) -> &str {

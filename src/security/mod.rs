@@ -2,7 +2,8 @@
 //!
 //! Keys and randomness are handed in; nothing here knows where a key lies. The ciphers (DES, TDES, AES) and CMAC come
 //! from the RustCrypto crates; what stands here is how the payment standards put them together. Read on in this
-//! order: [`Key`], [`CheckValue`], [`MacMethod`], [`PinBlockFormat`], [`dukpt`], [`KeyBlock`], [`Wrapped`].
+//! order: [`Key`], [`CheckValue`], [`MacMethod`], [`Seal`], [`PinBlockFormat`], [`dukpt`], [`KeyBlock`], [`Wrapped`];
+//! [`KeySettings`] are what a dialect says of all this.
 
 mod check_value;
 mod cipher;
@@ -13,6 +14,9 @@ mod key_block;
 mod mac;
 mod pin;
 mod pin_block;
+mod seal;
+mod settings;
+mod slot;
 mod translation;
 mod wrapped;
 
@@ -22,5 +26,8 @@ pub use key_block::{KeyBlock, KeyBlockFault, KeyBlockHeader, KeyBlockVersion};
 pub use mac::{Mac, MacMethod, Padding};
 pub use pin::Pin;
 pub use pin_block::{PinBlock, PinBlockFormat, PinFault, decipher, encipher};
+pub use seal::{MAC_ELEMENT, MacPlace, Seal};
+pub use settings::{KeySettings, KeySettingsError, MacSettings};
+pub use slot::{Direction, KeySlot, SlotUse};
 pub use translation::{PinZone, translate};
 pub use wrapped::Wrapped;
