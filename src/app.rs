@@ -87,7 +87,7 @@ impl App {
         let clock = Clock::start();
         let (switch, resumed) = store::resume(Switch::new(hosts.settings, seed()), recovered, clock);
         let queue = config.switch.credit + EVENT_RESERVE;
-        let links = Links::start(hosts.links, &events, clock, queue).await?;
+        let links = Links::start(hosts.links, &events, clock, &hosts.keys, queue).await?;
         let reader = journal.reader();
         let waiters = Waiters::default();
         let (operators, stop_ordered) = (control::Waiters::default(), Arc::new(Notify::new()));

@@ -21,6 +21,7 @@
 //! - [`clock`]: both times of an event.
 //! - [`edge`]: the merchants' doors: TLS, HTTPS, envelopes, JSON to payment values and back.
 //! - [`bank`]: the banks' side of the wire.
+//! - [`keys`]: the keys shared with banks, behind an interface that an HSM can stand behind too.
 //! - [`journal`]: the durable log, its views, and what is read back.
 //! - [`vault`]: cards at rest.
 //! - [`merchants`]: the merchant register.
@@ -67,6 +68,8 @@ pub mod host;
 pub mod iso8583;
 #[cfg(feature = "switch")]
 pub mod journal;
+#[cfg(feature = "switch")]
+pub mod keys;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod link;

@@ -17,6 +17,8 @@ pub const REROUTED: &str = "isthmus_rerouted_total";
 pub const STOOD_IN: &str = "isthmus_stand_in_total";
 /// Submissions that found no room at a host, by host.
 pub const HOST_FULL: &str = "isthmus_host_full_total";
+/// Frames that are not authentic, or could not be made so, by fault: bad, absent, no_key.
+pub const KEY_ALARMS: &str = "isthmus_key_alarms_total";
 /// Owed messages that a person must settle.
 pub const EXCEPTIONS: &str = "isthmus_exceptions_total";
 /// Operations without outcome.
@@ -60,6 +62,7 @@ pub fn describe() {
     describe_counter!(HOST_FULL, "Submissions that found no room at a host.");
     describe_gauge!(HOST_OPEN, "Operations without outcome at a host.");
     describe_gauge!(HOST_HEALTH, "0: up, 1: spared because it left requests unanswered, 2: down.");
+    describe_counter!(KEY_ALARMS, "Frames that are not authentic, or could not be made so.");
     describe_counter!(EXCEPTIONS, "Owed messages that a person must settle.");
     describe_gauge!(IN_FLIGHT, "Operations without outcome.");
     describe_gauge!(PAYMENTS_IN_MOTION, "Payments held in memory.");
@@ -87,6 +90,10 @@ pub fn observe(observation: &Observation) {
         Observation::Unreadable { link, code } => {
             tracing::warn!(link = link.0, code, "a frame from the bank cannot be read");
             counter!(UNREADABLE_FRAMES, "code" => *code).increment(1);
+        }
+        Observation::KeyAlarm { link, fault } => {
+            tracing::error!(link = link.0, fault, "a message authentication key is wrong on one of the sides");
+            counter!(KEY_ALARMS, "fault" => *fault).increment(1);
         }
         Observation::Exception { payment, obligation } => {
             tracing::error!(%payment, obligation, "a message owed to the bank needs a person");

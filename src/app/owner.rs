@@ -122,8 +122,9 @@ impl Shells {
             Effect::Load { payment } => self.journal.load(payment),
             Effect::Connect { link } => self.links.connect(link),
             Effect::Disconnect { link } => self.links.disconnect(link),
-            Effect::Send { link, id, frame, send_by } => {
-                let sends: Vec<SendId> = if self.links.send(link, id, frame, send_by) { vec![] } else { vec![id] };
+            Effect::Send { link, id, frame, seals, send_by } => {
+                let sends: Vec<SendId> =
+                    if self.links.send(link, id, frame, seals, send_by) { vec![] } else { vec![id] };
                 return (!sends.is_empty()).then_some(Event::Unsent { link, sends });
             }
             Effect::Answer { waiter, answer } => drop(self.waiters.answer(waiter, answer)),

@@ -9,8 +9,10 @@ use super::source::{Connection, Dialler};
 use super::{Command, LinkSettings, Outgoing};
 use crate::clock::Clock;
 use crate::framing::{Frame, Framer, Framing};
+use crate::keys::KeyService;
+use crate::security::Seal;
 use crate::switch::{Event, LinkId, SendId};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,6 +32,7 @@ pub(super) struct Line {
     pub settings: LinkSettings,
     pub source: Source,
     pub framing: Framing,
+    pub keys: Arc<dyn KeyService>,
     pub events: mpsc::Sender<Event>,
     pub clock: Clock,
     /// Whether nobody is waited for any more.
@@ -98,7 +101,8 @@ impl Line {
         self.report(Event::Connected { link: self.link }).await;
         let polled = Arc::new(Notify::new());
         let (read, mut write) = (connection.read, connection.write);
-        let reader = Reader { link: self.link, read, events: self.events.clone(), polled: Arc::clone(&polled) };
+        let (events, keys) = (self.events.clone(), Arc::clone(&self.keys));
+        let reader = Reader { link: self.link, read, events, keys, polled: Arc::clone(&polled) };
         let mut reading = tokio::spawn(reader.run(Framer::new(self.framing.clone())));
         let ended = self.write_until_end(&mut write, commands, replacement, &mut reading, &polled, unsent).await;
         let _ = timeout(GOODBYE, write.shutdown()).await;
@@ -157,16 +161,16 @@ impl Line {
 
     /// Puts what waits into one buffer, and reports what came too late. `true` where we are told to disconnect.
     async fn gather(&self, gathered: &mut Vec<Command>, bytes: &mut BytesMut, unsent: &mut Vec<SendId>) -> bool {
-        let (now, mut late, mut told) = (self.clock.monotonic(), Vec::new(), false);
+        let (now, mut late, mut unsealed, mut told) = (self.clock.monotonic(), Vec::new(), Vec::new(), false);
         for command in gathered.drain(..) {
             match command {
                 Command::Send(Outgoing { id, .. }) if told => unsent.push(id),
                 Command::Send(Outgoing { id, send_by, .. }) if send_by < now => late.push(id),
-                Command::Send(Outgoing { id, frame, .. }) => {
-                    if self.framing.put(&frame, bytes).is_err() {
-                        late.push(id);
-                    }
-                }
+                Command::Send(Outgoing { id, frame, seals, .. }) => match self.sealed(frame, &seals) {
+                    None => unsealed.push(id),
+                    Some(frame) if self.framing.put(&frame, bytes).is_err() => late.push(id),
+                    Some(_) => {}
+                },
                 Command::Disconnect => told = true,
                 Command::Connect => {}
             }
@@ -174,7 +178,25 @@ impl Line {
         if !late.is_empty() {
             self.report_unsent(late).await;
         }
+        if !unsealed.is_empty() {
+            self.report(Event::Unsealed { link: self.link, sends: unsealed }).await;
+        }
         told
+    }
+
+    /// The frame with everything filled in; `None` where a key is not there.
+    fn sealed(&self, frame: Bytes, seals: &[Seal]) -> Option<Bytes> {
+        if seals.is_empty() {
+            return Some(frame);
+        }
+        let mut sealed = BytesMut::from(frame);
+        match self.keys.seal(&mut sealed, seals) {
+            Ok(()) => Some(sealed.freeze()),
+            Err(fault) => {
+                tracing::error!(link = self.link.0, %fault, "a frame could not be sealed");
+                None
+            }
+        }
     }
 
     async fn write(&self, write: &mut (impl AsyncWrite + Unpin), bytes: &mut BytesMut) -> bool {
@@ -247,6 +269,7 @@ struct Reader<R> {
     link: LinkId,
     read: R,
     events: mpsc::Sender<Event>,
+    keys: Arc<dyn KeyService>,
     /// Told when the peer polls and expects an empty frame back; many polls before an answer are one.
     polled: Arc<Notify>,
 }
@@ -268,7 +291,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         loop {
             match framer.decode(buffer) {
                 Ok(Some(Frame::Message(frame))) => {
-                    if self.events.send(Event::Arrived { link: self.link, frame }).await.is_err() {
+                    let mac = self.keys.verify(self.link, &frame);
+                    if self.events.send(Event::Arrived { link: self.link, frame, mac }).await.is_err() {
                         return false;
                     }
                 }

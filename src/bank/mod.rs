@@ -17,7 +17,9 @@ pub use settings::{Addresses, Duplicate, LinkSettings, MinVersion, TlsSettings};
 
 use crate::clock::Clock;
 use crate::framing::Framing;
+use crate::keys::KeyService;
 use crate::payment::Monotonic;
+use crate::security::Seal;
 use crate::switch::{Event, LinkId, SendId};
 use bytes::Bytes;
 use line::{Line, Source};
@@ -25,6 +27,7 @@ use listener::Listener;
 use source::Dialler;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -41,6 +44,8 @@ enum Command {
 struct Outgoing {
     id: SendId,
     frame: Bytes,
+    /// What is filled in just before it is written.
+    seals: Vec<Seal>,
     send_by: Monotonic,
 }
 
@@ -90,6 +95,7 @@ impl Links {
         links: Vec<(LinkSettings, Framing)>,
         events: &mpsc::Sender<Event>,
         clock: Clock,
+        keys: &Arc<dyn KeyService>,
         queue: usize,
     ) -> Result<Links, LinkError> {
         let mut listeners: Vec<(SocketAddr, Listener)> = Vec::new();
@@ -97,8 +103,8 @@ impl Links {
         let (closing, closes) = watch::channel(false);
         for (number, (settings, framing)) in (0..).zip(links) {
             let source = source_of(&settings, &mut listeners).await?;
-            let events = events.clone();
-            lines.push(Line { link: LinkId(number), settings, source, framing, events, clock, closes: closes.clone() });
+            let (link, keys, events, closes) = (LinkId(number), Arc::clone(keys), events.clone(), closes.clone());
+            lines.push(Line { link, settings, source, framing, keys, events, clock, closes });
         }
         let listening = listeners.iter().filter_map(|(_, listener)| listener.address()).collect();
         let mut started = Links { commands: Vec::new(), tasks: Vec::new(), closing, listening };
@@ -127,8 +133,8 @@ impl Links {
     }
 
     /// Hands a frame to a link; `false` where it has no room, which means that it certainly is not sent.
-    pub fn send(&self, link: LinkId, id: SendId, frame: Bytes, send_by: Monotonic) -> bool {
-        self.command(link, Command::Send(Outgoing { id, frame, send_by }))
+    pub fn send(&self, link: LinkId, id: SendId, frame: Bytes, seals: Vec<Seal>, send_by: Monotonic) -> bool {
+        self.command(link, Command::Send(Outgoing { id, frame, seals, send_by }))
     }
 
     fn command(&self, link: LinkId, command: Command) -> bool {

@@ -4,6 +4,11 @@
 
 use super::*;
 use crate::framing;
+use crate::iso8583::{MessageBuilder, dialects};
+use crate::keys::{HostKeys, SoftwareKeys};
+use crate::payment::Name;
+use crate::security::{Direction, Key, KeyKind, KeySettings, KeySlot, KeyUsage, MAC_ELEMENT, SlotUse};
+use crate::switch::MacVerdict;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, PublicKeyData,
 };
@@ -25,11 +30,16 @@ struct House {
 }
 
 async fn start(settings: Vec<LinkSettings>) -> House {
+    start_with(settings, SoftwareKeys::default()).await
+}
+
+async fn start_with(settings: Vec<LinkSettings>, keys: SoftwareKeys) -> House {
+    let keys: Arc<dyn KeyService> = Arc::new(keys);
     let framing = Framing::new(&framing::Settings::default()).unwrap();
     let (sender, events) = mpsc::channel(8192);
     let clock = Clock::start();
     let links = settings.into_iter().map(|link| (link, framing.clone())).collect();
-    House { links: Links::start(links, &sender, clock, 8192).await.unwrap(), events, clock }
+    House { links: Links::start(links, &sender, clock, &keys, 8192).await.unwrap(), events, clock }
 }
 
 fn link(text: &str) -> LinkSettings {
@@ -54,7 +64,7 @@ impl House {
     }
 
     fn send(&self, link: u16, id: u64, frame: Bytes, within: Duration) -> bool {
-        self.links.send(LinkId(link), SendId(id), frame, self.clock.monotonic().after(within))
+        self.links.send(LinkId(link), SendId(id), frame, Vec::new(), self.clock.monotonic().after(within))
     }
 }
 
@@ -154,7 +164,7 @@ async fn banks_dial_in_to_the_links_there_are() {
     first.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard[2..], b"hello");
     first.write_all(b"\x00\x02hi").await.unwrap();
-    assert!(matches!(house.next().await, Event::Arrived { link: LinkId(0), frame } if &frame[..] == b"hi"));
+    assert!(matches!(house.next().await, Event::Arrived { link: LinkId(0), frame, .. } if &frame[..] == b"hi"));
     drop(first);
     house.is_disconnected(0).await;
     house.links.connect(LinkId(0));
@@ -327,4 +337,56 @@ fn mistakes_of_a_link_are_told_with_their_keys() {
         mistakes("listen = \"127.0.0.1:1\"\n[tls]\npin_sha256 = [\"12\"]\nserver_name = \"a\""),
         ["tls.certificate_file", "tls.pin_sha256", "tls.ca_file", "tls.server_name"]
     );
+}
+
+/// Keys of a bank on link 0 whose requests bear a MAC, a request with room for it, and what fills that.
+fn sealing() -> (SoftwareKeys, Bytes, Seal) {
+    let spec = dialects::builtin("iso8583-1987-ascii").unwrap().unwrap();
+    let settings = KeySettings::read(["[keys.mac]\nmethod = 'x9.19'"].into_iter()).unwrap();
+    let mac = settings.mac.clone().unwrap();
+    let mut builder = MessageBuilder::new("0200".parse().unwrap());
+    builder.set(3, "000000").set(11, "000001").set_binary(64, &[0; MAC_ELEMENT]);
+    let roomy = spec.decode(spec.encode_to_bytes(&builder).unwrap()).unwrap();
+    let place = mac.place(roomy.mti_span(), roomy.span(64).unwrap());
+    let mut host = HostKeys::new(Name::from("bank"), vec![LinkId(0)], spec, Arc::new(settings));
+    let key = Key::parse(KeyKind::Tdes2, KeyUsage::Mac, "0123456789ABCDEFFEDCBA9876543210").unwrap();
+    host.add(SlotUse::Mac, Direction::Send, key.clone());
+    host.add(SlotUse::Mac, Direction::Receive, key);
+    let mut keys = SoftwareKeys::default();
+    keys.add(host);
+    let slot = KeySlot { host: Name::from("bank"), usage: SlotUse::Mac, direction: Direction::Send, epoch: 0 };
+    (keys, roomy.as_bytes().clone(), Seal { slot, place })
+}
+
+#[tokio::test]
+async fn frames_leave_sealed_and_arrive_judged() {
+    let bank = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (keys, roomy, seal) = sealing();
+    let mut house = start_with(vec![link(&format!("connect = \"{}\"", bank.local_addr().unwrap()))], keys).await;
+    house.links.connect(LinkId(0));
+    let (mut peer, _) = bank.accept().await.unwrap();
+    house.is_connected(0).await;
+    let send_by = house.clock.monotonic().after(PATIENCE);
+    assert!(house.links.send(LinkId(0), SendId(1), roomy.clone(), vec![seal.clone()], send_by));
+    let mut heard = vec![0; 2 + roomy.len()];
+    timeout(PATIENCE, peer.read_exact(&mut heard)).await.unwrap().unwrap();
+    let (before, mac) = roomy.split_at(seal.place.element.start);
+    assert_eq!(heard[2..2 + before.len()], *before);
+    assert_ne!(heard[2 + before.len()..], *mac, "the room is filled");
+
+    // The peer sends back what it heard, once as it was and once with another digit.
+    let mut changed = heard.clone();
+    changed[2 + before.len() - 1] ^= 1;
+    let echoes = [(heard.clone(), MacVerdict::Good), (changed, MacVerdict::Bad)];
+    for (frame, expected) in echoes {
+        peer.write_all(&frame).await.unwrap();
+        let event = house.next().await;
+        assert!(matches!(event, Event::Arrived { mac, .. } if mac == expected), "{event:?}");
+    }
+
+    let missing = Seal { slot: KeySlot { epoch: 9, ..seal.slot.clone() }, ..seal };
+    assert!(house.links.send(LinkId(0), SendId(2), roomy, vec![missing], send_by));
+    let event = house.next().await;
+    assert!(matches!(&event, Event::Unsealed { sends, .. } if *sends == [SendId(2)]), "{event:?}");
+    house.links.stop().await;
 }

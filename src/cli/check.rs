@@ -63,6 +63,7 @@ fn check_dialect(path: &Path) -> Result<&'static str, Vec<Mistake>> {
     if has_mapping {
         mistakes.extend(Mapping::read(&layers).err().unwrap_or_default().into_iter().map(Mistake::from));
         mistakes.extend(SessionSettings::read(&layers).err().map(Mistake::from));
+        mistakes.extend(config::key_settings(&layers).err());
     }
     if mistakes.is_empty() { Ok("dialect") } else { Err(mistakes) }
 }

@@ -1,5 +1,6 @@
 //! The `[[hosts]]` tables: what the switch and the links are made of.
 
+use super::host_keys::{HostKeyFiles, key_settings};
 use super::mistake::Mistake;
 use super::stand_in::StandInConfig;
 use super::{SwitchConfig, dialect_layers};
@@ -7,6 +8,7 @@ use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
 use crate::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use crate::iso8583::dialects::Layer;
+use crate::keys::{HostKeys, KeyService, SoftwareKeys};
 use crate::link::{SessionOverrides, SessionSettings};
 use crate::payment::{CutoverClock, MessageKind, Name};
 use crate::routing::{RouteSettings, Routes};
@@ -90,6 +92,9 @@ pub struct HostConfig {
     /// How owed messages are repeated.
     #[serde(default)]
     pub retry: RetryConfig,
+    /// Where the keys shared with it lie.
+    #[serde(default)]
+    pub keys: HostKeyFiles,
     /// Its links.
     pub links: Vec<LinkSettings>,
 }
@@ -168,6 +173,8 @@ pub struct Hosts {
     pub settings: Settings,
     /// For the shells, in the order of the link ids.
     pub links: Vec<(LinkSettings, Framing)>,
+    /// The keys shared with them.
+    pub keys: Arc<dyn KeyService>,
 }
 
 impl Hosts {
@@ -186,12 +193,14 @@ impl Hosts {
             mistakes.extend(found.iter().map(|mistake| Mistake::in_file(path, &mistake.key, &mistake.expected)));
             Routes::default()
         });
+        let mut keys = SoftwareKeys::default();
         let share = if hosts.len() == 1 { 100 } else { 50 };
         for host in hosts {
             let first = links.len() as u16;
             let share = switch.credit * host.share_percent.unwrap_or(share) / 100;
             match host.build(first, share, folder, path) {
-                Ok((settings, framing)) => {
+                Ok((settings, shared, framing)) => {
+                    keys.add(shared);
                     let of_folder = |link: &LinkSettings| (link.clone().relative_to(folder), framing.clone());
                     links.extend(host.links.iter().map(of_folder));
                     built.push(settings);
@@ -210,7 +219,7 @@ impl Hosts {
             routes,
             send_budget: Duration::from_millis(switch.send_budget_ms),
         };
-        Ok(Hosts { settings, links })
+        Ok(Hosts { settings, links, keys: Arc::new(keys) })
     }
 }
 
@@ -221,7 +230,7 @@ impl HostConfig {
         share: usize,
         folder: &Path,
         path: &Path,
-    ) -> Result<(HostSettings, Framing), Vec<Mistake>> {
+    ) -> Result<(HostSettings, HostKeys, Framing), Vec<Mistake>> {
         let wrong = |key: &str, expected: &str| vec![Mistake::in_file(path, &format!("hosts.{key}"), expected)];
         if self.acquirer.is_empty() || self.acquirer.len() > 11 || !self.acquirer.bytes().all(|b| b.is_ascii_digit()) {
             return Err(wrong("acquirer", "1 to 11 digits"));
@@ -254,11 +263,13 @@ impl HostConfig {
         }
         let stand_in = self.stand_in.as_ref().map(|agreed| agreed.settings(&translation, folder)).transpose();
         let stand_in = stand_in.map_err(|(key, expected)| wrong(&format!("stand_in.{key}"), &expected))?;
+        let keys = Arc::new(key_settings(&layers).map_err(|mistake| vec![mistake])?);
         let settings = HostSettings {
             name: Name::from(self.name.as_str()),
             acquirer: Name::from(self.acquirer.as_str()),
             links: (first..).take(self.links.len()).map(LinkId).collect(),
             translation: Arc::new(translation),
+            keys: Arc::clone(&keys),
             session: Arc::new(session),
             answer_timeout: Duration::from_millis(self.answer_timeout_ms),
             send_timeout: Duration::from_millis(self.send_timeout_ms),
@@ -273,7 +284,10 @@ impl HostConfig {
             repeat: self.repeat,
             day: self.day().map_err(|(key, expected)| wrong(key, expected))?,
         };
-        Ok((settings, framing))
+        let (host, spec, links) = (settings.name.clone(), settings.translation.spec(), settings.links.clone());
+        let shared = HostKeys::new(host, links, Arc::clone(spec), keys);
+        let shared = self.keys.read(shared, folder, path)?;
+        Ok((settings, shared, framing))
     }
 
     fn day(&self) -> Result<DaySettings, (&'static str, &'static str)> {

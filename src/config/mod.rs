@@ -4,12 +4,14 @@
 //! variable `ISTHMUS_<TABLE>__<KEY>` (`ISTHMUS_EDGE__LISTEN`); secrets stand in files that the configuration names.
 //! Relative paths start from the folder of the file.
 
+mod host_keys;
 mod hosts;
 mod keys;
 mod mistake;
 mod overrides;
 mod stand_in;
 
+pub use host_keys::{HostKeyFiles, key_settings};
 pub use hosts::{HostConfig, Hosts};
 pub use keys::{KeyFiles, Secrets};
 pub use mistake::Mistake;

@@ -4,6 +4,7 @@ use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
 use crate::payment::{BusinessDate, Monotonic, PosEntry, ResultCode, Rrn, Stan};
+use crate::security::Seal;
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
 
@@ -68,6 +69,15 @@ pub enum Event {
         link: LinkId,
         /// Without its length header.
         frame: Bytes,
+        /// What its message authentication code says of it.
+        mac: MacVerdict,
+    },
+    /// Frames that no key could be found for: they were never handed to a connection, and never can be.
+    Unsealed {
+        /// On which link.
+        link: LinkId,
+        /// Which ones.
+        sends: Vec<SendId>,
     },
     /// Frames were not handed to a connection that still stands, because their time had passed.
     Unsent {
@@ -82,6 +92,36 @@ pub enum Event {
     Drain,
     /// An operator orders something.
     Operate(Box<Operate>),
+}
+
+/// What the message authentication code of a frame says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MacVerdict {
+    /// The host's messages of this class bear none.
+    NotAsked,
+    /// It is what the host said.
+    Good,
+    /// It was changed on its way, or made under another key.
+    Bad,
+    /// It should bear one and does not.
+    Absent,
+}
+
+impl MacVerdict {
+    /// Whether what the frame says may be believed.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, MacVerdict::NotAsked | MacVerdict::Good)
+    }
+
+    /// A stable name for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MacVerdict::NotAsked => "not_asked",
+            MacVerdict::Good => "good",
+            MacVerdict::Bad => "bad",
+            MacVerdict::Absent => "absent",
+        }
+    }
 }
 
 /// A payment as the store holds it.
@@ -260,6 +300,8 @@ pub enum Effect {
         id: SendId,
         /// Without its length header.
         frame: Bytes,
+        /// What keys fill in just before it is written.
+        seals: Vec<Seal>,
         /// After this moment it must not be handed over any more.
         send_by: Monotonic,
     },
@@ -429,6 +471,13 @@ pub enum Observation {
         link: LinkId,
         /// Stable code of the fault.
         code: &'static str,
+    },
+    /// A bank's frame is not authentic, or a frame of ours could not be made so: a key is wrong on one of the sides.
+    KeyAlarm {
+        /// On which link.
+        link: LinkId,
+        /// Stable name of what is wrong: bad, absent, no_key.
+        fault: &'static str,
     },
     /// A link changed its state.
     Link {

@@ -63,10 +63,12 @@ impl Switch {
     }
 
     fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
+        let bank = self.place_of(link).map(|place| &self.banks[place]);
+        let Some((frame, seals)) = bank.and_then(|bank| bank.with_room(frame)) else { return };
         self.last_send += 1;
         let id = SendId(self.last_send);
         self.observe(Observation::Sent { payment: None, link, frame: frame.clone() });
-        self.effects.push(Effect::Send { link, id, frame, send_by });
+        self.effects.push(Effect::Send { link, id, frame, seals, send_by });
     }
 
     pub(super) fn network_message(&mut self, place: usize, link: LinkId, message: &Message) {

@@ -20,6 +20,7 @@ mod owing;
 mod recording;
 mod replaying;
 mod replies;
+mod sealing;
 mod sending;
 mod settings;
 mod standing_in;
@@ -171,7 +172,8 @@ impl Switch {
             Event::Loaded { payment, found } => self.loaded(payment, found),
             Event::Connected { link } => self.connected(link),
             Event::Disconnected { link, unsent } => self.disconnected(link, &unsent),
-            Event::Arrived { link, frame } => self.arrived(link, frame),
+            Event::Arrived { link, frame, mac } => self.arrived(link, frame, mac),
+            Event::Unsealed { link, sends } => self.unsealed(link, &sends),
             Event::Unsent { link, sends } => self.unsent(link, &sends),
             Event::Wake => {}
             Event::Drain => self.drain(),

@@ -19,15 +19,20 @@ pub(super) struct LateReply {
 }
 
 impl Switch {
-    pub(super) fn arrived(&mut self, link: LinkId, frame: Bytes) {
+    pub(super) fn arrived(&mut self, link: LinkId, frame: Bytes, mac: MacVerdict) {
         let Some(place) = self.place_of(link) else { return };
         let now = self.now.monotonic;
         if let Some(session) = self.banks[place].sessions.get_mut(&link) {
             session.heard(now);
         }
+        if !mac.is_trusted() {
+            self.observe(Observation::KeyAlarm { link, fault: mac.name() });
+        }
         match self.banks[place].settings.translation.spec().decode(frame) {
+            Ok(message) if message.mti().class() == 8 && !mac.is_trusted() => {}
             Ok(message) if message.mti().class() == 8 => self.network_message(place, link, &message),
-            Ok(message) if message.mti().is_response() => self.reply(place, link, &message, true),
+            // What is not authentic says which request it was meant for, and nothing else.
+            Ok(message) if message.mti().is_response() => self.reply(place, link, &message, mac.is_trusted()),
             Ok(_) => self.observe(Observation::Unreadable { link, code: "unexpected_request" }),
             Err(error) => self.unreadable(place, link, &error),
         }

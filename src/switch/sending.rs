@@ -96,11 +96,12 @@ impl Switch {
         }
         let (link, epoch) = bank.choose_link(message.link).ok_or(NotHandedOver::NoLink)?;
         let key = bank.key_of_frame(&frame).ok_or(NotHandedOver::Unfit)?;
+        let (frame, seals) = bank.with_room(frame).ok_or(NotHandedOver::Unfit)?;
         let deadline = now.after(bank.settings.answer_timeout);
         let pending = Pending { key, subject, link: (link.0, epoch), sent_at: now, deadline };
         bank.pending.insert(id.0, pending).map_err(|_| NotHandedOver::Unfit)?;
         self.observe(Observation::Sent { payment: Some(subject.payment()), link, frame: frame.clone() });
-        self.effects.push(Effect::Send { link, id, frame, send_by });
+        self.effects.push(Effect::Send { link, id, frame, seals, send_by });
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl Switch {
     }
 
     /// A request that nobody waits for any more turns out not to have left: nothing of it has to be taken back.
-    fn unsent_after_all(&mut self, place: usize, send: SendId) {
+    pub(super) fn unsent_after_all(&mut self, place: usize, send: SendId) {
         let Some(Subject::Request(id, operation)) = self.banks[place].pending.given_up(send.0).copied() else { return };
         if self.motions.contains_key(&id) {
             self.never_sent.insert((id, operation));

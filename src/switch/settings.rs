@@ -6,6 +6,7 @@ use crate::host::{BreakerSettings, DaySettings, RetrySettings};
 use crate::link::SessionSettings;
 use crate::payment::{Brand, CardPrint, Currency, MerchantId, Name};
 use crate::routing::Routes;
+use crate::security::KeySettings;
 use crate::translation::Translation;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -40,6 +41,8 @@ pub struct HostSettings {
     pub links: Vec<LinkId>,
     /// Its dialect.
     pub translation: Arc<Translation>,
+    /// What its messages bear of keys.
+    pub keys: Arc<KeySettings>,
     /// How its sessions are kept.
     pub session: Arc<SessionSettings>,
     /// How long a request waits for its answer.

@@ -181,7 +181,7 @@ impl Checker {
         match event {
             // One that the switch never saw in a run has nobody to answer it.
             Event::Submit(submission) => self.submitted(now, submission),
-            Event::Arrived { link, frame } => {
+            Event::Arrived { link, frame, .. } => {
                 let message = match self.spec.decode(frame.clone()) {
                     Ok(message) => message,
                     Err(error) => match error.partial() {

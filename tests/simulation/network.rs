@@ -7,7 +7,7 @@ use bytes::Bytes;
 use isthmus::iso8583::MessageBuilder;
 use isthmus::payment::{BusinessDate, Monotonic};
 use isthmus::simulator::Action;
-use isthmus::switch::{Event, LinkId, SendId};
+use isthmus::switch::{Event, LinkId, MacVerdict, SendId};
 use std::collections::{BTreeMap, VecDeque};
 
 pub type ConnId = u64;
@@ -307,7 +307,7 @@ impl World {
             self.tally.fault("replies on another link");
             link = other;
         }
-        self.tell(Event::Arrived { link, frame });
+        self.tell(Event::Arrived { link, frame, mac: MacVerdict::NotAsked });
     }
 
     /// A connection breaks; both ends learn of it in their own time.

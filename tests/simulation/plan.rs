@@ -176,6 +176,7 @@ fn settings(random: &mut Rng, dialect: &'static str, links: &[u16]) -> Settings 
         links: Vec::new(),
         translation: Arc::clone(translation),
         session: Arc::clone(session),
+        keys: Arc::default(),
         answer_timeout: Duration::from_secs(random.u64(4..15)),
         send_timeout: Duration::from_millis(random.u64(500..4_000)),
         stand_in: None,

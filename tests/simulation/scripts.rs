@@ -7,8 +7,9 @@ use bytes::Bytes;
 use isthmus::host::DaySettings;
 use isthmus::iso8583::{Message, MessageBuilder, Spec};
 use isthmus::payment::{MerchantId, Monotonic, Now, OperationKind, PaymentId, Wall};
-use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, NotRecorded, OnUnknown, Refusal, Repeat, SendId};
+use isthmus::switch::{Answer, Command, Effect, Entry, Event, LinkId, MacVerdict, NotRecorded, OnUnknown, Refusal};
 use isthmus::switch::{Forms, OrderRefusal, ReversalStan, Settings, Submission, Switch, Ticket, Told, WaiterId};
+use isthmus::switch::{Repeat, SendId};
 use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ mod days;
 mod desk;
 mod failover;
 mod forms;
+mod macs;
 mod operators;
 
 use desk::Desk;
@@ -279,7 +281,7 @@ fn thousands_of_malformed_frames_settle_nothing() {
     desk.commit();
     let sent = desk.frames.last().unwrap().clone();
     for frame in malformed(&desk.spec, &sent) {
-        desk.handle(Event::Arrived { link: LinkId(0), frame });
+        desk.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
         assert_eq!(desk.switch.snapshot().in_flight, 1, "the sale still waits");
     }
     assert!(desk.appends.is_empty() && desk.answers.is_empty(), "nothing is recorded, nothing told");

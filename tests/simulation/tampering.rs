@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
 use isthmus::payment::{BusinessDate, MerchantId, MessageKind, Monotonic, OperationKind, Wall};
-use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, SendId, Stored, Ticket, WaiterId};
+use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, MacVerdict, SendId, Stored, Ticket, WaiterId};
 use isthmus::transaction::{Body, Delivery, Discharge, IdempotencyKey, OperationState, Payment, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,9 +101,9 @@ impl Tampering {
                 let is_asked = |stored: &Stored| Payment::fold(&stored.records).is_ok_and(|p| p.unsettled().is_some());
                 return Event::Resume(stored.iter().filter(|stored| is_asked(stored)).cloned().collect());
             }
-            (Event::Arrived { link, frame }, Breakage::MatchesByNumberAlone) => {
+            (Event::Arrived { link, frame, mac }, Breakage::MatchesByNumberAlone) => {
                 let frame = self.mistaken(frame, spec(plan)).unwrap_or_else(|| frame.clone());
-                return Event::Arrived { link: *link, frame };
+                return Event::Arrived { link: *link, frame, mac: *mac };
             }
             (Event::Arrived { frame, .. }, Breakage::SendsRequestsAgain) => {
                 if let Ok(Some(stan)) = spec(plan).decode(frame.clone()).map(|m| m.text(11).map(|s| s.into_owned())) {
@@ -155,15 +155,15 @@ impl Tampering {
             (Effect::Send { link, frame, .. }, Breakage::ForgetsCaptures) if is(&frame, plan, 2, Some(2)) => {
                 out.events.extend(acknowledged(link, &frame, plan));
             }
-            (Effect::Send { link, id, frame, send_by }, Breakage::HidesRepeats) if is(&frame, plan, 4, None) => {
+            (Effect::Send { link, id, frame, seals, send_by }, Breakage::HidesRepeats) if is(&frame, plan, 4, None) => {
                 let frame = without_flag(frame, plan);
-                out.now.push(Effect::Send { link, id, frame, send_by });
+                out.now.push(Effect::Send { link, id, frame, seals, send_by });
             }
             (Effect::Send { frame, .. }, Breakage::SendsEarly) if self.was_sent(&frame, plan) => {}
-            (Effect::Send { link, id, frame, send_by }, breakage) => {
+            (Effect::Send { link, id, frame, seals, send_by }, breakage) => {
                 self.handed.entry(link).or_default().push(id);
                 self.remember(breakage, link, &frame, plan);
-                out.now.push(Effect::Send { link, id, frame, send_by });
+                out.now.push(Effect::Send { link, id, frame, seals, send_by });
             }
             (Effect::Append { ticket, entry: Entry::Payment { records, .. } }, Breakage::SkipsOutcomes)
                 if records.iter().any(|record| matches!(record.body, Body::Settled(_))) =>
@@ -255,7 +255,8 @@ impl Tampering {
 
     fn send(&mut self, link: LinkId, frame: Bytes) -> Effect {
         self.last_send += 1;
-        Effect::Send { link, id: SendId(u64::MAX - self.last_send), frame, send_by: Monotonic(u64::MAX) }
+        let id = SendId(u64::MAX - self.last_send);
+        Effect::Send { link, id, frame, seals: Vec::new(), send_by: Monotonic(u64::MAX) }
     }
 
     fn was_sent(&self, frame: &Bytes, plan: &Plan) -> bool {
@@ -318,7 +319,8 @@ fn book_on_another_day(record: &mut Record) {
 /// The bank's yes to a message that it never saw.
 fn acknowledged(link: LinkId, frame: &Bytes, plan: &Plan) -> Option<Event> {
     let message = spec(plan).decode(frame.clone()).ok()?;
-    Some(Event::Arrived { link, frame: acknowledgement(spec(plan), &message)? })
+    let frame = acknowledgement(spec(plan), &message)?;
+    Some(Event::Arrived { link, frame, mac: MacVerdict::NotAsked })
 }
 
 fn acknowledgement(spec: &Arc<Spec>, message: &Message) -> Option<Bytes> {

@@ -48,7 +48,7 @@ pub fn describe_event(event: &Event) -> String {
             submission.key.as_str(),
             describe_command(&submission.command)
         ),
-        Event::Arrived { link, frame } => format!("Arrived {link:?} {}", describe_frame(frame)),
+        Event::Arrived { link, frame, mac } => format!("Arrived {link:?} {mac:?} {}", describe_frame(frame)),
         Event::Loaded { payment, found } => {
             format!("Loaded {payment} {:?}", found.as_ref().map(|stored| stored.as_ref().map(|s| s.records.len())))
         }
@@ -70,7 +70,7 @@ pub fn describe_effect(effect: &Effect) -> String {
             let said: Vec<String> = records.iter().map(describe_record).collect();
             format!("Append {} {}: {}", ticket.0, records[0].payment, said.join(", "))
         }
-        Effect::Send { link, id, frame, send_by } => {
+        Effect::Send { link, id, frame, send_by, .. } => {
             format!("Send {link:?} {id:?} by {} {}", send_by.0, describe_frame(frame))
         }
         Effect::Answer { waiter, answer: Answer::Told { payment, operation, replayed } } => {

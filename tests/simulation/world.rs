@@ -384,7 +384,7 @@ impl World {
             }
             Effect::Connect { link } => self.connect(link),
             Effect::Disconnect { link } => self.disconnect(link),
-            Effect::Send { link, id, frame, send_by } => {
+            Effect::Send { link, id, frame, send_by, .. } => {
                 self.checker.sent(self.now, link, id, &frame);
                 self.send(link, id, frame, send_by);
             }

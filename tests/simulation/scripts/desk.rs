@@ -1,6 +1,8 @@
 //! A switch on the desk: its effects are gathered, its commits and its bank's answers given by hand.
 
 use super::*;
+use isthmus::security::SlotUse;
+use isthmus::switch::Observation;
 
 /// A switch on the desk, with a store whose commits are given by hand.
 pub(super) struct Desk {
@@ -13,6 +15,9 @@ pub(super) struct Desk {
     pub(super) frames: Vec<Bytes>,
     /// The link and the id of each frame.
     pub(super) ways: Vec<(LinkId, SendId)>,
+    /// How many seals each frame had, and the faults of keys that were observed.
+    pub(super) seals: Vec<usize>,
+    pub(super) key_faults: Vec<&'static str>,
     pub(super) answers: Vec<(WaiterId, Answer)>,
     pub(super) loads: Vec<PaymentId>,
     pub(super) drained: bool,
@@ -49,6 +54,8 @@ impl Desk {
             appends: Vec::new(),
             frames: Vec::new(),
             ways: Vec::new(),
+            seals: Vec::new(),
+            key_faults: Vec::new(),
             answers: Vec::new(),
             loads: Vec::new(),
             drained: false,
@@ -75,10 +82,13 @@ impl Desk {
         for effect in self.switch.handle(now, event) {
             match effect {
                 Effect::Append { ticket, entry } => self.appends.push((ticket, entry)),
-                Effect::Send { link, id, frame, .. } => {
+                Effect::Send { link, id, frame, seals, .. } => {
                     self.ways.push((link, id));
                     self.frames.push(frame);
+                    assert!(seals.iter().all(|seal| seal.slot.usage == SlotUse::Mac));
+                    self.seals.push(seals.len());
                 }
+                Effect::Observe(Observation::KeyAlarm { fault, .. }) => self.key_faults.push(fault),
                 Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
                 Effect::Load { payment } => self.loads.push(payment),
                 Effect::Told { said, .. } => self.said.push(said),
@@ -139,6 +149,11 @@ impl Desk {
 
     /// Answers a frame on a link.
     pub(super) fn reply_by(&mut self, link: LinkId, frame: &Bytes, code: &str) {
+        self.reply_as(link, frame, code, MacVerdict::NotAsked);
+    }
+
+    /// The same, of which its MAC says this.
+    pub(super) fn reply_as(&mut self, link: LinkId, frame: &Bytes, code: &str, mac: MacVerdict) {
         let asked = self.spec.decode(frame.clone()).unwrap();
         let mut reply = MessageBuilder::new(asked.mti().response().unwrap());
         for element in [3, 4, 7, 11, 32, 37, 41, 42, 49, 70] {
@@ -148,7 +163,7 @@ impl Desk {
         }
         reply.set(39, code);
         let frame = self.spec.encode_to_bytes(&reply).unwrap();
-        self.handle(Event::Arrived { link, frame });
+        self.handle(Event::Arrived { link, frame, mac });
     }
 
     pub(super) fn submit(&mut self, waiter: u64, key: &str, command: Command) {

@@ -1,0 +1,117 @@
+//! The `[hosts.keys]` table: where the keys shared with a host lie, and the `[keys]` section of its dialect.
+//!
+//! A key file holds hexadecimal digits, or a key block (ANSI X9.143) under the key of `key_block_file`.
+
+use super::mistake::Mistake;
+use crate::iso8583::dialects::Layer;
+use crate::keys::HostKeys;
+use crate::security::{Direction, Key, KeyBlock, KeyKind, KeySettings, KeyUsage, SlotUse};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Where the keys shared with a host lie.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostKeyFiles {
+    /// The key of the MACs we send, and of those we receive where no other is given.
+    pub mac_file: Option<PathBuf>,
+    /// The key of the MACs we receive.
+    pub mac_receive_file: Option<PathBuf>,
+    /// The key that protects the key blocks of the other files.
+    pub key_block_file: Option<PathBuf>,
+}
+
+/// Reads the `[keys]` section of a dialect.
+pub fn key_settings(layers: &[Layer]) -> Result<KeySettings, Mistake> {
+    KeySettings::read(layers.iter().map(|layer| &*layer.text)).map_err(|(place, error)| {
+        let layer = layers.get(place);
+        let origin = layer.map_or(String::new(), |layer| layer.origin.to_string());
+        let before = layer.zip(error.at).and_then(|(layer, at)| layer.text.get(..at));
+        let line = before.map_or(0, |before| before.matches('\n').count() + 1);
+        Mistake { origin, line, key: error.key, expected: error.expected }
+    })
+}
+
+impl HostKeyFiles {
+    /// Reads the keys that the host's dialect asks for.
+    pub(super) fn read(&self, mut keys: HostKeys, folder: &Path, path: &Path) -> Result<HostKeys, Vec<Mistake>> {
+        let wrong = |key: &str, expected: &str| vec![Mistake::in_file(path, &format!("hosts.keys.{key}"), expected)];
+        let Some(mac) = keys.settings().mac.clone() else {
+            return match self.mac_file.is_some() || self.mac_receive_file.is_some() {
+                true => Err(wrong("mac_file", "nothing: the dialect has no [keys.mac]")),
+                false => Ok(keys),
+            };
+        };
+        let send = self.mac_file.as_ref();
+        let send = send.ok_or_else(|| wrong("mac_file", "a key file: messages of the dialect bear a MAC"))?;
+        let receive = self.mac_receive_file.as_ref().unwrap_or(send);
+        let protection = self.protection(folder).map_err(|mistake| vec![mistake])?;
+        for (direction, file) in [(Direction::Send, send), (Direction::Receive, receive)] {
+            let kind = |length| mac.key_kind(length);
+            let key = read_key(&folder.join(file), protection.as_ref(), KeyUsage::Mac, kind);
+            keys.add(SlotUse::Mac, direction, key.map_err(|mistake| vec![mistake])?);
+        }
+        Ok(keys)
+    }
+
+    fn protection(&self, folder: &Path) -> Result<Option<Key>, Mistake> {
+        let Some(file) = &self.key_block_file else { return Ok(None) };
+        // Which cipher its digits are for, its length says alone: TDES has no 32 bytes, and AES is what is asked for.
+        read_key(&folder.join(file), None, KeyUsage::KeyBlocks, KeyKind::aes).map(Some)
+    }
+}
+
+/// A key from its file: digits, or a block under the protection key.
+fn read_key(
+    path: &Path,
+    protection: Option<&Key>,
+    usage: KeyUsage,
+    kind: impl Fn(usize) -> Option<KeyKind>,
+) -> Result<Key, Mistake> {
+    let wrong = |expected: &str| Mistake::about_file(path, expected);
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| wrong(&format!("a readable key file ({error})")))?;
+    let text = text.trim();
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let protection =
+            protection.ok_or_else(|| wrong("hexadecimal digits, or keys.key_block_file beside a block"))?;
+        let block = KeyBlock::unwrap(protection, text).map_err(|fault| wrong(&format!("a key block ({fault})")))?;
+        let fits = kind(block.key.kind().length()) == Some(block.key.kind()) && block.key.usage() == usage;
+        return if fits { Ok(block.key) } else { Err(wrong("a key of the kind and use that the dialect asks for")) };
+    }
+    let kind = kind(text.len() / 2).ok_or_else(|| wrong("a key of a length that the dialect's method takes"))?;
+    Key::parse(kind, usage, text).map_err(|fault| wrong(&format!("a key ({fault})")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::security::KeyBlockHeader;
+
+    const DIGITS: &str = "0123456789ABCDEFFEDCBA9876543210";
+
+    fn written(name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("isthmus-host-keys-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn digits_and_blocks_give_the_same_key() {
+        let protection = Key::parse(KeyKind::Aes128, KeyUsage::KeyBlocks, DIGITS).unwrap();
+        let key = Key::parse(KeyKind::Tdes2, KeyUsage::Mac, DIGITS).unwrap();
+        let header = KeyBlockHeader { usage: "M3".to_owned(), mode: 'C', number: "00".to_owned(), exportability: 'N' };
+        let block = KeyBlock { header, key: key.clone() }.wrap(&protection, &[7; 32]).unwrap();
+        let (plain, block) = (written("plain", DIGITS), written("block", &(block + "\n")));
+        let read = |path: &Path, usage| read_key(path, Some(&protection), usage, KeyKind::des);
+        assert_eq!(read(&plain, KeyUsage::Mac).unwrap(), key);
+        assert_eq!(read(&block, KeyUsage::Mac).unwrap(), key);
+        assert!(read(&block, KeyUsage::Pin).is_err(), "the block says what it is for");
+        assert!(read_key(&block, None, KeyUsage::Mac, KeyKind::des).is_err());
+        assert!(read_key(&plain, None, KeyUsage::Mac, |_| None).is_err());
+        assert!(read(Path::new("/nonexistent"), KeyUsage::Mac).is_err());
+        [plain, block].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    }
+}
