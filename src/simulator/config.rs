@@ -20,6 +20,7 @@ use super::profile::Profile;
 use super::scenario::{Scenario, ScenarioTables};
 use super::server::Settings;
 use super::tape::Recording;
+use super::tls::{DialledTable, TakenTable, Tls};
 
 /// A bank's configuration, checked and whole.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub signs_on: bool,
     /// Where it takes orders while it runs.
     pub control: Option<SocketAddr>,
+    /// What seals its links.
+    pub tls: Tls,
     /// Where its messages are recorded.
     pub recording: Option<Recording>,
     /// The dialect.
@@ -73,6 +76,8 @@ struct ConfigFile {
     remembered_messages: Spanned<i64>,
     echo_every_ms: Spanned<i64>,
     framing: Option<Spanned<framing::Settings>>,
+    tls: Option<TakenTable>,
+    connect_tls: Option<DialledTable>,
     #[serde(rename = "card")]
     cards: Vec<super::scenario::CardTable>,
     #[serde(rename = "range")]
@@ -105,6 +110,8 @@ impl Default for ConfigFile {
             remembered_messages: Spanned::new(0..0, Settings::REMEMBERED_MESSAGES as i64),
             echo_every_ms: Spanned::new(0..0, 0),
             framing: None,
+            tls: None,
+            connect_tls: None,
             cards: Vec::new(),
             ranges: Vec::new(),
             rules: Vec::new(),
@@ -151,6 +158,7 @@ impl Config {
             None => Some(Framing::default()),
             Some(settings) => framing_of(&mut examined, settings),
         };
+        let tls = Tls::read(&mut examined, directory, file.tls.as_ref(), file.connect_tls.as_ref());
         let seed = examined.parsed(&file.seed, "seed", "0 or more", |seed| u64::try_from(*seed).ok());
         let max_links = count(&mut examined, &file.max_links, "max_links", 10_000);
         let remembered = count(&mut examined, &file.remembered_messages, "remembered_messages", 100_000_000);
@@ -174,6 +182,7 @@ impl Config {
                     None => None,
                     Some(control) => Some(control?),
                 },
+                tls,
                 recording,
                 spec: spec?,
                 framing: framing?,
@@ -207,6 +216,7 @@ impl Config {
             connect: self.connect.clone(),
             signs_on: self.signs_on,
             control: self.control,
+            tls: self.tls.clone(),
             recording: self.recording.clone(),
         }
     }
@@ -390,6 +400,23 @@ mod tests {
         let told = parse("listen = \"none\"\nlisten_also = [\"x\"]\ncontrol = \"0.0.0.0:5\"\n").unwrap_err();
         let keys: Vec<&str> = told.iter().map(|mistake| mistake.key.as_str()).collect();
         assert_eq!(keys, ["listen", "listen_also", "control"]);
+    }
+
+    #[test]
+    fn files_of_tls_are_read_with_the_configuration() {
+        let text = "[tls]\ncertificate_file = \"a.pem\"\nkey_file = \"a.key\"\n[connect_tls]\nca_file = \"b.pem\"\n\
+                    server_name = \"no name\"\nkey_file = \"c.key\"\n";
+        let mistakes = parse(text).unwrap_err();
+        let told: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+        let expected = [
+            (2, "tls.certificate_file"),
+            (3, "tls.key_file"),
+            (5, "connect_tls.ca_file"),
+            (6, "connect_tls.server_name"),
+            (7, "connect_tls.key_file"),
+        ];
+        assert_eq!(told, expected);
+        assert!(mistakes[0].expected.contains("/dir/a.pem"), "{}", mistakes[0]);
     }
 
     #[test]

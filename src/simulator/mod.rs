@@ -35,6 +35,7 @@ mod scenario;
 mod server;
 mod store;
 mod tape;
+mod tls;
 
 pub use books::{Books, Purse, REMEMBERED_MESSAGES};
 pub use check::{FileKind, check};
@@ -53,3 +54,4 @@ pub use scenario::{
 pub use server::{Handle, Server, ServerError, Settings};
 pub use store::{Store, StoreError, read as read_ledger};
 pub use tape::{Direction, MessageLine, Recording, Seen, Tape, read_recording};
+pub use tls::Tls;

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -35,6 +37,7 @@ use super::profile::Profile;
 use super::scenario::Scenario;
 use super::store::{Store, StoreError};
 use super::tape::{Recording, Tape};
+use super::tls::Tls;
 use booking::{Arrival, Booking, WayOut};
 use desk::{Desk, Order, Peers};
 use line::Track;
@@ -78,6 +81,8 @@ pub struct Settings {
     pub signs_on: bool,
     /// Where it takes orders while it runs; loopback.
     pub control: Option<SocketAddr>,
+    /// What seals its links.
+    pub tls: Tls,
     /// Where its messages are recorded.
     pub recording: Option<Recording>,
 }
@@ -302,7 +307,7 @@ async fn accept(listener: TcpListener, lines: Lines) {
             Ok((stream, peer)) => match lines.admit(peer) {
                 Some(link) => {
                     let lines = lines.clone();
-                    open.spawn(async move { lines.converse(link, stream, false).await });
+                    open.spawn(async move { lines.converse(link, stream, peer, false).await });
                 }
                 None => tracing::warn!(%peer, max = lines.max, "one link too many, closed"),
             },
@@ -326,6 +331,7 @@ struct Lines {
     last: Arc<AtomicU64>,
     max: usize,
     signs_on: bool,
+    tls: Tls,
     stop: CancellationToken,
 }
 
@@ -339,6 +345,7 @@ impl Lines {
             last: Arc::default(),
             max: settings.max_links,
             signs_on: settings.signs_on,
+            tls: settings.tls.clone(),
             stop,
         }
     }
@@ -367,16 +374,28 @@ impl Lines {
     }
 
     /// One link from its beginning to its end.
-    async fn converse(&self, link: Link, stream: TcpStream, dialled: bool) {
-        let reason = self.carry(link, stream, dialled).await;
+    async fn converse(&self, link: Link, stream: TcpStream, peer: SocketAddr, dialled: bool) {
+        // Answers are gathered before they are written; waiting for more would only add delay.
+        let _ = stream.set_nodelay(true);
+        let reason = match self.tls.seals(dialled) {
+            false => self.carry(link, stream.into_split(), reset_plain, dialled).await,
+            true => match self.tls.shake_hands(stream, peer, dialled).await {
+                Ok(stream) => self.carry(link, tokio::io::split(stream), reset_sealed, dialled).await,
+                Err(error) => {
+                    tracing::info!(link, %peer, %error, "no TLS");
+                    "the handshake failed"
+                }
+            },
+        };
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
         tracing::info!(link, reason, "link down");
     }
 
-    async fn carry(&self, link: Link, stream: TcpStream, dialled: bool) -> &'static str {
-        // Answers are gathered before they are written; waiting for more would only add delay.
-        let _ = stream.set_nodelay(true);
-        let (read, write) = stream.into_split();
+    async fn carry<R, W>(&self, link: Link, (read, write): (R, W), reset: fn(R, W), dialled: bool) -> &'static str
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
         let (outbox, leaving) = line::outbox();
         let (pause, paused) = watch::channel(None);
         let stop = self.stop.child_token();
@@ -390,13 +409,29 @@ impl Lines {
         }
         let track = Track { link, tape: self.tape.clone() };
         let writing = tokio::spawn(line::write(write, leaving, self.framing.clone(), track.clone(), stop.clone()));
-        let reason = line::read(track, read, self.framing.clone(), &self.inbox, &outbox, paused, &stop).await;
+        let mut read = read;
+        let reason = line::read(track, &mut read, self.framing.clone(), &self.inbox, &outbox, paused, &stop).await;
         // After this the booking thread lets go of the link's outbox, which ends the writing.
         let _ = self.inbox.send(Arrival::Down(link)).await;
         drop(outbox);
-        let _ = writing.await;
+        if let Ok(Some(write)) = writing.await {
+            reset(read, write);
+        }
         reason
     }
+}
+
+/// The link ends without a farewell, as nothing lingers when its halves are gone.
+fn reset_plain(read: OwnedReadHalf, write: OwnedWriteHalf) {
+    if let Ok(stream) = read.reunite(write) {
+        let _ = stream.set_zero_linger();
+    }
+}
+
+type Sealed = tokio_rustls::TlsStream<TcpStream>;
+
+fn reset_sealed(read: tokio::io::ReadHalf<Sealed>, write: tokio::io::WriteHalf<Sealed>) {
+    let _ = read.unsplit(write).get_ref().0.set_zero_linger();
 }
 
 /// The wall clock.

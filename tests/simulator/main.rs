@@ -7,4 +7,5 @@ mod control;
 mod conversations;
 mod misbehaviour;
 mod peer;
+mod sealed;
 mod serving;

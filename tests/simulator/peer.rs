@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use isthmus::framing::{Frame, Framer, Framing};
 use isthmus::iso8583::{Message, MessageBuilder, Spec, dialects};
 use isthmus::simulator::{Entry, Handle, Scenario, Server, Settings, read_ledger};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Decoder;
 
@@ -57,8 +57,8 @@ pub fn ledger(path: &Path) -> Vec<Entry> {
 }
 
 /// A peer of the bank, as a switch would be.
-pub struct Peer {
-    pub stream: TcpStream,
+pub struct Peer<S = TcpStream> {
+    pub stream: S,
     pub framer: Framer,
     pub buffer: BytesMut,
     pub spec: Arc<Spec>,
@@ -69,17 +69,23 @@ impl Peer {
         Self::over(TcpStream::connect(addr).await.unwrap())
     }
 
+    pub async fn signed_on(addr: SocketAddr) -> Self {
+        let mut peer = Self::connect(addr).await;
+        peer.sign_on().await;
+        peer
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// On a link that stands already.
-    pub fn over(stream: TcpStream) -> Self {
+    pub fn over(stream: S) -> Self {
         let spec = dialects::builtin("iso8583-1987-ascii").unwrap().unwrap();
         Self { stream, framer: Framer::new(Framing::default()), buffer: BytesMut::new(), spec }
     }
 
-    pub async fn signed_on(addr: SocketAddr) -> Self {
-        let mut peer = Self::connect(addr).await;
-        let answer = peer.ask("0800", &[(7, "1122120000"), (11, "900001"), (70, "001")]).await;
+    pub async fn sign_on(&mut self) {
+        let answer = self.ask("0800", &[(7, "1122120000"), (11, "900001"), (70, "001")]).await;
         assert_eq!(answer.text(39).unwrap(), "00");
-        peer
     }
 
     pub fn frame(&self, mti: &str, elements: &[(u8, &str)]) -> BytesMut {

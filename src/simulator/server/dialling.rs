@@ -26,7 +26,7 @@ pub(super) async fn dial(peer: SocketAddr, lines: Lines) {
             Ok(Ok(stream)) => {
                 pauses = PAUSES_MS.iter();
                 if let Some(link) = lines.admit(peer) {
-                    lines.converse(link, stream, true).await;
+                    lines.converse(link, stream, peer, true).await;
                 }
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "not reached"),

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +59,7 @@ pub(super) fn outbox() -> (Outbox, mpsc::Receiver<Vec<Leaving>>) {
 /// Reads frames until the peer, a fault or the stop ends it; says which.
 pub(super) async fn read(
     track: Track,
-    mut from: OwnedReadHalf,
+    from: &mut (impl AsyncRead + Unpin),
     framing: Framing,
     inbox: &mpsc::Sender<Arrival>,
     outbox: &Outbox,
@@ -104,14 +103,15 @@ pub(super) async fn read(
 }
 
 /// Writes answers as they come due until there can be no more, the peer is gone, or one of them is
-/// to end the link. Dropping the receiver tells the reading side.
-pub(super) async fn write(
-    mut to: OwnedWriteHalf,
+/// to end the link. Dropping the receiver tells the reading side. Gives its half back where the link is to
+/// be reset, which takes both.
+pub(super) async fn write<W: AsyncWrite + Unpin>(
+    mut to: W,
     mut leaving: mpsc::Receiver<Vec<Leaving>>,
     framing: Framing,
     track: Track,
     stop: CancellationToken,
-) {
+) -> Option<W> {
     let mut due = Due { framing, track, delayed: BTreeMap::new(), order: 0, out: Vec::new(), ending: None };
     loop {
         let next = due.next();
@@ -133,17 +133,12 @@ pub(super) async fn write(
         }
     }
     match due.ending {
-        Some(Ending::Reset) => reset(to),
+        Some(Ending::Reset) => Some(to),
         _ => {
-            let _ = to.shutdown().await;
+            let _ = tokio::time::timeout(WRITE_DEADLINE, to.shutdown()).await;
+            None
         }
     }
-}
-
-/// The link ends without a farewell once its reading half is gone too.
-fn reset(to: OwnedWriteHalf) {
-    let _ = to.as_ref().set_zero_linger();
-    to.forget();
 }
 
 async fn sleep_until(moment: Option<Instant>) {
@@ -154,7 +149,7 @@ async fn sleep_until(moment: Option<Instant>) {
 }
 
 /// Writes piece after piece; false where the peer is gone or doesn't read.
-async fn flush(to: &mut OwnedWriteHalf, out: &mut Vec<Piece>, stop: &CancellationToken) -> bool {
+async fn flush(to: &mut (impl AsyncWrite + Unpin), out: &mut Vec<Piece>, stop: &CancellationToken) -> bool {
     for piece in out.drain(..) {
         if piece.pause > Duration::ZERO {
             tokio::select! {
@@ -162,12 +157,18 @@ async fn flush(to: &mut OwnedWriteHalf, out: &mut Vec<Piece>, stop: &Cancellatio
                 () = tokio::time::sleep(piece.pause) => {}
             }
         }
-        let written = tokio::time::timeout(WRITE_DEADLINE, to.write_all(&piece.bytes)).await;
+        let written = tokio::time::timeout(WRITE_DEADLINE, write_through(to, &piece.bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
             return false;
         }
     }
     true
+}
+
+/// TLS keeps back what its socket didn't take at once, until it is flushed.
+async fn write_through(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
 }
 
 /// Bytes that are written at once, some time after those before them.
