@@ -3,8 +3,9 @@
 use crate::disk::DiskFault;
 use crate::house::House;
 use crate::merchants::Street;
-use crate::process::Process;
-use crate::proxy::{Proxy, WireFault};
+use crate::operators::{Meddling, Orders};
+use crate::proxy::WireFault;
+use crate::setup::Standing;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,11 @@ pub enum Fault {
     BankPaused,
     SwitchDrained,
     MerchantsHangUp,
+    BankCutsOver,
+    BankSignsOff,
     Wire(WireFault),
     Disk(DiskFault),
+    Operator(Meddling),
 }
 
 /// Faults go on until they have hit, but not for ever.
@@ -31,11 +35,10 @@ const HITS_WANTED: u64 = 8;
 /// What a fault is brought upon.
 pub struct Scene<'a> {
     pub house: &'a House,
-    pub proxy: &'a Proxy,
-    pub bank: &'a mut Process,
-    pub serve: &'a mut Process,
+    pub standing: &'a mut Standing,
     pub street: &'a Street,
     pub random: &'a mut fastrand::Rng,
+    pub orders: &'a mut Orders,
 }
 
 impl Fault {
@@ -47,6 +50,8 @@ impl Fault {
         Fault::BankPaused,
         Fault::SwitchDrained,
         Fault::MerchantsHangUp,
+        Fault::BankCutsOver,
+        Fault::BankSignsOff,
     ];
     pub const WIRE: &'static [Fault] = &[
         Fault::Wire(WireFault::Lost),
@@ -68,16 +73,25 @@ impl Fault {
         Fault::Disk(DiskFault::SyncFails),
         Fault::Disk(DiskFault::Slow),
     ];
+    pub const OPERATOR: &'static [Fault] = &[
+        Fault::Operator(Meddling::HostDown),
+        Fault::Operator(Meddling::HostInMaintenance),
+        Fault::Operator(Meddling::LinksOff),
+        Fault::Operator(Meddling::Drain),
+        Fault::Operator(Meddling::Cutover),
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Fault::SwitchKilled => "switch killed (SIGKILL); requests on their way",
             Fault::BankKilled => "bank killed (SIGKILL); requests on their way",
-            Fault::BothKilled => "both killed; requests on their way",
+            Fault::BothKilled => "switch and banks killed; requests on their way",
             Fault::SwitchPaused => "switch stopped (SIGSTOP); requests on their way",
             Fault::BankPaused => "bank stopped (SIGSTOP); requests on their way",
             Fault::SwitchDrained => "switch drained (SIGTERM); requests on their way",
             Fault::MerchantsHangUp => "merchants hang up; requests given up",
+            Fault::BankCutsOver => "bank cuts over; requests on their way",
+            Fault::BankSignsOff => "bank signs off; requests on their way",
             Fault::Wire(WireFault::Lost) => "messages lost",
             Fault::Wire(WireFault::Doubled) => "messages doubled",
             Fault::Wire(WireFault::Late) => "messages held up",
@@ -94,6 +108,11 @@ impl Fault {
             Fault::Disk(DiskFault::Held) => "store held by another program; requests refused",
             Fault::Disk(DiskFault::SyncFails) => "sync fails (EIO); syncs",
             Fault::Disk(DiskFault::Slow) => "slow disk; syncs",
+            Fault::Operator(Meddling::HostDown) => "operator takes a host down and up; orders",
+            Fault::Operator(Meddling::HostInMaintenance) => "operator puts a host into maintenance; orders",
+            Fault::Operator(Meddling::LinksOff) => "operator signs links off and on; orders",
+            Fault::Operator(Meddling::Drain) => "operator drains the switch; requests on their way",
+            Fault::Operator(Meddling::Cutover) => "operator cuts a host over; orders",
         }
     }
 
@@ -108,13 +127,22 @@ impl Fault {
     /// Brings it about, lets it last, heals it. Gives how often it hit.
     pub async fn happen(self, scene: &mut Scene<'_>) -> u64 {
         match self {
-            Fault::SwitchKilled => scene.kill(true, false).await,
-            Fault::BankKilled => scene.kill(false, true).await,
-            Fault::BothKilled => scene.kill(true, true).await,
+            Fault::SwitchKilled => scene.kill(true, &[]).await,
+            Fault::BankKilled => {
+                let bank = scene.any_bank();
+                scene.kill(false, &[bank]).await
+            }
+            Fault::BothKilled => {
+                let banks: Vec<usize> = (0..scene.standing.banks.len()).collect();
+                scene.kill(true, &banks).await
+            }
             Fault::SwitchPaused => scene.pause(true).await,
             Fault::BankPaused => scene.pause(false).await,
             Fault::SwitchDrained => scene.drain().await,
             Fault::MerchantsHangUp => scene.hang_up().await,
+            Fault::BankCutsOver => scene.bank_acts("cutover").await,
+            Fault::BankSignsOff => scene.bank_acts("sign-off").await,
+            Fault::Operator(meddling) => scene.meddle(meddling).await,
             Fault::Wire(fault) => scene.disturb(fault).await,
             Fault::Disk(fault) => scene.trouble(fault).await,
         }
@@ -122,7 +150,12 @@ impl Fault {
 }
 
 impl Scene<'_> {
-    async fn last(&mut self, millis: std::ops::Range<u64>) {
+    /// One of the banks.
+    pub fn any_bank(&mut self) -> usize {
+        self.random.usize(..self.standing.banks.len())
+    }
+
+    pub async fn last(&mut self, millis: std::ops::Range<u64>) {
         tokio::time::sleep(Duration::from_millis(self.random.u64(millis))).await;
     }
 
@@ -131,7 +164,7 @@ impl Scene<'_> {
     }
 
     /// A moment at which somebody waits for an answer.
-    async fn busy_moment(&mut self) -> u64 {
+    pub async fn busy_moment(&mut self) -> u64 {
         self.last(1..300).await;
         let began = Instant::now();
         while self.asking() == 0 && began.elapsed() < HITS_WITHIN {
@@ -140,29 +173,27 @@ impl Scene<'_> {
         self.asking()
     }
 
-    async fn kill(&mut self, switch: bool, bank: bool) -> u64 {
+    async fn kill(&mut self, switch: bool, banks: &[usize]) -> u64 {
         let hits = self.busy_moment().await;
         if switch {
-            self.serve.kill();
+            self.standing.serve.kill();
         }
-        if bank {
-            self.bank.kill();
-        }
+        banks.iter().for_each(|bank| self.standing.banks[*bank].kill());
         self.last(1..800).await;
-        if bank {
-            *self.bank = self.house.bank();
+        for bank in banks {
+            self.standing.banks[*bank] = self.house.bank_at(*bank);
         }
         if switch {
-            *self.serve = self.house.serve();
+            self.standing.serve = self.house.serve();
         }
         hits
     }
 
     async fn pause(&mut self, switch: bool) -> u64 {
         let hits = self.busy_moment().await;
-        let process = if switch { &*self.serve } else { &*self.bank };
+        let (bank, millis) = (self.any_bank(), self.random.u64(200..4000));
+        let process = if switch { &self.standing.serve } else { &self.standing.banks[bank] };
         process.pause();
-        let millis = self.random.u64(200..4000);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         process.go_on();
         hits
@@ -170,8 +201,15 @@ impl Scene<'_> {
 
     async fn drain(&mut self) -> u64 {
         let hits = self.busy_moment().await;
-        assert!(self.serve.terminate(), "SIGTERM drains and exits 0");
-        *self.serve = self.house.serve();
+        assert!(self.standing.serve.terminate(), "SIGTERM drains and exits 0");
+        self.standing.serve = self.house.serve();
+        hits
+    }
+
+    async fn bank_acts(&mut self, act: &str) -> u64 {
+        let (hits, bank) = (self.busy_moment().await, self.any_bank());
+        self.house.bank_act(bank, act);
+        self.last(300..1500).await;
         hits
     }
 
@@ -184,21 +222,22 @@ impl Scene<'_> {
     }
 
     async fn disturb(&mut self, fault: WireFault) -> u64 {
-        self.proxy.inflict(fault);
+        let line = self.any_bank();
+        self.standing.proxies[line].inflict(fault);
         self.last(700..3000).await;
-        let began = Instant::now();
-        while self.proxy.hit() == 0 && began.elapsed() < HITS_WITHIN {
+        let (proxy, began) = (&self.standing.proxies[line], Instant::now());
+        while proxy.hit() == 0 && began.elapsed() < HITS_WITHIN {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.proxy.heal();
-        self.proxy.hit()
+        proxy.heal();
+        proxy.hit()
     }
 
     /// A disk that takes no writes refuses payments and says that it is not ready; a slow one does neither.
     async fn trouble(&mut self, fault: DiskFault) -> u64 {
         let refused = |street: &Street| street.refused("store_unavailable") + street.refused("outcome_not_recorded");
         let before = refused(self.street);
-        let trouble = fault.inflict(self.serve.id(), &self.house.store());
+        let trouble = fault.inflict(self.standing.serve.id(), &self.house.store());
         if fault != DiskFault::Slow {
             self.house.until_ready(false).await;
         }

@@ -2,6 +2,10 @@
 
 use crate::process::{PROGRAM, Process};
 use isthmus::client::{Client, Target};
+use isthmus::config::Config;
+use isthmus::journal::Journal;
+use isthmus::payment::Name;
+use isthmus::switch::{Entry, NumberBlock, Ticket};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -31,10 +35,14 @@ pub const REFUSES_CAPTURES: &str = "4000000000010811";
 /// How long the house may take to come to rest once everything is healed.
 const REST_WITHIN: Duration = Duration::from_secs(60);
 
+/// Banks that a house may have.
+pub const BANKS: usize = 2;
+
 /// A folder with everything that the demo made.
 pub struct House {
     folder: PathBuf,
     demo: Value,
+    port_base: u16,
 }
 
 impl House {
@@ -43,7 +51,8 @@ impl House {
         static HOUSES: AtomicU32 = AtomicU32::new(0);
         let number = HOUSES.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("isthmus-processes-{}-{number}", std::process::id()));
-        let port = free_ports(number).to_string();
+        let port_base = free_ports(number);
+        let port = port_base.to_string();
         let demo = Command::new(PROGRAM).args(["demo", "--once", "--port-base", &port, "--dir"]).arg(&folder).output();
         let demo = demo.unwrap();
         let said = String::from_utf8_lossy(&demo.stdout);
@@ -53,11 +62,17 @@ impl House {
             assert!(!drawn.contains(number), "the demo draws a card number");
         }
         let demo = serde_json::from_str(&fs::read_to_string(folder.join("demo.json")).unwrap()).unwrap();
-        House { folder, demo }
+        House { folder, demo, port_base }
     }
 
+    /// The demo's bank.
     pub fn bank(&self) -> Process {
-        Process::start("bank", self.path("bank_config"), &self.file("bank.log"))
+        self.bank_at(0)
+    }
+
+    pub fn bank_at(&self, place: usize) -> Process {
+        let config = self.bank_config(place);
+        Process::start("bank", config.to_str().unwrap(), &self.file(&format!("bank-{place}.log")))
     }
 
     pub fn serve(&self) -> Process {
@@ -117,30 +132,104 @@ impl House {
         panic!("the payment of {key} does not settle");
     }
 
-    /// The bank's ledger behind an entry, an object an entry.
-    pub fn ledger_after(&self, sequence: u64) -> Vec<Value> {
+    /// The ledger of a bank behind an entry, an object an entry.
+    pub fn ledger_after(&self, place: usize, sequence: u64) -> Vec<Value> {
+        if !self.bank_ledger(place).is_file() {
+            return Vec::new();
+        }
         let after = sequence.to_string();
-        let arguments = ["bank", "ledger", "--json", "--after", &after, "--config", self.path("bank_config")];
-        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        let output = Command::new(PROGRAM)
+            .args(["bank", "ledger", "--json", "--after", &after, "--config"])
+            .arg(self.bank_config(place))
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The bank's ledger, an object an entry.
+    /// The ledger of the demo's bank, an object an entry.
     pub fn ledger(&self) -> Vec<Value> {
-        self.ledger_after(0)
+        self.ledger_after(0, 0)
     }
 
-    /// Puts another value in the place of one that the demo wrote into the switch's configuration.
-    pub fn reconfigure(&self, was: &str, is: &str) {
+    /// Has a running bank do something of its own accord.
+    pub fn bank_act(&self, place: usize, act: &str) {
+        let acted =
+            Command::new(PROGRAM).args(["bank", "ctl", "act", act, "--config"]).arg(self.bank_config(place)).output();
+        let acted = acted.unwrap();
+        assert!(acted.status.success(), "{}", String::from_utf8_lossy(&acted.stderr));
+    }
+
+    /// Orders something of the running switch, as an operator would: what came of it, or why it was refused.
+    pub fn order(&self, words: &[&str]) -> Result<Value, Value> {
+        let output = Command::new(PROGRAM)
+            .args(["operator", "--json", "--config", self.path("config")])
+            .args(words)
+            .output()
+            .unwrap();
+        let read = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        match output.status.success() {
+            true => Ok(read(&output.stdout)),
+            false => Err(read(&output.stderr)),
+        }
+    }
+
+    /// Puts these hosts and routes in the place of those that the switch has.
+    pub fn configure_hosts(&self, hosts: &str) {
         let config = fs::read_to_string(self.path("config")).unwrap();
-        assert!(config.contains(was), "the demo's configuration has no {was:?}");
-        fs::write(self.path("config"), config.replace(was, is)).unwrap();
+        let (before, rest) = config.split_once("[[hosts]]").unwrap();
+        let (_, after) = rest.split_once("[[merchants]]").unwrap();
+        fs::write(self.path("config"), format!("{before}{hosts}[[merchants]]{after}")).unwrap();
     }
 
-    /// Where the bank listens.
-    pub fn bank_addr(&self) -> SocketAddr {
-        self.path("bank_addr").parse().unwrap()
+    /// Writes the configuration of a bank.
+    pub fn configure_bank(&self, place: usize, text: &str) {
+        fs::write(self.bank_config(place), text).unwrap();
+    }
+
+    fn bank_config(&self, place: usize) -> PathBuf {
+        match place {
+            0 => self.path("bank_config").into(),
+            _ => self.file(&format!("bank-{place}.toml")),
+        }
+    }
+
+    /// The ledger's file of a bank.
+    pub fn bank_ledger(&self, place: usize) -> PathBuf {
+        match place {
+            0 => self.file("bank.db"),
+            _ => self.file(&format!("bank-{place}.db")),
+        }
+    }
+
+    /// Where a bank listens.
+    pub fn bank_addr(&self, place: usize) -> SocketAddr {
+        self.port([3, 5][place])
+    }
+
+    /// Where the switch listens for a bank that dials in.
+    pub fn link_addr(&self, place: usize) -> SocketAddr {
+        self.port([6, 7][place])
+    }
+
+    /// Where a bank takes orders.
+    pub fn bank_control(&self, place: usize) -> SocketAddr {
+        self.port([8, 9][place])
+    }
+
+    fn port(&self, offset: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port_base + offset))
+    }
+
+    /// Lets the references of an acquirer begin at another place than those of the first one, so that one reference is
+    /// one payment's in all ledgers.
+    pub fn begin_references_at(&self, acquirer: &str, rrns: u64) {
+        let config = Config::load(self.path("config").as_ref()).unwrap();
+        let keys = config.keys.read().unwrap().vault;
+        let (journal, _) = Journal::open(&config.journal, keys, Box::new(|_| {}), Box::new(|_, _| {})).unwrap();
+        let block = NumberBlock { acquirer: Name::from(acquirer), stans: 0, rrns };
+        journal.append(Ticket(1), Entry::Numbers(block));
+        journal.close();
     }
 
     /// What `/readyz` says: whether it is ready, and why; nothing where nobody answers.
@@ -162,7 +251,7 @@ impl House {
         self.until(&format!("ready: {ready}"), |is_ready, _| is_ready == ready).await;
     }
 
-    /// Waits until it is ready, a bank is online, and nothing is pending or owed.
+    /// Waits until it is ready, every bank is online, and nothing is pending or owed.
     pub async fn until_at_rest(&self) {
         let nothing = |host: &Value| host["pending"] == 0 && host["owed"] == 0;
         let online = |host: &Value| host["links"].as_array().unwrap().iter().any(|link| link == "online");
@@ -192,6 +281,10 @@ impl House {
     /// A file of the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.clone()
     }
 
     pub fn path(&self, key: &str) -> &str {
@@ -224,9 +317,9 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
-/// The first of five ports that are free now.
+/// The first of ten ports that are free now.
 fn free_ports(number: u32) -> u16 {
     let first = 20_000 + (std::process::id() % 1_000) as u16 * 20 + number as u16 * 10;
-    let free = |base: &u16| (0..5).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
+    let free = |base: &u16| (0..10).all(|offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok());
     (0..100).map(|step| first + step * 17).find(free).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Real processes over loopback: `isthmus demo`, `isthmus serve`, `isthmus bank`, killed, stopped and started again,
-//! behind a wire that fails and on disks that do. After each round the bank's ledger and the merchants' view must
-//! agree, payment by payment.
+//! behind a wire that fails and on disks that do, with one bank or two, set up in several ways. After each round the
+//! banks' ledgers and the merchants' view must agree, payment by payment.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,9 +9,12 @@ mod disk;
 mod fault;
 mod house;
 mod merchants;
+mod operators;
 mod process;
 mod proxy;
 mod rounds;
+mod seal;
+mod setup;
 mod store;
 mod tally;
 

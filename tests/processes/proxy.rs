@@ -1,15 +1,16 @@
 //! A line between the switch and the bank on which frames get lost, doubled, late, torn, or into the wrong order.
 //!
 //! It reads frames with our own framer, so that a fault hits a message and not some bytes; what it carries it never
-//! understands. One fault at a time, drawn frame by frame from a seed.
+//! understands. One fault at a time, drawn frame by frame from a seed. Where the line is under TLS, it ends here: the
+//! switch's side is sealed, the bank's is not.
 
+use crate::seal::{Read, Seal, Write};
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus::framing::{Frame, Framer, Framing};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -71,15 +72,26 @@ enum End {
 /// How long one that is overtaken waits for the one that overtakes it.
 const OVERTAKEN_AT_MOST: Duration = Duration::from_millis(300);
 
+/// Who makes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialler {
+    Switch,
+    Bank,
+}
+
 /// The line; it ends with its value.
 pub struct Proxy {
+    /// Where the dialler finds it.
     pub address: SocketAddr,
     line: Arc<Line>,
     listening: JoinHandle<()>,
 }
 
 struct Line {
-    bank: SocketAddr,
+    /// The end that is dialled.
+    far: SocketAddr,
+    dialler: Dialler,
+    seal: Seal,
     state: Mutex<State>,
     /// Lines are to end.
     refused: Notify,
@@ -92,12 +104,12 @@ struct State {
 }
 
 impl Proxy {
-    /// Carries to the bank what comes to an address of its own.
-    pub async fn start(bank: SocketAddr, seed: u64) -> Proxy {
+    /// Carries to the far end what comes to an address of its own.
+    pub async fn start(far: SocketAddr, dialler: Dialler, seal: Seal, seed: u64) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Mutex::new(State { fault: None, hit: 0, random: fastrand::Rng::with_seed(seed) });
-        let line = Arc::new(Line { bank, state, refused: Notify::new() });
+        let line = Arc::new(Line { far, dialler, seal, state, refused: Notify::new() });
         let listening = tokio::spawn(listen(listener, Arc::clone(&line)));
         Proxy { address, line, listening }
     }
@@ -131,22 +143,28 @@ impl Drop for Proxy {
 
 async fn listen(listener: TcpListener, line: Arc<Line>) {
     loop {
-        let Ok((switch, _)) = listener.accept().await else { return };
+        let Ok((near, _)) = listener.accept().await else { return };
         if line.refuses() {
-            let _ = switch.set_zero_linger();
+            let _ = near.set_zero_linger();
             continue;
         }
-        tokio::spawn(carry(switch, Arc::clone(&line)));
+        tokio::spawn(carry(near, Arc::clone(&line)));
     }
 }
 
-/// One connection, from the switch's to its end. Without a bank it ends at once.
-async fn carry(switch: TcpStream, line: Arc<Line>) {
-    let Ok(bank) = TcpStream::connect(line.bank).await else { return };
-    let _ = (switch.set_nodelay(true), bank.set_nodelay(true));
-    let ((from_switch, to_switch), (from_bank, to_bank)) = (switch.into_split(), bank.into_split());
-    let mut there = Pump::new(Way::ToBank, from_switch, to_bank, Arc::clone(&line));
-    let mut back = Pump::new(Way::ToSwitch, from_bank, to_switch, Arc::clone(&line));
+/// One connection, from its dialler to its end. It ends at once where nobody is at the far end.
+async fn carry(near: TcpStream, line: Arc<Line>) {
+    let Ok(far) = TcpStream::connect(line.far).await else { return };
+    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let (switch, bank) = match line.dialler {
+        Dialler::Switch => (near, far),
+        Dialler::Bank => (far, near),
+    };
+    let (Some((switch, switch_end)), Some((bank, bank_end))) = (second_hand(switch), second_hand(bank)) else { return };
+    let Some((from_switch, to_switch)) = line.seal.open(switch).await else { return };
+    let (from_bank, to_bank) = bank.into_split();
+    let mut there = Pump::new(Way::ToBank, from_switch, Box::new(to_bank), Arc::clone(&line));
+    let mut back = Pump::new(Way::ToSwitch, Box::new(from_bank), to_switch, Arc::clone(&line));
     let end = tokio::select! {
         end = there.run() => end,
         end = back.run() => end,
@@ -156,8 +174,15 @@ async fn carry(switch: TcpStream, line: Arc<Line>) {
         }
     };
     if end == End::Reset {
-        let _ = (there.write.as_ref().set_zero_linger(), back.write.as_ref().set_zero_linger());
+        let _ = (switch_end.set_zero_linger(), bank_end.set_zero_linger());
     }
+}
+
+/// A second hand on a connection, by which it can be reset whatever lies around the first.
+fn second_hand(stream: TcpStream) -> Option<(TcpStream, TcpStream)> {
+    let stream = stream.into_std().ok()?;
+    let second = stream.try_clone().ok()?;
+    Some((TcpStream::from_std(stream).ok()?, TcpStream::from_std(second).ok()?))
 }
 
 impl Line {
@@ -201,8 +226,8 @@ impl Line {
 /// One direction of a connection.
 struct Pump {
     way: Way,
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: Read,
+    write: Write,
     line: Arc<Line>,
     framer: Framer,
     buffer: BytesMut,
@@ -211,7 +236,7 @@ struct Pump {
 }
 
 impl Pump {
-    fn new(way: Way, read: OwnedReadHalf, write: OwnedWriteHalf, line: Arc<Line>) -> Pump {
+    fn new(way: Way, read: Read, write: Write, line: Arc<Line>) -> Pump {
         let framer = Framer::new(Framing::default());
         Pump { way, read, write, line, framer, buffer: BytesMut::new(), overtaken: None }
     }
@@ -283,7 +308,11 @@ impl Pump {
     }
 
     async fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.write.write_all(bytes).await.map_err(|_| End::Closed)
+        let written = async {
+            self.write.write_all(bytes).await?;
+            self.write.flush().await
+        };
+        written.await.map_err(|_: std::io::Error| End::Closed)
     }
 
     /// All that is there in one piece, cut where no message ends.

@@ -2,6 +2,7 @@
 
 use crate::books::Books;
 use crate::fault::Fault;
+use crate::setup::Setup;
 use isthmus::config::Config;
 use isthmus::journal::Journal;
 use isthmus::payment::PaymentId;
@@ -17,6 +18,7 @@ pub struct Tally {
     pub faults: BTreeMap<Fault, (u64, u64)>,
     /// Faults that this machine does not let us make.
     pub missing: BTreeMap<Fault, &'static str>,
+    setups: BTreeSet<&'static str>,
     figures: BTreeMap<String, u64>,
 }
 
@@ -24,6 +26,16 @@ impl Tally {
     pub fn inflicted(&mut self, fault: Fault, hits: u64) {
         let entry = self.faults.entry(fault).or_default();
         *entry = (entry.0 + 1, entry.1 + hits);
+    }
+
+    /// A setup whose rounds are over.
+    pub fn set_up(&mut self, setup: &Setup) {
+        self.setups.insert(setup.name);
+    }
+
+    /// How many orders were given so far, all of them in the audit.
+    pub fn orders(&mut self, so_far: u64) {
+        self.figures.insert("orders of operators, each in the audit".to_owned(), so_far);
     }
 
     pub fn figure(&mut self, what: &str, count: u64) {
@@ -65,6 +77,7 @@ impl Tally {
                 Body::Requested(requested) => self.owed(&requested.obligations),
                 Body::Settled(outcome) => self.owed(&outcome.obligations),
                 Body::LateReply { .. } => self.figure("late answers", 1),
+                Body::Rerouted(_) => self.figure("requests moved to the other bank, unsent", 1),
                 Body::Reopened { .. } => self.figure("reversals reopened by a late approval", 1),
                 Body::Discharged { discharge: Discharge::OriginalUnknown(_), .. } => {
                     self.figure("reversals of what the bank never saw", 1);
@@ -95,6 +108,7 @@ impl Tally {
         for (fault, why) in &self.missing {
             println!("{:<58} not shown: {why}", fault.name());
         }
+        println!("\nunder: {}", self.setups.iter().copied().collect::<Vec<_>>().join("; "));
         println!("\n{:<66} {:>9}", "in the books", "");
         for (what, count) in &self.figures {
             println!("{what:<66} {count:>9}");
