@@ -1,7 +1,7 @@
 //! The composition root: the shells around the switch, and the order in which all of it starts and stops.
 //!
-//! Start: store (locked, recovered), switch (what is owed is replayed), links, operations' door, merchants' door. Stop:
-//! the merchants' door closes first and waits for its answers, the switch finishes or reverses what is in flight and
+//! Start: store (locked, recovered), switch (what is owed is replayed), links, operations' door, merchants' doors. Stop:
+//! the merchants' doors close first and wait for their answers, the switch finishes or reverses what is in flight and
 //! signs off, the journal is closed last.
 
 mod operations;
@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 pub struct App {
     edge_addr: SocketAddr,
     operations_addr: SocketAddr,
-    edge: edge::Handle,
+    edge: edge::Doors,
     events: mpsc::Sender<Event>,
     owner: JoinHandle<owner::Ended>,
     operations: JoinHandle<()>,
@@ -54,7 +54,7 @@ pub enum AppError {
     /// The links to the banks.
     #[error(transparent)]
     Links(#[from] LinkError),
-    /// The merchants' door.
+    /// The merchants' doors.
     #[error(transparent)]
     Edge(#[from] edge::SetupError),
     /// The operators' door.
@@ -80,7 +80,11 @@ impl App {
         let register = register(config, path)?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
         let (journal, recovered, commits) = store::open(&config.journal, secrets.vault, &events)?;
-        let edge_listener = bind(config.edge.listen).await?;
+        let https = bind(config.edge.listen).await?;
+        let framed = match config.edge.framed_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let operations_listener = bind(config.operations.listen).await?;
         let control_door = control::Door::open(&config.journal.store.control())?;
 
@@ -103,8 +107,8 @@ impl App {
             archive: Arc::new(store::Reading(reader.clone())),
             fingerprint_key: secrets.fingerprint,
         };
-        let (edge_addr, operations_addr) = (local(&edge_listener), local(&operations_listener));
-        let edge = edge::serve(&config.edge, edge_listener, parts)?;
+        let (edge_addr, operations_addr) = (local(&https), local(&operations_listener));
+        let edge = edge::serve(&config.edge, edge::Listeners { https, framed }, parts)?;
         let requires_bank = config.operations.ready_requires_bank;
         let operations = tokio::spawn(operations::serve(operations_listener, status.clone(), requires_bank));
         let control = control_door.serve(events.clone(), operators, reader.clone(), Arc::clone(&stop_ordered));

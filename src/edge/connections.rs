@@ -1,12 +1,13 @@
 //! Connections: accepted, shaken hands with, served, cut off, drained. Every wait here has an end.
 //!
-//! A connection without an open request lives as long as its idle limit and no longer, whatever trickles in: half a
+//! An HTTP connection without an open request lives as long as its idle limit and no longer, whatever trickles in: half a
 //! header is no request. That one clock covers silent, slow and finished clients under HTTP/1.1 and HTTP/2 alike.
 
 use super::authentication::Peer;
+use super::framed;
 use super::measure::{HANDSHAKES_FAILED, OPEN_CONNECTIONS};
 use super::settings::Limits;
-use super::tls::{Tls, client_key_hash};
+use super::tls::{Acceptor, Tls, client_key_hash};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -47,14 +48,36 @@ impl Handle {
     }
 }
 
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speech {
+    Http,
+    Frames,
+}
+
+impl Speech {
+    fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Speech::Http => &[b"h2", b"http/1.1"],
+            Speech::Frames => &[],
+        }
+    }
+}
+
 /// Accepts connections until the handle says otherwise.
-pub(super) fn accept(listener: TcpListener, tls: Tls, router: Router, limits: Arc<Limits>) -> std::io::Result<Handle> {
+pub(super) fn accept(
+    (listener, speech): (TcpListener, Speech),
+    tls: &Tls,
+    router: Router,
+    limits: Arc<Limits>,
+) -> std::io::Result<Handle> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
     let hall = Hall {
         handshakes: Arc::new(Semaphore::new(limits.handshakes)),
         places: Arc::new(Semaphore::new(limits.connections)),
-        tls,
+        speech,
+        tls: tls.acceptor(speech.protocols()),
         router,
         limits,
         stopping,
@@ -66,7 +89,8 @@ pub(super) fn accept(listener: TcpListener, tls: Tls, router: Router, limits: Ar
 /// What all connections share.
 #[derive(Clone)]
 struct Hall {
-    tls: Tls,
+    speech: Speech,
+    tls: Acceptor,
     router: Router,
     limits: Arc<Limits>,
     places: Arc<Semaphore>,
@@ -112,7 +136,13 @@ impl Hall {
         let _ = stream.set_nodelay(true);
         let shaken = timeout(self.limits.handshake_timeout(), self.shake_hands(stream)).await;
         match shaken {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => {
+                let peer = Peer { certificate_key: client_key_hash(stream.get_ref().1) };
+                match self.speech {
+                    Speech::Http => self.serve(stream, peer).await,
+                    Speech::Frames => framed::converse(stream, peer, self.router, self.limits, self.stopping).await,
+                }
+            }
             Ok(Err(_)) => metrics::counter!(HANDSHAKES_FAILED, "reason" => "refused").increment(1),
             Err(_) => metrics::counter!(HANDSHAKES_FAILED, "reason" => "timeout").increment(1),
         }
@@ -123,8 +153,7 @@ impl Hall {
         self.tls.accept(stream).await
     }
 
-    async fn serve(mut self, stream: TlsStream<TcpStream>) {
-        let peer = Peer { certificate_key: client_key_hash(stream.get_ref().1) };
+    async fn serve(mut self, stream: TlsStream<TcpStream>, peer: Peer) {
         let server = http_server(&self.limits, stream.get_ref().1.alpn_protocol());
         let pulse = Pulse::new(&self.limits);
         let router = self.router;

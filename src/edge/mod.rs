@@ -1,9 +1,10 @@
-//! The merchants' door: TLS, HTTP, envelopes, JSON to payment values and back.
+//! The merchants' doors: TLS, HTTP or frames, envelopes, JSON to payment values and back.
 //!
 //! One request walks straight through: `connections` shakes hands and hands the verified client key on,
 //! `authentication` says who asks, `body` reads what was sent within its bounds, a credit of the `switchboard` is
 //! taken, `wrapping` opens the envelope, [`request`] and `command` turn JSON into a checked submission, and the
-//! switch's answer comes back as `payment_json`. Every refusal is a row of `problem`.
+//! switch's answer comes back as `payment_json`. Every refusal is a row of `problem`. What comes in frames instead of
+//! HTTP is asked and answered by `framed` through the same routes.
 //!
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
 //! request is recognised by the store, not here.
@@ -14,6 +15,7 @@ mod body;
 mod command;
 mod connections;
 pub mod envelope;
+mod framed;
 mod keys;
 mod manners;
 pub mod measure;
@@ -40,6 +42,7 @@ use crate::merchants::Register;
 use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use connections::Speech;
 use envelope::Opener;
 use std::sync::Arc;
 use tls::Tls;
@@ -71,8 +74,37 @@ struct Door {
     limits: Arc<Limits>,
 }
 
-/// Opens the door on a listener. Must be called within a tokio runtime.
-pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result<Handle, SetupError> {
+/// Where the doors are opened.
+pub struct Listeners {
+    /// For HTTPS.
+    pub https: TcpListener,
+    /// For framed TLS.
+    pub framed: Option<TcpListener>,
+}
+
+/// The open doors.
+#[derive(Debug)]
+pub struct Doors {
+    /// Of HTTPS.
+    pub https: Handle,
+    /// Of framed TLS.
+    pub framed: Option<Handle>,
+}
+
+impl Doors {
+    /// Closes all of them, each as [`Handle::drain`] says.
+    pub async fn drain(self) {
+        let framed = async {
+            if let Some(framed) = self.framed {
+                framed.drain().await;
+            }
+        };
+        tokio::join!(self.https.drain(), framed);
+    }
+}
+
+/// Opens the doors. Must be called within a tokio runtime.
+pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<Doors, SetupError> {
     let tls = Tls::read(settings)?;
     let limits = Arc::new(settings.limits.clone());
     let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
@@ -89,7 +121,13 @@ pub fn serve(settings: &Settings, listener: TcpListener, parts: Parts) -> Result
         jwks,
         limits: Arc::clone(&limits),
     });
-    Ok(connections::accept(listener, tls, router(door), limits)?)
+    let router = router(door);
+    let open = |listener: TcpListener, speech: Speech| {
+        connections::accept((listener, speech), &tls, router.clone(), Arc::clone(&limits))
+    };
+    let https = open(listeners.https, Speech::Http)?;
+    let framed = listeners.framed.map(|listener| open(listener, Speech::Frames)).transpose()?;
+    Ok(Doors { https, framed })
 }
 
 fn router(door: Arc<Door>) -> Router {

@@ -47,6 +47,8 @@ problem_codes! {
     FieldType 400 "field_type" "A field has the wrong type.";
     KeyMissing 400 "idempotency_key_missing" "A POST needs an Idempotency-Key header.";
     KeyInvalid 400 "idempotency_key_invalid" "An Idempotency-Key is 1 to 255 visible ASCII characters, once.";
+    EnvelopeInvalid 400 "envelope_invalid" "The frame is not an envelope that asks something.";
+    OperationUnknown 400 "operation_unknown" "There is no such operation.";
     PayloadUnreadable 400 "payload_unreadable" "The sealed payload cannot be opened.";
     QueryInvalid 400 "query_invalid" "The query is not one that this resource knows.";
     BodyIncomplete 400 "body_incomplete" "The body ended before its end.";

@@ -6,13 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Settings of the merchants' HTTPS door.
+/// Settings of the merchants' doors.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where to listen.
+    /// Where to listen for HTTPS.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// Where to listen for framed TLS. Absent: nowhere.
+    #[serde(default)]
+    pub framed_listen: Option<SocketAddr>,
     /// PEM: the door's certificate, then its intermediates.
     pub tls_certificate_file: PathBuf,
     /// PEM: the private key of that certificate.
@@ -65,6 +68,15 @@ pub struct Limits {
     /// HTTP/2 streams of a connection at once.
     #[serde(deserialize_with = "count::<_, _, 1, 10_000>")]
     pub streams_per_connection: u32,
+    /// Frames of a connection that are asked and not answered yet; more are not read.
+    #[serde(deserialize_with = "count::<_, _, 1, 100_000>")]
+    pub frames_in_flight: usize,
+    /// From the first byte of a frame to its last, either way.
+    #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
+    pub frame_timeout_ms: u64,
+    /// From one frame of a connection to the next while nothing is in flight; an empty frame counts.
+    #[serde(deserialize_with = "count::<_, _, 1, 86_400_000>")]
+    pub framed_idle_timeout_ms: u64,
     /// How long an answer of the switch is awaited; above all of its own deadlines.
     #[serde(deserialize_with = "count::<_, _, 1, 3_600_000>")]
     pub answer_timeout_ms: u64,
@@ -96,6 +108,9 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             headers: 64,
             streams_per_connection: 100,
+            frames_in_flight: 256,
+            frame_timeout_ms: 10_000,
+            framed_idle_timeout_ms: 300_000,
             answer_timeout_ms: 120_000,
             store_reads: 16,
             envelope_threads: 2,
@@ -130,6 +145,19 @@ impl Limits {
 
     pub(super) fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
+    }
+
+    pub(super) fn frame_timeout(&self) -> Duration {
+        Duration::from_millis(self.frame_timeout_ms)
+    }
+
+    pub(super) fn framed_idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.framed_idle_timeout_ms)
+    }
+
+    /// Of a frame: a body, which may be longer as a JSON string, and its envelope.
+    pub(super) fn frame_bytes(&self) -> usize {
+        2 * self.body_bytes + 4096
     }
 
     pub(super) fn answer_timeout(&self) -> Duration {

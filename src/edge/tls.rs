@@ -42,7 +42,7 @@ pub enum SetupError {
 /// The server's side of TLS.
 #[derive(Clone)]
 pub(super) struct Tls {
-    acceptor: TlsAcceptor,
+    config: ServerConfig,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
@@ -59,12 +59,27 @@ impl Tls {
         };
         let chain = certificates(&settings.tls_certificate_file)?;
         let mut config = builder.with_single_cert(chain, private_key(&settings.tls_key_file)?)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
         config.session_storage = ServerSessionMemoryCache::new(settings.limits.connections.min(SESSIONS));
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), verifier })
+        Ok(Tls { config, verifier })
     }
 
+    /// For a listener on which these protocols (ALPN) can be chosen; without any, whatever a client offers is ignored.
+    pub fn acceptor(&self, protocols: &[&[u8]]) -> Acceptor {
+        let mut config = self.config.clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Acceptor { acceptor: TlsAcceptor::from(Arc::new(config)), verifier: self.verifier.clone() }
+    }
+}
+
+/// Shakes hands on one listener.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    acceptor: TlsAcceptor,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Acceptor {
     /// Shakes hands.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = self.acceptor.accept(stream).await?;

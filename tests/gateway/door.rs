@@ -211,7 +211,7 @@ async fn the_door_answers_what_is_open_before_it_closes() {
     let (mut patient, target) = (stage.client(), stage.target());
     let asking = tokio::spawn(async move { patient.post("/v1/payments", "k1", &sale(1098)).await });
     let submission = stage.seen.recv().await.unwrap();
-    let draining = tokio::spawn(stage.handle.drain());
+    let draining = tokio::spawn(stage.doors.drain());
     while Client::new(&target).unwrap().get("/v1/keys").await.is_ok() {
         tokio::task::yield_now().await;
     }

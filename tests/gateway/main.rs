@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod door;
+mod framed;
 mod scripted_switch;
 mod sealed;
 mod stage;

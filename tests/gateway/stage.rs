@@ -3,7 +3,7 @@
 use crate::scripted_switch::{self, Store};
 use isthmus::cli::demo::material::Material;
 use isthmus::client::{Client, Target};
-use isthmus::edge::{self, FingerprintKey, Handle, Limits, Parts, Settings, Switchboard, Waiters};
+use isthmus::edge::{self, Doors, FingerprintKey, Limits, Listeners, Parts, Settings, Switchboard, Waiters};
 use isthmus::merchants::{MerchantSettings, Register};
 use isthmus::switch::Submission;
 use serde_json::{Value, json};
@@ -28,10 +28,11 @@ fn folder() -> PathBuf {
 
 pub struct Stage {
     pub address: SocketAddr,
+    pub framed: SocketAddr,
     pub store: Arc<Store>,
     pub waiters: Waiters,
     pub seen: mpsc::UnboundedReceiver<Submission>,
-    pub handle: Handle,
+    pub doors: Doors,
 }
 
 pub async fn open() -> Stage {
@@ -40,10 +41,13 @@ pub async fn open() -> Stage {
 
 /// With limits, further keys of the first merchant, and a number of credits.
 pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let https = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let framed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = (https.local_addr().unwrap(), framed.local_addr().unwrap());
     let material = material();
     let settings = Settings {
-        listen: listener.local_addr().unwrap(),
+        listen: addresses.0,
+        framed_listen: Some(addresses.1),
         tls_certificate_file: material.server_certificate.clone(),
         tls_key_file: material.server_key.clone(),
         client_ca_file: Some(material.ca_certificate.clone()),
@@ -60,8 +64,8 @@ pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage 
         archive: store.clone(),
         fingerprint_key: FingerprintKey(Zeroizing::new([7; 32])),
     };
-    let handle = edge::serve(&settings, listener, parts).unwrap();
-    Stage { address: handle.local_addr(), store, waiters, seen, handle }
+    let doors = edge::serve(&settings, Listeners { https, framed: Some(framed) }, parts).unwrap();
+    Stage { address: addresses.0, framed: addresses.1, store, waiters, seen, doors }
 }
 
 fn merchants(material: &Material, more: &str) -> Vec<MerchantSettings> {

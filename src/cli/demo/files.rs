@@ -66,7 +66,7 @@ impl Files {
     }
 
     fn config_text(&self) -> Result<String, DemoError> {
-        let (edge, bank, operations) = (self.port(0), self.port(3), self.port(4));
+        let (edge, framed, bank, operations) = (self.port(0), self.port(1), self.port(3), self.port(4));
         let (key_hash, spki) = (self.material.api_key_sha256()?, self.material.client_spki_sha256()?);
         Ok(format!(
             r#"# The switch of the demo. `isthmus serve --config` this file, and `isthmus bank --config bank.toml` beside it.
@@ -77,6 +77,7 @@ wal_mib = 16
 
 [edge]
 listen = "{edge}"
+framed_listen = "{framed}"
 tls_certificate_file = "server.pem"
 tls_key_file = "server-key.pem"
 client_ca_file = "ca.pem"
@@ -138,7 +139,7 @@ country = "PA"
         let edge = format!("https://{}", self.edge_addr());
         let demo = json!({
             "edge_url": edge,
-            "framed_addr": null,
+            "framed_addr": self.port(1).to_string(),
             "console_url": null,
             "bank_addr": self.port(3).to_string(),
             "metrics_url": format!("http://{}/metrics", self.port(4)),

@@ -1,0 +1,148 @@
+//! The door of framed TLS: the same payments as over HTTPS, many in flight on one connection.
+
+use crate::stage::{OTHER_KEY, Stage, authorisation, identity, material, open, open_with, sale};
+use isthmus::client::{Cipher, Client, Envelope, Form};
+use isthmus::edge::Limits;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A connection that shares no code with the door.
+struct Line(TlsStream<TcpStream>);
+
+impl Line {
+    async fn to(stage: &Stage, with_certificate: bool) -> Line {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&material().ca_certificate).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        let config = match identity().filter(|_| with_certificate) {
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(&chain).map(Result::unwrap).collect();
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let stream = TcpStream::connect(stage.framed).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        Line(TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap())
+    }
+
+    async fn put(&mut self, envelope: &Value) {
+        let text = envelope.to_string();
+        self.0.write_u32(u32::try_from(text.len()).unwrap()).await.unwrap();
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    async fn take(&mut self) -> Value {
+        let mut frame = vec![0; self.0.read_u32().await.unwrap() as usize];
+        self.0.read_exact(&mut frame).await.unwrap();
+        serde_json::from_slice(&frame).unwrap()
+    }
+
+    async fn ask(&mut self, envelope: Value) -> Value {
+        self.put(&envelope).await;
+        let answer = self.take().await;
+        assert_eq!(answer["id"], envelope["id"]);
+        answer
+    }
+}
+
+fn create(id: i64, body: Value) -> Value {
+    json!({"id": id, "operation": "payments.create", "idempotency_key": format!("k{id}"), "body": body})
+}
+
+#[tokio::test]
+async fn a_payment_lives_its_life_in_frames() {
+    let stage = open().await;
+    let mut line = Line::to(&stage, true).await;
+    let held = line.ask(create(1, authorisation(1000))).await;
+    assert_eq!((&held["status"], &held["body"]["status"]), (&json!(201), &json!("authorized")), "{held}");
+    let follow = |id: i64, operation: &str, body: Value| {
+        json!({"id": id, "operation": operation, "payment": held["body"]["id"], "idempotency_key": format!("k{id}"),
+            "body": body})
+    };
+    let captured = line.ask(follow(2, "payments.capture", json!({}))).await;
+    assert_eq!(captured["body"]["captured"]["value"], 1000);
+    let refunded = line.ask(follow(3, "payments.refund", json!({"amount": {"value": 400, "currency": "EUR"}}))).await;
+    assert_eq!(refunded["body"]["refunded"]["value"], 400);
+    let refused = line.ask(follow(4, "payments.void", json!({}))).await;
+    assert_eq!((&refused["status"], &refused["problem"]["code"]), (&json!(409), &json!("payment_refunded")));
+    let read = line.ask(json!({"id": 5, "operation": "payments.get", "payment": held["body"]["id"]})).await;
+    assert_eq!((&read["status"], &read["body"]), (&json!(200), &refunded["body"]));
+}
+
+#[tokio::test]
+async fn one_api_stands_behind_both_doors() {
+    let stage = open().await;
+    let trip = stage.client().post("/v1/payments", "k1", &sale(1299)).await.unwrap();
+    let mut line = Line::to(&stage, true).await;
+    let again = line.ask(create(1, sale(1299))).await;
+    assert_eq!((&again["replayed"], &again["body"]), (&json!(true), &trip.body));
+    let other = line.ask(create(1, sale(1300))).await;
+    assert_eq!((&other["status"], &other["problem"]["code"]), (&json!(422), &json!("idempotency_key_reused")));
+}
+
+#[tokio::test]
+async fn who_asks_is_proved_by_the_connection_or_the_frame() {
+    let stage = open().await;
+    let mut line = Line::to(&stage, false).await;
+    assert_eq!(line.ask(create(1, sale(1299))).await["problem"]["code"], "unauthenticated");
+    let mut asked = create(2, sale(1299));
+    asked["authorization"] = format!("Bearer {}", material().api_key().unwrap()).into();
+    let paid = line.ask(asked).await;
+    assert_eq!(paid["status"], 201, "{paid}");
+    let foreign = json!({"id": 3, "operation": "payments.get", "payment": paid["body"]["id"],
+        "authorization": format!("Bearer {OTHER_KEY}")});
+    assert_eq!(line.ask(foreign).await["problem"]["code"], "payment_not_found");
+}
+
+#[tokio::test]
+async fn a_sealed_question_gets_a_sealed_answer() {
+    let stage = open().await;
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    let (gateway, own) = (read(&material().gateway_payload_key), read(&material().merchant_payload_private_key_pem));
+    let envelope = Envelope::new(&gateway, &own, Cipher::A256Gcm, Form::Jose).unwrap();
+    let mut line = Line::to(&stage, true).await;
+    let sealed = envelope.seal(sale(1299).to_string().as_bytes()).unwrap();
+    let asked = json!({"id": "s", "operation": "payments.create", "idempotency_key": "k", "sealed": sealed});
+    let answer = line.ask(asked).await;
+    let payment: Value = serde_json::from_slice(&envelope.open(answer["sealed"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(payment["status"], "captured");
+}
+
+#[tokio::test]
+async fn many_are_in_flight_at_once_and_each_finds_its_answer() {
+    let stage = open_with(Limits { frames_in_flight: 64, ..Limits::default() }, "", 64).await;
+    let mut line = Line::to(&stage, true).await;
+    for id in 0..50 {
+        line.put(&create(id, sale(1200 + id))).await;
+    }
+    let mut answers = BTreeMap::new();
+    for _ in 0..50 {
+        let answer = line.take().await;
+        answers.insert(answer["id"].as_i64().unwrap(), answer["body"]["amount"]["value"].as_i64().unwrap());
+    }
+    assert_eq!(answers, (0..50).map(|id| (id, 1200 + id)).collect());
+}
+
+#[tokio::test]
+async fn a_door_that_closes_hangs_up_on_whoever_asks_nothing() {
+    let stage = open().await;
+    let mut line = Line::to(&stage, true).await;
+    let answer = line.ask(create(1, sale(1299))).await;
+    assert_eq!(answer["status"], 201);
+    let target = stage.target();
+    stage.doors.drain().await;
+    assert_eq!(line.0.read(&mut [0; 1]).await.unwrap(), 0, "the end is said");
+    assert!(Client::new(&target).unwrap().get("/v1/payments?reference=x").await.is_err());
+}
