@@ -119,6 +119,9 @@ impl Message {
         if let Some(header) = self.header_value() {
             response.copy_header(header);
         }
+        if let Some(total) = self.spec().total_length {
+            response.leave_out_of_header(total.part);
+        }
         if let Some((one, other)) = self.spec().header_swap {
             response.swap_header(one, other);
         }

@@ -29,6 +29,8 @@ pub(super) struct Said {
     pub(super) asked: i64,
     pub(super) currency: Option<Currency>,
     pub(super) balances: Option<Balances>,
+    /// The retrieval reference, and when it was booked, for a message that says neither.
+    pub(super) reference: Option<(String, Wall)>,
 }
 
 impl Said {
@@ -42,6 +44,7 @@ impl Said {
             asked: 0,
             currency: None,
             balances: None,
+            reference: None,
         }
     }
 }
@@ -69,6 +72,10 @@ impl Pen<'_> {
             let prefix = asked.get(..elements.amount_prefix).unwrap_or_default();
             builder.set(elements.amount, format!("{prefix}{approved:012}"));
         }
+        if let Some((rrn, at)) = &said.reference {
+            builder.set(elements.rrn, rrn);
+            self.tell_time(message, &mut builder, *at);
+        }
         if let Some(amounts) = self.amounts(said) {
             builder.set(elements.balances, amounts);
         }
@@ -95,8 +102,11 @@ impl Pen<'_> {
     }
 
     /// The answer to a network message.
-    pub(super) fn network(&self, message: &Message, code: &str) -> Option<Bytes> {
+    pub(super) fn network(&self, message: &Message, code: &str, now: Wall) -> Option<Bytes> {
         let mut builder = self.echo(message, &self.profile.answers.network_echo)?;
+        if self.profile.practice.gives_references {
+            self.tell_time(message, &mut builder, now);
+        }
         builder.set(self.profile.elements.code, code);
         self.spec.encode_to_bytes(&builder).ok()
     }
@@ -115,9 +125,10 @@ impl Pen<'_> {
     }
 
     fn echo(&self, message: &Message, elements: &[u8]) -> Option<MessageBuilder> {
-        let mut builder = MessageBuilder::new(message.mti().response()?);
-        if let Some(header) = message.header() {
-            builder = builder.header(header);
+        // What a dialect has every answer echo, this bank may not.
+        let mut builder = message.response()?;
+        for element in builder.bitmap() {
+            builder.unset(element);
         }
         for element in elements {
             if let Some(value) = message.value(*element) {
@@ -125,6 +136,15 @@ impl Pen<'_> {
             }
         }
         Some(builder)
+    }
+
+    /// The time as hhmmss and MMDD, UTC, each where the message has none.
+    fn tell_time(&self, message: &Message, builder: &mut MessageBuilder, at: Wall) {
+        for (element, format) in [(self.profile.elements.time, "%H%M%S"), (self.profile.elements.date, "%m%d")] {
+            if !message.has(element) {
+                builder.set(element, at.utc().strftime(format).to_string());
+            }
+        }
     }
 
     /// Additional amounts: entries of account 2, kind 2, currency 3, decimals 1 where amounts have them,

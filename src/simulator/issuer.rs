@@ -286,9 +286,13 @@ impl Issuer {
         self.counters
     }
 
-    /// Whether a link is up and has signed on.
+    /// Whether a link is up and has signed on, or needn't.
     pub fn is_signed_on(&self, link: Link) -> bool {
-        self.links.get(&link) == Some(&Session::Working)
+        match self.links.get(&link) {
+            Some(Session::Working) => true,
+            Some(Session::Silent | Session::SigningOn(_)) => !self.profile.practice.needs_sign_on,
+            Some(Session::Stalled) | None => false,
+        }
     }
 
     /// Answers with a code and books nothing.
@@ -374,7 +378,7 @@ impl Issuer {
             mti: request.mti,
             key: request.key.clone(),
             identity: request.identity.clone(),
-            rrn: request.rrn.clone(),
+            rrn: self.rrn(request, &decision, sequence),
             terminal: request.terminal.clone(),
             account: decision.account,
             currency: decision.currency.or(request.currency),
@@ -401,7 +405,17 @@ impl Issuer {
             asked: entry.amount,
             currency: entry.currency,
             balances: entry.balances,
+            reference: self.profile.practice.gives_references.then(|| (entry.rrn.clone(), entry.at)),
         }
+    }
+
+    /// The reference of the message, or the one that the bank gives: its original's, or a new one.
+    fn rrn(&self, request: &Request, decision: &Decision, sequence: Sequence) -> String {
+        if !request.rrn.is_empty() || !self.profile.practice.gives_references {
+            return request.rrn.clone();
+        }
+        let original = decision.original.and_then(|original| self.books.handled(original));
+        original.map_or_else(|| format!("{sequence:012}"), |original| original.entry.rrn.clone())
     }
 
     /// Six digits that a restart gives again.

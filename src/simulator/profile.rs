@@ -5,6 +5,7 @@
 //! dialect's mapping: an oracle that read the switch's own table would agree with its mistakes.
 //! Reading a message under a profile is the border: behind it stands a request and no element.
 
+mod place;
 mod understanding;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::payment::{BusinessDate, Wall};
 
 use super::mistake::{Examined, Mistake, expected_of};
 use super::request::Network;
+use place::Place;
 
 /// The built-in profiles by name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -23,6 +25,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("iso8583-1987-terse", include_str!("../../specs/issuer/iso8583-1987-terse.toml")),
     ("iso8583-1993", include_str!("../../specs/issuer/iso8583-1993.toml")),
     ("iso8583-2003", include_str!("../../specs/issuer/iso8583-2003.toml")),
+    ("unionpay-pos", include_str!("../../specs/issuer/unionpay-pos.toml")),
 ];
 
 /// Beginnings of dialects' names, and the profile that suits them.
@@ -31,6 +34,7 @@ const SUITING: &[(&str, &str)] = &[
     ("amex-1993", "iso8583-1993"),
     ("mastercard-clearing", "iso8583-1993"),
     ("iso8583-2003", "iso8583-2003"),
+    ("unionpay-pos", "unionpay-pos"),
 ];
 
 /// Deeper chains of `extends` than this are refused; it also ends a circle.
@@ -64,12 +68,15 @@ pub struct Profile {
 pub(super) struct Elements {
     card: u8,
     track2: u8,
-    processing: u8,
+    /// What is asked for, in its first two characters.
+    processing: Place,
     pub(super) amount: u8,
     /// Characters before the digits of an amount; where there are any, they begin with the currency.
     pub(super) amount_prefix: usize,
     pub(super) transmission: u8,
     pub(super) stan: u8,
+    pub(super) time: u8,
+    pub(super) date: u8,
     expiry: u8,
     pub(super) business_date: u8,
     condition: u8,
@@ -81,7 +88,7 @@ pub(super) struct Elements {
     merchant: u8,
     pub(super) currency: u8,
     pub(super) balances: u8,
-    network: u8,
+    network: Place,
     original: u8,
     replacement: u8,
 }
@@ -107,19 +114,43 @@ struct Types {
 }
 
 /// How a message names its original.
+///
+/// A layout without a message type knows originals by what follows alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OriginalLayout {
+    /// What follows what.
+    order: Vec<OriginalPart>,
     mti: usize,
     stan: usize,
     time: usize,
     /// The element of the original that the time repeats.
-    time_element: u8,
+    time_element: Place,
     acquirer: usize,
     /// So many digits say how long the acquirer is, which then is the most it may be.
     acquirer_length: usize,
-    #[allow(dead_code, reason = "part of the layout; the issuer doesn't compare it")]
     forwarder: usize,
+    /// How a reversal names it.
+    reversals: ReversalNames,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OriginalPart {
+    Mti,
+    Stan,
+    Time,
+    Acquirer,
+    Forwarder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ReversalNames {
+    /// As every message does that has one.
+    Original,
+    /// By having its STAN and its time.
+    Repeated,
 }
 
 /// Where a reversal says by a code that only a part is taken back: the amount then is what stands.
@@ -196,6 +227,8 @@ pub struct Practice {
     pub cutover_minute: u32,
     /// Whether the bank tells its peers when a day has ended by the clock.
     pub announces_cutover: bool,
+    /// Whether the bank gives a retrieval reference and the time where the request has none.
+    pub gives_references: bool,
 }
 
 /// What becomes of the rest of a hold after a partial capture.
@@ -317,7 +350,8 @@ impl Profile {
         Mti::from_digits([self.version, 8, 0, self.network.origin]).expect("both are digits, as was read")
     }
 
-    /// What a question of the bank's own says in its network element; `None` where it has no code.
+    /// What a question of the bank's own says in its network element; `None` where it has no code, or no
+    /// element of its own for it.
     pub(super) fn network_code(&self, question: Network) -> Option<(u8, &str)> {
         let codes = &self.network;
         let codes = match question {
@@ -328,7 +362,7 @@ impl Profile {
             Network::Cutover => &codes.cutover,
             Network::Other => return None,
         };
-        codes.first().map(|code| (self.elements.network, code.as_str()))
+        codes.first().zip(self.elements.network.element()).map(|(code, element)| (element, code.as_str()))
     }
 }
 

@@ -9,3 +9,4 @@ mod misbehaviour;
 mod peer;
 mod sealed;
 mod serving;
+mod terminals;

@@ -222,7 +222,7 @@ impl Issuer {
             Network::SignOff if *code == codes.network_approved => self.links.insert(link, Session::Silent),
             _ => None,
         };
-        let answer = self.pen().network(message, code);
+        let answer = self.pen().network(message, code, at.now);
         let mut planned = self.plan(link, None, &behaviour, answer, None);
         planned.extend(self.ask_too(link, &behaviour, at.now));
         planned

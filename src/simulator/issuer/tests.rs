@@ -12,6 +12,7 @@ mod links;
 mod memory;
 mod requests;
 mod reversals;
+mod unionpay;
 
 use super::super::ledger::Effect;
 use super::*;

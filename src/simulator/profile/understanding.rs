@@ -10,7 +10,7 @@ use crate::payment::{Currency, Cvc, Expiry, Pan};
 
 use super::super::entry::Kind;
 use super::super::request::{Asked, Network, OriginalKey, Request};
-use super::Profile;
+use super::{OriginalLayout, OriginalPart, Profile, ReversalNames};
 
 impl Profile {
     /// Takes out of a message what it asks.
@@ -35,7 +35,7 @@ impl Profile {
     }
 
     fn network(&self, message: &Message) -> Network {
-        let code = text(message, self.elements.network);
+        let code = self.elements.network.text(message);
         match &code {
             code if self.network.sign_on.contains(code) => Network::SignOn,
             code if self.network.sign_off.contains(code) => Network::SignOff,
@@ -48,8 +48,7 @@ impl Profile {
 
     fn request(&self, message: &Message, mti: Mti) -> Result<Request, Asked> {
         let elements = &self.elements;
-        let stan = text(message, elements.stan);
-        if stan.is_empty() {
+        if text(message, elements.stan).is_empty() {
             return Err(Asked::Incomplete("stan"));
         }
         let pan = self.pan(message);
@@ -60,6 +59,7 @@ impl Profile {
         let kind = self.kind(message, mti).ok_or(Asked::Unsupported)?;
         let (amount, replacement) = self.amounts(message);
         let currency = self.currency(message);
+        let identity = self.identity(message, mti);
         if currency.is_none() && amount != 0 {
             return Err(Asked::Incomplete("currency"));
         }
@@ -67,12 +67,6 @@ impl Profile {
             mti,
             kind,
             key: self.key(message, mti),
-            identity: OriginalKey {
-                mti: mti.without_repeat().to_string(),
-                transmission: text(message, self.original.time_element),
-                acquirer: without_zeros(&text(message, elements.acquirer)),
-                stan,
-            },
             rrn: text(message, elements.rrn),
             terminal: text(message, elements.terminal),
             merchant: text(message, elements.merchant),
@@ -81,7 +75,8 @@ impl Profile {
             cvc: self.cvc(message),
             amount,
             currency,
-            original: self.original(&text(message, elements.original)),
+            original: self.original(message, &identity),
+            identity,
             approval: Some(text(message, elements.approval)).filter(|code| !code.is_empty()),
             replacement,
         })
@@ -101,7 +96,7 @@ impl Profile {
         if mti.class() == 4 {
             return Some(Kind::Reversal);
         }
-        let processing = text(message, self.elements.processing);
+        let processing = self.elements.processing.text(message);
         let asked = processing.get(..2)?.to_owned();
         let types = &self.types;
         let (financial, among) = (mti.class() == 2, |list: &[String]| list.contains(&asked));
@@ -134,23 +129,47 @@ impl Profile {
         key
     }
 
-    fn original(&self, data: &str) -> Option<OriginalKey> {
+    /// How others name this message. Where originals are named without their type, a reversal still has
+    /// one, since it may bear the STAN of what it takes back.
+    fn identity(&self, message: &Message, mti: Mti) -> OriginalKey {
+        let is_typed = mti.class() == 4 || self.original.order.contains(&OriginalPart::Mti);
+        OriginalKey {
+            mti: if is_typed { mti.without_repeat().to_string() } else { String::new() },
+            stan: text(message, self.elements.stan),
+            transmission: self.original.time_element.text(message),
+            acquirer: without_zeros(&text(message, self.elements.acquirer)),
+        }
+    }
+
+    fn original(&self, message: &Message, identity: &OriginalKey) -> Option<OriginalKey> {
+        if message.mti().class() == 4 && self.original.reversals == ReversalNames::Repeated {
+            return Some(OriginalKey { mti: String::new(), ..identity.clone() });
+        }
+        self.named(&text(message, self.elements.original), identity)
+    }
+
+    /// The original that an element names, by the parts of the layout.
+    fn named(&self, data: &str, identity: &OriginalKey) -> Option<OriginalKey> {
         let layout = &self.original;
+        // Whoever doesn't say the acquirer means his own.
+        let says_acquirer = layout.order.contains(&OriginalPart::Acquirer);
+        let acquirer = if says_acquirer { String::new() } else { identity.acquirer.clone() };
+        let mut named = OriginalKey { acquirer, ..OriginalKey::default() };
         let mut rest = data;
-        let mut part = |width: usize| {
-            let (part, after) = rest.split_at_checked(width)?;
+        for part in &layout.order {
+            let width = layout.width(*part, &mut rest)?;
+            let (text, after) = rest.split_at_checked(width)?;
             rest = after;
-            Some(part.to_owned())
-        };
-        let (mti, stan, transmission) = (part(layout.mti)?, part(layout.stan)?, part(layout.time)?);
-        let length = match layout.acquirer_length {
-            0 => layout.acquirer,
-            // An acquirer that isn't said ends the data.
-            width => part(width).map_or(Some(0), |length| length.parse().ok())?,
-        };
-        let acquirer = if length <= layout.acquirer { part(length)? } else { return None };
-        let mti = mti.parse::<Mti>().ok()?.without_repeat().to_string();
-        Some(OriginalKey { mti, stan, transmission, acquirer: without_zeros(&acquirer) })
+            match part {
+                OriginalPart::Mti => named.mti = text.parse::<Mti>().ok()?.without_repeat().to_string(),
+                OriginalPart::Stan => named.stan = text.to_owned(),
+                OriginalPart::Time => named.transmission = text.to_owned(),
+                OriginalPart::Acquirer => named.acquirer = without_zeros(text),
+                // It is not compared, and may be left out.
+                OriginalPart::Forwarder => {}
+            }
+        }
+        Some(named)
     }
 
     /// The amount of the message, or of the original it takes back, and how much of that is to stand.
@@ -197,6 +216,28 @@ impl Profile {
             rest = after;
         }
         None
+    }
+}
+
+impl OriginalLayout {
+    /// How many characters a part takes of the rest, behind digits that say so where there are any.
+    fn width(&self, part: OriginalPart, rest: &mut &str) -> Option<usize> {
+        let most = match part {
+            OriginalPart::Mti => self.mti,
+            OriginalPart::Stan => self.stan,
+            OriginalPart::Time => self.time,
+            OriginalPart::Forwarder => self.forwarder.min(rest.len()),
+            OriginalPart::Acquirer if self.acquirer_length == 0 => self.acquirer,
+            // An acquirer that isn't said ends the data.
+            OriginalPart::Acquirer => match rest.split_at_checked(self.acquirer_length) {
+                None => 0,
+                Some((length, after)) => {
+                    *rest = after;
+                    length.parse().ok().filter(|length| *length <= self.acquirer)?
+                }
+            },
+        };
+        Some(most)
     }
 }
 
