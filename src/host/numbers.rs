@@ -6,7 +6,8 @@
 //! out with a number never goes back either.
 
 use crate::payment::{Rrn, Stan, Wall};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The numbers of an acquirer.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Numbers {
     /// The block that was asked for and is not durable yet.
     asked: Option<Reservation>,
     in_use: BTreeMap<Stan, u32>,
+    /// Numbers of others that messages bear, by the second of their transmission; none of a second that is over.
+    borrowed: BTreeMap<i64, BTreeSet<Stan>>,
     second: i64,
     first_of_second: u64,
     last_time: Wall,
@@ -49,6 +52,7 @@ impl Numbers {
             reserved,
             asked: None,
             in_use: BTreeMap::new(),
+            borrowed: BTreeMap::new(),
             second: i64::MIN,
             first_of_second: 0,
             last_time: Wall(i64::MIN),
@@ -57,8 +61,8 @@ impl Numbers {
 
     /// Goes on behind what was reserved before; what is in use stays so.
     pub fn go_on_behind(&mut self, reserved: Reservation) {
-        let in_use = std::mem::take(&mut self.in_use);
-        *self = Numbers { in_use, ..Numbers::after(reserved) };
+        let (in_use, borrowed) = (std::mem::take(&mut self.in_use), std::mem::take(&mut self.borrowed));
+        *self = Numbers { in_use, borrowed, ..Numbers::after(reserved) };
     }
 
     /// The block to reserve now, if it is time for one; asked for once.
@@ -101,10 +105,28 @@ impl Numbers {
         Err(OutOfNumbers)
     }
 
-    /// A transmission time for a message that bears an earlier number: like all of them, it does not go back.
+    /// The time of transmission now: it does not go back.
     pub fn time(&mut self, now: Wall) -> Wall {
         self.last_time = now.max(self.last_time);
         self.last_time
+    }
+
+    /// A transmission time, from `earliest` on, for a message that bears the number of another, as a reversal may bear
+    /// its original's. Two originals may bear the same number, a million numbers apart; what bears it after them does
+    /// so in different seconds.
+    pub fn time_under(&mut self, stan: Stan, earliest: Wall, now: Wall) -> Wall {
+        let mut time = self.time(now).max(earliest);
+        self.borrowed = self.borrowed.split_off(&self.last_time.second());
+        while self.borrowed.get(&time.second()).is_some_and(|borrowed| borrowed.contains(&stan)) {
+            time = time.after(Duration::from_secs(1));
+        }
+        self.bears(stan, time);
+        time
+    }
+
+    /// A message bears the number of another at this time.
+    pub fn bears(&mut self, stan: Stan, time: Wall) {
+        self.borrowed.entry(time.second()).or_default().insert(stan);
     }
 
     /// Whether there is a trace number and a retrieval reference to give out.
@@ -208,6 +230,19 @@ mod tests {
         let later = Wall(NOON.0 + 1_000_000);
         assert_eq!(numbers.stan(later).unwrap(), (Stan::new(1).unwrap(), later));
         assert_eq!(numbers.stan(NOON).unwrap().1, later, "time given out does not go back");
+    }
+
+    #[test]
+    fn what_bears_the_number_of_another_does_so_once_a_second() {
+        let mut numbers = fresh(0);
+        let (stan, second) = (Stan::new(7).unwrap(), Duration::from_secs(1));
+        let (one, two) = (numbers.time_under(stan, NOON, NOON), numbers.time_under(stan, NOON, NOON));
+        assert_eq!((one, two), (NOON, NOON.after(second)));
+        assert_eq!(numbers.time_under(Stan::new(8).unwrap(), NOON, NOON), NOON, "another number");
+        numbers.go_on_behind(Reservation { stans: 20_000, rrns: 20_000 });
+        let later = NOON.after(second);
+        assert_eq!(numbers.time_under(stan, NOON, later), later.after(second), "and after a restart");
+        assert_eq!(numbers.borrowed.len(), 2, "seconds that are over are forgotten");
     }
 
     #[test]

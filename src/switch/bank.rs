@@ -150,7 +150,11 @@ impl Bank {
         *self.owed_of_day.entry(day).or_insert(0) += 1;
         self.days.owes(day);
         self.oldest.insert((since, id, obligation.number));
-        self.numbers.hold(obligation.message.stan);
+        let message = &obligation.message;
+        self.numbers.hold(message.stan);
+        if message.original.is_some_and(|original| original.stan == message.stan) {
+            self.numbers.bears(message.stan, message.transmitted_at);
+        }
     }
 
     /// It is owed no longer.

@@ -136,6 +136,7 @@ impl Switch {
     pub(super) fn closed(&mut self, open: &Open) {
         if let Some(place) = open.place {
             self.banks[place].open -= 1;
+            open.held.into_iter().for_each(|stan| self.banks[place].numbers.release(stan));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::event::{Submission, Ticket, WaiterId};
 use super::order::OperatorId;
-use crate::payment::{BusinessDate, Card, CardPrint, Cvc, MerchantId, Monotonic, Name};
+use crate::payment::{BusinessDate, Card, CardPrint, Cvc, MerchantId, Monotonic, Name, Stan};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
 
@@ -47,6 +47,8 @@ pub(super) struct Open {
     pub give_up_at: Option<Monotonic>,
     /// The host it is open at.
     pub place: Option<usize>,
+    /// The trace number of its request, from its outcome until that is durable and whatever is owed of it holds it.
+    pub held: Option<Stan>,
     /// Hosts that certainly did not get it.
     pub tried: Vec<usize>,
 }

@@ -43,6 +43,7 @@ impl Switch {
             send_by: None,
             give_up_at: None,
             place,
+            held: None,
             tried: Vec::new(),
         };
         if let Some(motion) = self.motions.get_mut(&id) {

@@ -166,15 +166,13 @@ impl Switch {
         }
         open.cvc = None;
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
+        open.held = Some(operation.message.stan);
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);
         let payment = payment.clone();
         let (obligations, stand_in) = match verdict.stand_in.take() {
             Some(promise) => (vec![promise.advice], Some(promise.card)),
             None => (self.owed_by(&payment, &operation, &verdict), None),
         };
-        if let Some(place) = self.bank_named(&operation.message.host) {
-            self.banks[place].numbers.release(operation.message.stan);
-        }
         let outcome = Outcome {
             operation: operation.number,
             result: verdict.result,

@@ -248,6 +248,7 @@ impl Switch {
             send_by: None,
             give_up_at: None,
             place,
+            held: None,
             tried: Vec::new(),
         });
         let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };

@@ -1,15 +1,19 @@
 //! What takes back, completes or gives back what a bank was told before: reversals, voids, completions and releases.
 //!
 //! Every such message names its original (data element 90). A reversal under the trace number of its original is told
-//! apart from an earlier one of the same original by its transmission time, which is therefore never the same.
+//! apart from an earlier one under that number by its transmission time, which is therefore never the same: neither of
+//! the same original, nor of another that bore the number before.
 
 use super::submitting::{Planned, next_obligation};
 use super::*;
 use crate::payment::{
     Amount, ApprovalCode, BusinessDate, MessageKind, MessageValues, OperationKind, ReversalReason, Stan,
 };
-use crate::transaction::{Delivery, Obligation, ObligationKind, Operation};
+use crate::transaction::{Delivery, Obligation, ObligationKind, Operation, Owed};
 use std::time::Duration;
+
+/// Data element 7 tells no more.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A message that a bank was told, and may be asked to take back.
 #[derive(Clone, Debug)]
@@ -195,7 +199,7 @@ impl Switch {
                 numbers.release(stan);
                 (stan, time)
             }
-            Err(_) => (earlier, numbers.time(self.now.wall).max(a_second_after(sent_at))),
+            Err(_) => (earlier, numbers.time_under(earlier, sent_at.after(SECOND), self.now.wall)),
         }
     }
 
@@ -257,8 +261,8 @@ impl Switch {
         let (stan, transmitted_at) = match self.banks[place].settings.reversal_stan {
             ReversalStan::New => self.numbers_after(place, original.stan, taken_back_at(payment, original)),
             ReversalStan::Same => {
-                let time = self.banks[place].numbers.time(self.now.wall);
-                (original.stan, time.max(a_second_after(taken_back_at(payment, original))))
+                let earliest = taken_back_at(payment, original).after(SECOND);
+                (original.stan, self.banks[place].numbers.time_under(original.stan, earliest, self.now.wall))
             }
         };
         let translation = &self.banks[place].settings.translation;
@@ -286,9 +290,8 @@ fn told_to_bank(payment: &Payment, operations: &[u16], cancelled: &[u16]) -> Vec
     let mut told = Vec::new();
     for number in operations {
         let operation = payment.operation(*number).expect("a plan names operations of its payment");
-        let about = |owed: &&crate::transaction::Owed| {
-            owed.obligation.operation == *number && owed.obligation.kind == ObligationKind::Advice
-        };
+        let about =
+            |owed: &&Owed| owed.obligation.operation == *number && owed.obligation.kind == ObligationKind::Advice;
         let mut unsent = false;
         for owed in payment.obligations.iter().filter(about) {
             let is_cancelled = cancelled.contains(&owed.obligation.number);
@@ -315,11 +318,6 @@ fn taken_back_at(payment: &Payment, original: &MessageValues) -> Wall {
     let asked = payment.operations.iter().map(|operation| &operation.message);
     let earlier = owed.chain(asked).filter(|message| message.original == named && message.stan == original.stan);
     earlier.map(|message| message.transmitted_at).max().unwrap_or(Wall(i64::MIN))
-}
-
-fn a_second_after(wall: Wall) -> Wall {
-    const SECOND: Duration = Duration::from_secs(1);
-    Wall(wall.0.saturating_add(SECOND.as_micros() as i64))
 }
 
 /// By which kind of message a host is asked to undo this one.

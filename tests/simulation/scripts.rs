@@ -19,6 +19,7 @@ mod desk;
 mod failover;
 mod forms;
 mod macs;
+mod numbers;
 mod operators;
 
 use desk::Desk;

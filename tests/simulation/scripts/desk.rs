@@ -77,6 +77,32 @@ impl Desk {
         desk
     }
 
+    /// The switch is killed; what it made durable is there.
+    pub(super) fn killed(self) -> Desk {
+        Desk { journal: self.journal, now: self.now, ..Desk::offline(self.settings) }
+    }
+
+    /// A switch goes on with what is durable. What it records for that waits.
+    pub(super) fn starts(&mut self) {
+        self.handle(Event::Numbers(self.journal.numbers()));
+        self.handle(Event::Resume(self.journal.in_motion()));
+        self.handle(Event::Start);
+    }
+
+    pub(super) fn connects(&mut self) {
+        self.handle(Event::Connected { link: LinkId(0) });
+        self.reply("00");
+    }
+
+    /// The switch is killed and started again, and online.
+    pub(super) fn restarted(self) -> Desk {
+        let mut after = self.killed();
+        after.starts();
+        after.commit();
+        after.connects();
+        after
+    }
+
     pub(super) fn handle(&mut self, event: Event) {
         let now = Now { monotonic: Monotonic(self.now), wall: Wall(NOON + self.now as i64) };
         for effect in self.switch.handle(now, event) {

@@ -22,22 +22,6 @@ impl Desk {
         Desk::with(settings)
     }
 
-    /// The switch is killed and started again on what it made durable.
-    fn restarted(self, forms: Forms) -> Desk {
-        let mut settings = Desk::settings();
-        settings.hosts[0].forms = forms;
-        let mut after = Desk::offline(settings);
-        after.handle(Event::Numbers(self.journal.numbers()));
-        after.handle(Event::Resume(self.journal.in_motion()));
-        after.journal = self.journal;
-        after.now = self.now;
-        after.handle(Event::Start);
-        after.commit();
-        after.handle(Event::Connected { link: LinkId(0) });
-        after.reply("00");
-        after
-    }
-
     /// A payment of 10.00 that the bank has approved.
     fn approved(forms: Forms, kind: OperationKind) -> Desk {
         let mut desk = Desk::of_host(forms);
@@ -569,7 +553,7 @@ fn an_awaited_message_that_a_crash_cut_short_is_sent_again() {
     let mut desk = Desk::approved(forms, OperationKind::Sale);
     desk.refund("refund");
     let sent = desk.last();
-    let mut desk = desk.restarted(forms);
+    let mut desk = desk.restarted();
     assert_eq!(desk.sent(), pair("0221", "20"));
     assert_eq!((text(&desk.last(), 7), text(&desk.last(), 11)), (text(&sent, 7), text(&sent, 11)));
     desk.answer("00");
