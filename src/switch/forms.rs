@@ -61,7 +61,8 @@ pub enum RefundForm {
 }
 
 /// How a void is told. What waits for an answer does so only while nothing else of the payment is owed to the bank: a
-/// void never overtakes what it is about, and follows it as a reversal told once recorded.
+/// void never overtakes what it is about, and follows it as a reversal told once recorded. So does the void of what the
+/// host refused or never acknowledged: asked about that, it could only say that it knows nothing of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum VoidForm {
     /// By a reversal advice (0420): done once recorded.

@@ -232,6 +232,9 @@ impl Switch {
         if !owed.discharge.as_ref().is_some_and(Discharge::is_exception) {
             return Err(OrderRefusal::NotParked);
         }
+        if !expires && tells_of_what_may_be_voided(payment, owed) {
+            return Err(OrderRefusal::TakenBack);
+        }
         Ok(match expires {
             true => vec![Body::Discharged { obligation, discharge: Discharge::TakenOver(operate.who.clone()) }],
             false => reopened(payment, obligation),
@@ -276,6 +279,13 @@ impl Switch {
     pub(super) fn say_to(&mut self, waiter: OperatorId, said: Result<Told, OrderRefusal>) {
         self.effects.push(Effect::Told { waiter, said });
     }
+}
+
+/// Whether it tells the bank of something that a void took back, or may yet. Sent after the reversals of it, it would
+/// do what nobody takes back any more.
+fn tells_of_what_may_be_voided(payment: &Payment, owed: &Owed) -> bool {
+    let tells = matches!(owed.obligation.kind, ObligationKind::Advice | ObligationKind::Release);
+    tells && payment.may_be_taken_back()
 }
 
 /// An item that is owed again. What was to follow a repeat, had the bank agreed to it, follows it again.

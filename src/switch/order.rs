@@ -212,6 +212,9 @@ pub enum OrderRefusal {
     /// It is neither given up nor refused.
     #[error("this item is not parked; `isthmus operator parked` lists those that are")]
     NotParked,
+    /// What it tells of was voided, or a void of it is not decided yet.
+    #[error("what this item tells the bank of was voided, or may be; expire it, or settle the void first")]
+    TakenBack,
     /// Its payment is being recorded.
     #[error("something else is being recorded for this payment; try again")]
     Busy,
@@ -238,6 +241,7 @@ impl OrderRefusal {
             OrderRefusal::NoKeys => "no_keys",
             OrderRefusal::NoSuchItem => "no_such_item",
             OrderRefusal::NotParked => "not_parked",
+            OrderRefusal::TakenBack => "taken_back",
             OrderRefusal::Busy => "busy",
             OrderRefusal::TooMany => "too_many_orders",
             OrderRefusal::StoreUnavailable => "store_unavailable",

@@ -9,7 +9,7 @@ use super::*;
 use crate::payment::{
     Amount, ApprovalCode, BusinessDate, MessageKind, MessageValues, OperationKind, ReversalReason, Stan,
 };
-use crate::transaction::{Delivery, Obligation, ObligationKind, Operation, Owed};
+use crate::transaction::{Delivery, Discharge, Obligation, ObligationKind, Operation, Owed};
 use std::time::Duration;
 
 /// Data element 7 tells no more.
@@ -63,7 +63,8 @@ impl Switch {
     }
 
     /// The message by which the bank is asked for a void, where it is asked. Its answer decides; what else is to be
-    /// taken back follows as reversals. What is still owed of the payment cannot be overtaken: then nobody is asked.
+    /// taken back follows as reversals. What is still owed of the payment cannot be overtaken, and about what it refused
+    /// or never acknowledged a bank has nothing to say: then nobody is asked.
     fn void_request(
         &mut self,
         place: usize,
@@ -71,7 +72,9 @@ impl Switch {
         told: &[Told],
     ) -> Result<Option<(Delivery, MessageValues)>, Refusal> {
         let owes = payment.open_obligations().next().is_some();
-        let Some(first) = told.first().filter(|_| !owes) else { return Ok(None) };
+        let Some(first) = told.first().filter(|first| !owes && !is_set_aside(payment, &first.message)) else {
+            return Ok(None);
+        };
         match self.banks[place].settings.forms.void {
             VoidForm::Advice => Ok(None),
             VoidForm::ReversalRequest => {
@@ -309,6 +312,13 @@ fn told_to_bank(payment: &Payment, operations: &[u16], cancelled: &[u16]) -> Vec
         }
     }
     told
+}
+
+/// Whether the advice of this message was given up or refused: the bank may never have had it.
+fn is_set_aside(payment: &Payment, message: &MessageValues) -> bool {
+    let about = |owed: &&Owed| owed.obligation.kind == ObligationKind::Advice && owed.obligation.message == *message;
+    let mut ends = payment.obligations.iter().filter(about).filter_map(|owed| owed.discharge.as_ref());
+    ends.any(Discharge::is_exception)
 }
 
 /// When this message was last taken back, wholly or in part; long ago if never.

@@ -119,6 +119,13 @@ impl Payment {
     fn may_be_voided(&self) -> bool {
         self.operations.iter().any(|op| op.kind == OperationKind::Void && op.state == OperationState::Pending)
     }
+
+    /// Whether the bank was told of a void, or may have been and does not know yet that there was none.
+    pub fn may_be_taken_back(&self) -> bool {
+        use OperationState::{Approved, Pending, Reversing};
+        let may_stand = |state| matches!(state, Approved | Pending | Reversing);
+        self.operations.iter().any(|op| op.kind == OperationKind::Void && may_stand(op.state))
+    }
 }
 
 fn took_money(operation: &Operation) -> bool {

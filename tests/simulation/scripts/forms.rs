@@ -548,6 +548,22 @@ fn a_void_never_overtakes_what_it_is_about() {
 }
 
 #[test]
+fn the_void_of_what_the_bank_refused_asks_it_nothing() {
+    for void in [VoidForm::ReversalRequest, VoidForm::Request] {
+        let mut desk = Desk::approved(Forms { sale: SaleForm::Dual, void, ..plain() }, OperationKind::Sale);
+        desk.answer("30");
+        assert_eq!(desk.now_of(ID).obligations[0].discharge, Some(Discharge::Parked(Some("30".to_owned()))));
+        desk.void("void");
+        assert_eq!(desk.now_of(ID).status(), PaymentStatus::Voided, "told once recorded");
+        assert_eq!((desk.sent().0, text(&desk.last(), 90)[..4].to_owned()), ("0420".to_owned(), "0220".to_owned()));
+        desk.answer("25");
+        assert_eq!(text(&desk.last(), 90)[..4], *"0100", "which the bank does have");
+        desk.answer("00");
+        desk.is_at_rest();
+    }
+}
+
+#[test]
 fn an_awaited_message_that_a_crash_cut_short_is_sent_again() {
     let forms = Forms { refund: RefundForm::Awaited, ..plain() };
     let mut desk = Desk::approved(forms, OperationKind::Sale);

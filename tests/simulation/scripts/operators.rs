@@ -176,6 +176,43 @@ fn a_parked_reversal_is_taken_over_once() {
 }
 
 #[test]
+fn what_was_voided_is_not_told_to_the_bank_any_more() {
+    let mut desk = Desk::online();
+    let begin = begin(PaymentId(7), OperationKind::Authorisation, 1000, false, CARD);
+    desk.submit(1, "auth", Command::Begin(Box::new(begin)));
+    desk.commit();
+    desk.reply("00");
+    desk.commit();
+    desk.submit(2, "capture", Command::Capture { payment: PaymentId(7), amount: None, is_final: true });
+    desk.load();
+    desk.commit();
+    desk.reply("30");
+    desk.commit();
+    desk.submit(3, "void", Command::Void { payment: PaymentId(7) });
+    desk.load();
+    desk.commit();
+    for code in ["25", "00"] {
+        desk.reply(code);
+        desk.commit();
+    }
+    let sent = desk.frames.len();
+    let release = Order::Release { payment: PaymentId(7), obligation: 1 };
+    let expire = Order::Expire { payment: PaymentId(7), obligation: 1 };
+    for (order, refusal) in [(release, Some(OrderRefusal::TakenBack)), (expire, None)] {
+        desk.order(order);
+        desk.commit();
+        desk.load();
+        desk.commit();
+        assert_eq!(desk.last_said().as_ref().err(), refusal.as_ref());
+    }
+    assert_eq!(
+        (desk.frames.len(), desk.switch.snapshot().payments),
+        (sent, 0),
+        "it could be booked after its reversal"
+    );
+}
+
+#[test]
 fn orders_about_nothing_are_refused() {
     let mut desk = Desk::online();
     desk.order(Order::Host { host: Name::from("nobody"), mode: HostMode::Down });
