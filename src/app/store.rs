@@ -7,7 +7,7 @@ use crate::journal::{Journal, JournalError, Reader, Recovered, Settings};
 use crate::payment::{MerchantId, PaymentId};
 use crate::switch::{Event, Switch};
 use crate::telemetry;
-use crate::transaction::{IdempotencyKey, Record};
+use crate::transaction::{IdempotencyKey, Listing, Page, Record};
 use crate::vault;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -65,14 +65,8 @@ impl Archive for Reading {
         self.0.by_key(merchant, key).map(|found| found.first().copied()).map_err(unavailable)
     }
 
-    fn by_reference(
-        &self,
-        merchant: &MerchantId,
-        reference: &str,
-        limit: usize,
-    ) -> Result<Vec<PaymentId>, ArchiveUnavailable> {
-        let found = self.0.by_reference(merchant, reference).map_err(unavailable)?;
-        Ok(found.into_iter().rev().take(limit).collect())
+    fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable> {
+        self.0.list(listing).map_err(unavailable)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the door reads from the store. The calls block; the door makes them on threads that may.
 
 use crate::payment::{MerchantId, PaymentId};
-use crate::transaction::{IdempotencyKey, Record};
+use crate::transaction::{IdempotencyKey, Listing, Page, Record};
 
 /// Finished and unfinished payments as the store holds them, a merchant's own writes included.
 pub trait Archive: Send + Sync + 'static {
@@ -11,13 +11,8 @@ pub trait Archive: Send + Sync + 'static {
     /// The payment that a merchant's key belongs to.
     fn by_key(&self, merchant: &MerchantId, key: &IdempotencyKey) -> Result<Option<PaymentId>, ArchiveUnavailable>;
 
-    /// The payments of a merchant under its own reference, newest first, at most `limit`.
-    fn by_reference(
-        &self,
-        merchant: &MerchantId,
-        reference: &str,
-        limit: usize,
-    ) -> Result<Vec<PaymentId>, ArchiveUnavailable>;
+    /// A page of a merchant's payments. Some may have changed their status since they were found.
+    fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable>;
 }
 
 /// The store cannot be read.

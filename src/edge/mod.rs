@@ -17,6 +17,7 @@ mod connections;
 pub mod envelope;
 mod framed;
 mod keys;
+mod listing;
 mod manners;
 pub mod measure;
 mod payment_json;
@@ -132,7 +133,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
 
 fn router(door: Arc<Door>) -> Router {
     Router::new()
-        .route("/v1/payments", get(payments::search).post(payments::create))
+        .route("/v1/payments", get(listing::read).post(payments::create))
         .route("/v1/payments/{id}", get(payments::read))
         .route("/v1/payments/{id}/captures", post(payments::capture))
         .route("/v1/payments/{id}/voids", post(payments::void))

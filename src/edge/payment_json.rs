@@ -65,11 +65,13 @@ struct DeclineJson {
     message: &'static str,
 }
 
-/// What the search answers.
+/// A page of a list.
 #[derive(Debug, Serialize)]
 pub struct PaymentsJson {
     /// Newest first.
     pub data: Vec<PaymentJson>,
+    /// The `cursor` of the next page; none at the end of the list.
+    pub next_cursor: Option<String>,
 }
 
 impl From<&Payment> for PaymentJson {

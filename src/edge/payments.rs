@@ -3,7 +3,7 @@
 use super::archive::ArchiveUnavailable;
 use super::authentication::{Peer, authenticate};
 use super::command::{self, Canonical, FreshNames};
-use super::payment_json::{PaymentJson, PaymentsJson, status_of};
+use super::payment_json::{PaymentJson, status_of};
 use super::problem::{Code, Problem};
 use super::wrapping::{Unwrapped, Wrapping, answer_wrapping, declared_wrapping};
 use super::{Archive, Door, body, request};
@@ -14,18 +14,15 @@ use crate::transaction::{Fingerprint, IdempotencyKey, Payment};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-type Handled = Result<Response<Body>, Problem>;
+pub(super) type Handled = Result<Response<Body>, Problem>;
 type PaymentPath = Result<Path<String>, PathRejection>;
-
-/// The most payments that one search answers.
-const SEARCH_LIMIT: usize = 100;
 
 /// How long a read waits for its turn at the store.
 const STORE_WAIT: Duration = Duration::from_secs(2);
@@ -144,65 +141,7 @@ pub(super) async fn read(
     respond(&door, &merchant, wrapping, 200, &PaymentJson::from(&payment))
 }
 
-/// `GET /v1/payments?reference=&idempotency_key=`, at least one of them.
-pub(super) async fn search(
-    State(door): State<Arc<Door>>,
-    Extension(peer): Extension<Peer>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Handled {
-    let merchant = authenticate(&door.register, &headers, peer)?;
-    let wanted = Wanted::read(&uri)?;
-    let owner = Arc::clone(&merchant);
-    let found = from_store(&door, move |archive| wanted.find(archive, &owner)).await?;
-    let data = found.iter().map(PaymentJson::from).collect();
-    let wrapping = answer_wrapping(&headers, &merchant);
-    respond(&door, &merchant, wrapping, 200, &PaymentsJson { data })
-}
-
-/// What a search asks for.
-struct Wanted {
-    reference: Option<String>,
-    key: Option<IdempotencyKey>,
-}
-
-impl Wanted {
-    fn read(uri: &Uri) -> Result<Wanted, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Code::QueryInvalid)?;
-        let mut wanted = Wanted { reference: None, key: None };
-        for (name, value) in pairs {
-            let twice = match name.as_str() {
-                "reference" => wanted.reference.replace(value).is_some(),
-                "idempotency_key" => {
-                    let key = IdempotencyKey::new(&value).ok_or(Code::QueryInvalid)?;
-                    wanted.key.replace(key).is_some()
-                }
-                _ => true,
-            };
-            if twice {
-                return Err(Code::QueryInvalid.into());
-            }
-        }
-        let some = wanted.reference.is_some() || wanted.key.is_some();
-        some.then_some(wanted).ok_or(Code::QueryInvalid.into())
-    }
-
-    fn find(&self, archive: &dyn Archive, merchant: &Merchant) -> Result<Vec<Payment>, ArchiveUnavailable> {
-        let ids = match (&self.key, &self.reference) {
-            (Some(key), _) => archive.by_key(&merchant.id, key)?.into_iter().collect(),
-            (None, Some(reference)) => archive.by_reference(&merchant.id, reference, SEARCH_LIMIT)?,
-            (None, None) => Vec::new(),
-        };
-        let payments: Result<Vec<_>, _> = ids.into_iter().map(|id| load(archive, id)).collect();
-        let wanted = |payment: &Payment| {
-            let referenced = self.reference.as_ref().is_none_or(|reference| payment.origin.reference == *reference);
-            referenced && payment.origin.merchant == merchant.id
-        };
-        Ok(payments?.into_iter().flatten().filter(wanted).collect())
-    }
-}
-
-fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, ArchiveUnavailable> {
+pub(super) fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, ArchiveUnavailable> {
     let records = archive.payment(id)?;
     if records.is_empty() {
         return Ok(None);
@@ -214,7 +153,7 @@ fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, Archive
     })
 }
 
-async fn from_store<T: Send + 'static>(
+pub(super) async fn from_store<T: Send + 'static>(
     door: &Door,
     read: impl FnOnce(&dyn Archive) -> Result<T, ArchiveUnavailable> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -229,7 +168,13 @@ async fn from_store<T: Send + 'static>(
     read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
 }
 
-fn respond(door: &Door, merchant: &Merchant, wrapping: Wrapping, status: u16, answer: &impl Serialize) -> Handled {
+pub(super) fn respond(
+    door: &Door,
+    merchant: &Merchant,
+    wrapping: Wrapping,
+    status: u16,
+    answer: &impl Serialize,
+) -> Handled {
     let json = Zeroizing::new(serde_json::to_vec(answer).expect("an answer of plain fields becomes JSON"));
     let (content_type, body) = door.wrap(merchant, wrapping, json)?;
     let mut response = Response::new(Body::from(body));

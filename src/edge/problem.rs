@@ -50,7 +50,15 @@ problem_codes! {
     EnvelopeInvalid 400 "envelope_invalid" "The frame is not an envelope that asks something.";
     OperationUnknown 400 "operation_unknown" "There is no such operation.";
     PayloadUnreadable 400 "payload_unreadable" "The sealed payload cannot be opened.";
-    QueryInvalid 400 "query_invalid" "The query is not one that this resource knows.";
+    QueryMalformed 400 "query_malformed" "The query is not percent-encoded UTF-8.";
+    ParameterUnknown 400 "parameter_unknown" "There is no such query parameter.";
+    ParameterDuplicate 400 "parameter_duplicate" "A query parameter stands twice.";
+    ReferenceUnlikely 400 "parameter_reference_invalid" "A reference is 1 to 64 printable ASCII characters.";
+    KeyUnlikely 400 "parameter_idempotency_key_invalid" "An Idempotency-Key is 1 to 255 visible ASCII characters.";
+    StatusUnknown 400 "parameter_status_invalid" "There is no such payment status.";
+    TimeInvalid 400 "parameter_time_invalid" "A time is written as in RFC 3339, as in 2026-12-31T23:59:59Z.";
+    CursorInvalid 400 "parameter_cursor_invalid" "A cursor is a next_cursor of this list, unchanged.";
+    LimitInvalid 400 "parameter_limit_invalid" "A limit is a number from 1 to 100.";
     BodyIncomplete 400 "body_incomplete" "The body ended before its end.";
     Unauthenticated 401 "unauthenticated" "No valid proof of who asks.";
     SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
@@ -102,18 +110,25 @@ pub struct Problem {
     pub code: Code,
     /// JSON pointer (RFC 6901) to the field at fault.
     pub pointer: Option<String>,
+    /// The query parameter at fault.
+    pub parameter: Option<String>,
 }
 
 impl Problem {
     /// A problem with the field that a JSON pointer names.
     pub fn at(code: Code, pointer: impl Into<String>) -> Problem {
-        Problem { code, pointer: Some(pointer.into()) }
+        Problem { code, pointer: Some(pointer.into()), parameter: None }
+    }
+
+    /// A problem with a query parameter.
+    pub fn of_parameter(code: Code, parameter: impl Into<String>) -> Problem {
+        Problem { code, pointer: None, parameter: Some(parameter.into()) }
     }
 }
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Problem {
-        Problem { code, pointer: None }
+        Problem { code, pointer: None, parameter: None }
     }
 }
 
@@ -164,15 +179,22 @@ struct ProblemJson<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
 }
 
 impl Problem {
     /// The answer as it goes over the wire. Its code is left in the extensions for whoever counts.
     pub fn into_response(self) -> Response<Body> {
-        let Problem { code, pointer } = self;
-        let json =
-            ProblemJson { title: code.title(), status: code.status(), code: code.name(), pointer: pointer.as_deref() };
-        let body = serde_json::to_vec(&json).expect("four plain fields become JSON");
+        let Problem { code, pointer, parameter } = self;
+        let json = ProblemJson {
+            title: code.title(),
+            status: code.status(),
+            code: code.name(),
+            pointer: pointer.as_deref(),
+            parameter: parameter.as_deref(),
+        };
+        let body = serde_json::to_vec(&json).expect("plain fields become JSON");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(code.status()).expect("the table holds HTTP statuses");
         response.extensions_mut().insert(code);

@@ -139,7 +139,7 @@ fn pointer<'a>(path: impl Iterator<Item = &'a Segment>) -> String {
 }
 
 /// Whether a name may be repeated in an answer: a word, and no card number in disguise.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     word && name.len() <= 64 && name.bytes().filter(u8::is_ascii_digit).count() < 6
 }

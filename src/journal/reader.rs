@@ -10,11 +10,11 @@ use super::tail::Tail;
 use super::views::Views;
 use crate::payment::{MerchantId, PaymentId};
 use crate::switch::{AuditEntry, Stored};
-use crate::transaction::{Body, IdempotencyKey, Record};
+use crate::transaction::{Body, IdempotencyKey, Listing, Page, Record};
 use crate::vault::Keys;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many payments a search gives; a merchant that puts everything under one reference finds the last of it.
+/// How many entries a list for operators gives.
 pub const FOUND_AT_MOST: usize = 1000;
 
 /// Connections kept for the next reader.
@@ -74,14 +74,21 @@ impl Reader {
         }
     }
 
-    /// The payments that a merchant began under a reference, oldest id first: the last [`FOUND_AT_MOST`] of them.
-    pub fn by_reference(&self, merchant: &MerchantId, reference: &str) -> Result<Vec<PaymentId>, JournalError> {
-        let mut payments = self.shelf.tail.by_reference(merchant, reference, FOUND_AT_MOST);
-        payments.extend(self.with_books(|books| books.views.by_reference(merchant, reference, FOUND_AT_MOST))?);
-        payments.sort_unstable();
-        payments.dedup();
-        payments.drain(..payments.len().saturating_sub(FOUND_AT_MOST));
-        Ok(payments)
+    /// A page of a merchant's payments. What the views have not taken yet is in it whatever its status, so the status
+    /// of what is found remains to be compared.
+    pub fn list(&self, listing: &Listing) -> Result<Page, JournalError> {
+        let recent = self.shelf.tail.list(listing);
+        let mut page = self.with_books(|books| books.views.list(listing))?;
+        // What lies behind the end of the views' part comes with the next page.
+        let end = page.next;
+        page.places.extend(recent.into_iter().filter(|place| end.is_none_or(|end| *place >= end)));
+        page.places.sort_unstable_by(|a, b| b.cmp(a));
+        page.places.dedup();
+        if page.places.len() > listing.limit {
+            page.places.truncate(listing.limit);
+            page.next = page.places.last().copied();
+        }
+        Ok(page)
     }
 
     /// Obligations that ended as a matter for a person (refused or given up), oldest payment first, at most

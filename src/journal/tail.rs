@@ -5,7 +5,7 @@
 
 use super::row::{Content, Row};
 use crate::payment::{MerchantId, PaymentId};
-use crate::transaction::{Body, IdempotencyKey, Requested};
+use crate::transaction::{Body, IdempotencyKey, Listing, Place, Requested};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,7 +40,8 @@ struct Rows {
     in_order: VecDeque<Noted>,
     by_payment: HashMap<PaymentId, Vec<Arc<Row>>>,
     by_key: BTreeMap<(MerchantId, IdempotencyKey), PaymentId>,
-    by_reference: BTreeMap<(MerchantId, String), VecDeque<PaymentId>>,
+    /// What began, of each merchant and of each of its references.
+    begun: BTreeMap<(MerchantId, Option<String>), VecDeque<Place>>,
     views_fail: bool,
     closed: bool,
 }
@@ -108,11 +109,13 @@ impl Tail {
         self.lock().by_key.get(&(merchant.clone(), key.clone())).copied()
     }
 
-    /// The last `limit` payments that began under a reference.
-    pub(super) fn by_reference(&self, merchant: &MerchantId, reference: &str, limit: usize) -> Vec<PaymentId> {
+    /// What a list is to hold of the payments that began here, whatever their status: the last of them, and one more
+    /// than the list has room for where there are more.
+    pub(super) fn list(&self, listing: &Listing) -> Vec<Place> {
         let tail = self.lock();
-        let payments = tail.by_reference.get(&(merchant.clone(), reference.to_owned()));
-        payments.map_or_else(Vec::new, |payments| payments.iter().rev().take(limit).copied().collect())
+        let begun = tail.begun.get(&(listing.merchant.clone(), listing.reference.clone()));
+        let admitted = begun.into_iter().flatten().rev().filter(|place| listing.admits(**place));
+        admitted.take(listing.limit + 1).copied().collect()
     }
 
     fn wait_while(&self, condition: impl FnMut(&mut Rows) -> bool) -> MutexGuard<'_, Rows> {
@@ -131,9 +134,11 @@ impl Rows {
         }
         if let Some((merchant, payment, requested)) = noted.requested() {
             self.by_key.insert((merchant.clone(), requested.key.clone()), payment);
-            if let Some(origin) = &requested.origin {
-                let reference = (merchant.clone(), origin.reference.clone());
-                self.by_reference.entry(reference).or_default().push_back(payment);
+            if let (Some(origin), Some(record)) = (&requested.origin, noted.row.record()) {
+                let place = Place { created: record.at, payment };
+                for reference in [None, Some(origin.reference.clone())] {
+                    self.begun.entry((merchant.clone(), reference)).or_default().push_back(place);
+                }
             }
         }
         self.in_order.push_back(noted);
@@ -147,17 +152,19 @@ impl Rows {
         if let Some((merchant, _, requested)) = noted.requested() {
             self.by_key.remove(&(merchant.clone(), requested.key.clone()));
             if let Some(origin) = &requested.origin {
-                self.forget_reference((merchant.clone(), origin.reference.clone()));
+                for reference in [None, Some(origin.reference.clone())] {
+                    self.forget_begun((merchant.clone(), reference));
+                }
             }
         }
     }
 
-    /// Rows leave in the order in which they came, so the first payment of the reference is the one.
-    fn forget_reference(&mut self, reference: (MerchantId, String)) {
-        if let Some(payments) = self.by_reference.get_mut(&reference) {
+    /// Rows leave in the order in which they came, so the first payment under the reference is the one.
+    fn forget_begun(&mut self, under: (MerchantId, Option<String>)) {
+        if let Some(payments) = self.begun.get_mut(&under) {
             payments.pop_front();
             if payments.is_empty() {
-                self.by_reference.remove(&reference);
+                self.begun.remove(&under);
             }
         }
     }

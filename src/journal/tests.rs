@@ -2,8 +2,9 @@
 
 use super::samples::*;
 use super::*;
+use crate::payment::{CardId, Wall};
 use crate::switch::{Entry, NotRecorded, Ticket};
-use crate::transaction::{Body, Discharge, Record};
+use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -100,30 +101,91 @@ fn payments_are_found_by_key_and_reference_at_once_and_later() {
         assert_eq!(by_key("acme", "k3"), [PaymentId(5)], "a later operation's key belongs to its payment's merchant");
         assert_eq!(by_key("other", "k1"), [PaymentId(7)]);
         assert_eq!(by_key("other", "k3"), []);
-        let by_reference = |name: &str| reader.by_reference(&merchant(name), "order-17").unwrap();
-        assert_eq!(by_reference("acme"), [PaymentId(5), PaymentId(6)]);
+        let by_reference = |name: &str| found(&reader.list(&listing(name, Some("order-17"))).unwrap());
+        assert_eq!(by_reference("acme"), [6, 5]);
         assert_eq!(by_reference("third"), []);
         opened.wait_for_views();
     }
 }
 
+fn listing(name: &str, reference: Option<&str>) -> Listing {
+    let (from, to) = (Wall(i64::MIN), Wall(i64::MAX));
+    let reference = reference.map(str::to_owned);
+    Listing { merchant: merchant(name), reference, from, to, status: None, after: None, limit: 100 }
+}
+
+fn found(page: &Page) -> Vec<u128> {
+    page.places.iter().map(|place| place.payment.0).collect()
+}
+
+/// The first record of a sale at a second of its own, so that payments have an order.
+fn sale_at(payment: u128, second: i64, reference: &str) -> Entry {
+    let mut record = sale(payment, "acme", &format!("k{payment}"));
+    record.at = Wall(second * 1_000_000);
+    let Body::Requested(requested) = &mut record.body else { panic!("a sale is requested") };
+    requested.origin.as_mut().unwrap().reference = reference.to_owned();
+    Entry::Payment { records: vec![record], card: Some((CardId(payment), Box::new(card()))) }
+}
+
+/// All pages one behind the other.
+fn walk(reader: &Reader, mut listing: Listing) -> Vec<u128> {
+    let mut walked = Vec::new();
+    loop {
+        let page = reader.list(&listing).unwrap();
+        assert!(page.places.len() <= listing.limit);
+        walked.extend(found(&page));
+        match page.next {
+            Some(next) => listing.after = Some(next),
+            None => return walked,
+        }
+    }
+}
+
 #[test]
-fn a_search_gives_the_last_of_many() {
+fn a_list_goes_page_by_page_over_tail_and_views() {
     let scratch = Scratch::new();
     let opened = open(&scratch.settings());
-    let count = FOUND_AT_MOST as u128 + 20;
-    for number in 1..=count {
-        opened.journal.append(Ticket(1), sale_entry(number, "acme", &format!("k{number}")));
-    }
-    let mut done = 0;
-    while done < count as usize {
-        done += opened.commits.recv_timeout(SOON).unwrap().len();
+    let reader = opened.journal.reader();
+    let all = Listing { limit: 3, ..listing("acme", None) };
+    for (payment, second) in [(90, 1), (10, 2), (50, 3), (20, 4), (21, 4), (5, 6)] {
+        let reference = if payment % 20 == 10 { "a" } else { "b" };
+        opened.append(sale_at(payment, second, reference)).unwrap();
+        opened.append(sale_entry(1000 + payment, "other", &format!("k{payment}"))).unwrap();
+        if second == 3 {
+            opened.wait_for_views();
+        }
     }
     for _ in 0..2 {
-        let found = opened.journal.reader().by_reference(&merchant("acme"), "order-17").unwrap();
-        assert_eq!(found, (21..=count).map(PaymentId).collect::<Vec<_>>());
+        assert_eq!(walk(&reader, all.clone()), [5, 21, 20, 50, 10, 90], "the latest first, whatever the ids");
+        assert_eq!(walk(&reader, Listing { limit: 1, ..all.clone() }), [5, 21, 20, 50, 10, 90]);
+        assert_eq!(walk(&reader, Listing { limit: 1, ..listing("acme", Some("a")) }), [50, 10, 90]);
+        let within = Listing { from: Wall(2_000_000), to: Wall(4_000_000), ..all.clone() };
+        assert_eq!(walk(&reader, within), [50, 10], "from the first moment, before the last");
         opened.wait_for_views();
     }
+    let first = reader.list(&all).unwrap();
+    opened.append(sale_at(1, 7, "a")).unwrap();
+    let second = reader.list(&Listing { after: first.next, ..all.clone() }).unwrap();
+    assert_eq!((found(&first), found(&second)), (vec![5, 21, 20], vec![50, 10, 90]), "new payments shift nothing");
+    assert_eq!(reader.list(&all).unwrap().places[0].payment, PaymentId(1));
+}
+
+#[test]
+fn a_list_by_status_follows_the_payments() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    let reader = opened.journal.reader();
+    for number in 1..=4 {
+        opened.append(sale_at(number, number as i64, "r")).unwrap();
+    }
+    opened.append(entry(approved(2, 2, 1))).unwrap();
+    opened.append(entry(unknown(3, 2))).unwrap();
+    opened.wait_for_views();
+    let of = |status| walk(&reader, Listing { status: Some(status), limit: 1, ..listing("acme", None) });
+    assert_eq!(of(PaymentStatus::Pending), [4, 1]);
+    assert_eq!(of(PaymentStatus::Captured), [2]);
+    assert_eq!(of(PaymentStatus::Reversing), [3]);
+    assert_eq!(of(PaymentStatus::Refunded), []);
 }
 
 #[test]

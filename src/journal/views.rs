@@ -12,13 +12,13 @@ use super::row::{Content, Row, decode_host, encode_host};
 use super::settings::StorePath;
 use crate::payment::{MerchantId, PaymentId, Wall};
 use crate::switch::{AuditEntry, HostMark, NumberBlock};
-use crate::transaction::{Body, IdempotencyKey, Payment, Record, Requested};
+use crate::transaction::{Body, IdempotencyKey, Listing, Page, Payment, PaymentStatus, Place, Record, Requested};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// To be raised with every change of the tables below: the views are then made anew.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE cursor (store BLOB NOT NULL, sequence INTEGER NOT NULL);
@@ -30,8 +30,12 @@ const TABLES: &str = "
     CREATE TABLE idempotency_keys (
         merchant TEXT, key TEXT, payment BLOB NOT NULL, PRIMARY KEY (merchant, key)
     ) WITHOUT ROWID;
+    CREATE TABLE listed (
+        merchant TEXT, created INTEGER, payment BLOB, status TEXT NOT NULL, PRIMARY KEY (merchant, created, payment)
+    ) WITHOUT ROWID;
     CREATE TABLE payment_references (
-        merchant TEXT, reference TEXT, payment BLOB, PRIMARY KEY (merchant, reference, payment)
+        merchant TEXT, reference TEXT, created INTEGER, payment BLOB,
+        PRIMARY KEY (merchant, reference, created, payment)
     ) WITHOUT ROWID;
     CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
     CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
@@ -44,6 +48,9 @@ const TABLES: &str = "
 
 /// How many folded payments are kept between batches; one that is not is folded anew when its next record comes.
 const FOLDS_KEPT: usize = 65_536;
+
+/// How many payments a page of a list looks at; where its filter leaves few of them, the page is short.
+const LOOKED_AT: usize = 5_000;
 
 /// A connection to the views' file.
 pub(super) struct Views {
@@ -161,19 +168,35 @@ impl Views {
         Ok(statement.query_row([merchant.as_str(), key.as_str()], payment_id).optional()?)
     }
 
-    /// The `limit` payments of the greatest ids that began under a reference.
-    pub(super) fn by_reference(
-        &self,
-        merchant: &MerchantId,
-        reference: &str,
-        limit: usize,
-    ) -> Result<Vec<PaymentId>, JournalError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT payment FROM payment_references WHERE merchant = ?1 AND reference = ?2
-             ORDER BY payment DESC LIMIT ?3",
-        )?;
-        let found = statement.query_map(params![merchant.as_str(), reference, limit as i64], payment_id)?;
-        Ok(found.collect::<Result<_, _>>()?)
+    /// A page of a list.
+    pub(super) fn list(&self, listing: &Listing) -> Result<Page, JournalError> {
+        let from = match listing.reference {
+            Some(_) => "payment_references JOIN listed USING (merchant, created, payment) WHERE reference = ?5 AND",
+            None => "listed WHERE ?5 IS NULL AND",
+        };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT created, payment, status FROM {from} merchant = ?1 AND created >= ?2
+             AND (created, payment) < (?3, ?4) ORDER BY created DESC, payment DESC"
+        ))?;
+        let (merchant, ceiling) = (listing.merchant.as_str(), listing.ceiling());
+        let bounds = params![merchant, listing.from.0, ceiling.created.0, bytes(ceiling.payment), listing.reference];
+        let mut rows = statement.query(bounds)?;
+        let (mut page, mut last) = (Page::default(), None);
+        for looked_at in 0.. {
+            let Some(row) = rows.next()? else { break };
+            if page.places.len() == listing.limit || looked_at == LOOKED_AT {
+                page.next = last;
+                break;
+            }
+            let payment = PaymentId(u128::from_be_bytes(row.get(1)?));
+            let place = Place { created: Wall(row.get(0)?), payment };
+            last = Some(place);
+            let status = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+            if listing.status.is_none_or(|wanted| wanted.name() == status) {
+                page.places.push(place);
+            }
+        }
+        Ok(page)
     }
 
     /// Tells a filter of all keys there are.
@@ -240,13 +263,20 @@ impl Views {
     }
 }
 
+/// How a payment stands after a batch.
+struct Touched {
+    is_moving: bool,
+    /// How it is listed, where its history folds.
+    listed: Option<(MerchantId, Wall, PaymentStatus)>,
+}
+
 /// Rows on their way into the views.
 struct Batch<'a> {
     transaction: &'a Transaction<'a>,
     log: &'a Log,
     folds: &'a mut HashMap<PaymentId, Payment>,
-    /// Payments of this batch and whether they are in motion after it.
-    touched: BTreeMap<PaymentId, bool>,
+    /// Payments of this batch.
+    touched: BTreeMap<PaymentId, Touched>,
 }
 
 impl Batch<'_> {
@@ -264,7 +294,7 @@ impl Batch<'_> {
             }
             cursor = row.sequence;
         }
-        self.mark_moving()?;
+        self.mark_touched()?;
         self.transaction.execute("UPDATE cursor SET sequence = ?1", [cursor])?;
         Ok(cursor)
     }
@@ -272,7 +302,7 @@ impl Batch<'_> {
     fn record(&mut self, record: &Record, sequence: i64) -> Result<(), JournalError> {
         self.fold(record)?;
         match &record.body {
-            Body::Requested(requested) => self.requested(record.payment, requested, sequence)?,
+            Body::Requested(requested) => self.requested(record, requested, sequence)?,
             Body::Discharged { obligation, discharge } => {
                 self.exception(record.payment, *obligation, discharge.is_exception())?;
             }
@@ -295,7 +325,9 @@ impl Batch<'_> {
         if folded.is_none() {
             tracing::error!(%payment, version = record.version, "the history of a payment does not fold");
         }
-        self.touched.insert(payment, folded.as_ref().is_none_or(|payment| !payment.is_at_rest()));
+        let is_moving = folded.as_ref().is_none_or(|payment| !payment.is_at_rest());
+        let listed = folded.as_ref().map(|p| (p.origin.merchant.clone(), p.created_at, p.status()));
+        self.touched.insert(payment, Touched { is_moving, listed });
         self.folds.extend(folded.map(|folded| (payment, folded)));
         Ok(())
     }
@@ -309,13 +341,15 @@ impl Batch<'_> {
         Ok(Payment::fold(&records).ok())
     }
 
-    fn requested(&self, payment: PaymentId, requested: &Requested, sequence: i64) -> Result<(), JournalError> {
+    fn requested(&self, record: &Record, requested: &Requested, sequence: i64) -> Result<(), JournalError> {
+        let payment = record.payment;
         if let Some(origin) = &requested.origin {
             let merchant = origin.merchant.as_str();
             let mut insert = self.transaction.prepare_cached("INSERT INTO payments VALUES (?1, ?2, 0)")?;
             insert.execute(params![bytes(payment), merchant])?;
-            let mut insert = self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![merchant, origin.reference, bytes(payment)])?;
+            let mut insert =
+                self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3, ?4)")?;
+            insert.execute(params![merchant, origin.reference, record.at.0, bytes(payment)])?;
             let mut insert = self.transaction.prepare_cached("INSERT OR IGNORE INTO cards VALUES (?1, ?2)")?;
             insert.execute(params![origin.card.id.0.to_be_bytes(), sequence])?;
         }
@@ -356,11 +390,18 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn mark_moving(&self) -> Result<(), JournalError> {
+    fn mark_touched(&self) -> Result<(), JournalError> {
         let mut update =
             self.transaction.prepare_cached("UPDATE payments SET moving = ?2 WHERE payment = ?1 AND moving <> ?2")?;
-        for (payment, moving) in &self.touched {
-            update.execute(params![bytes(*payment), moving])?;
+        let mut list = self.transaction.prepare_cached(
+            "INSERT INTO listed VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET status = excluded.status
+             WHERE status <> excluded.status",
+        )?;
+        for (payment, touched) in &self.touched {
+            update.execute(params![bytes(*payment), touched.is_moving])?;
+            if let Some((merchant, created, status)) = &touched.listed {
+                list.execute(params![merchant.as_str(), created.0, bytes(*payment), status.name()])?;
+            }
         }
         Ok(())
     }

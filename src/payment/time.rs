@@ -41,6 +41,12 @@ impl Wall {
         self.timestamp().to_zoned(zone.clone()).datetime()
     }
 
+    /// Reads RFC 3339, with any offset.
+    pub fn parse_rfc3339(text: &str) -> Option<Wall> {
+        let timestamp: Timestamp = text.parse().ok()?;
+        Some(Wall(timestamp.as_microsecond()))
+    }
+
     /// RFC 3339 text with milliseconds, UTC.
     pub fn rfc3339(self) -> String {
         format!("{:.3}", self.timestamp())

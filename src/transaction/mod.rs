@@ -11,12 +11,14 @@
 //! This module knows money and no bytes: which element carries what is `translation`'s business.
 
 mod cbor;
+mod listing;
 mod obligation;
 mod payment;
 mod record;
 mod rules;
 
 pub use cbor::{FORMAT, RecordError, decode, encode};
+pub use listing::{Listing, Page, Place};
 pub use obligation::{Discharge, Obligation, ObligationKind};
 pub use payment::{FoldError, Operation, OperationState, Owed, Payment, PaymentStatus};
 pub use record::{

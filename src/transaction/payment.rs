@@ -157,6 +157,25 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
+    /// All of them.
+    pub const ALL: [PaymentStatus; 10] = [
+        PaymentStatus::Pending,
+        PaymentStatus::Authorized,
+        PaymentStatus::Captured,
+        PaymentStatus::PartiallyRefunded,
+        PaymentStatus::Refunded,
+        PaymentStatus::Voided,
+        PaymentStatus::Declined,
+        PaymentStatus::Failed,
+        PaymentStatus::Reversing,
+        PaymentStatus::Reversed,
+    ];
+
+    /// By its name in the API.
+    pub fn from_name(name: &str) -> Option<PaymentStatus> {
+        PaymentStatus::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// The name in the API.
     pub fn name(self) -> &'static str {
         match self {

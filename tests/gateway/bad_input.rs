@@ -132,9 +132,9 @@ async fn requests_without_what_every_request_needs() {
             "payment_not_found",
         ),
         (post("/v1/keys"), 405, "method_not_allowed"),
-        (client.request("GET".parse().unwrap(), "/v1/payments"), 400, "query_invalid"),
-        (client.request("GET".parse().unwrap(), "/v1/payments?status=captured"), 400, "query_invalid"),
-        (client.request("GET".parse().unwrap(), "/v1/payments?reference=a&reference=b"), 400, "query_invalid"),
+        (client.request("GET".parse().unwrap(), "/v1/payments?state=captured"), 400, "parameter_unknown"),
+        (client.request("GET".parse().unwrap(), "/v1/payments?status=taken"), 400, "parameter_status_invalid"),
+        (client.request("GET".parse().unwrap(), "/v1/payments?reference=a&reference=b"), 400, "parameter_duplicate"),
         (client.request("GET".parse().unwrap(), "/v1/payments/pay_1"), 404, "payment_not_found"),
     ];
     for (request, status, code) in cases {

@@ -127,6 +127,37 @@ async fn another_merchants_payment_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_list_is_read_page_by_page_and_filtered() {
+    let stage = open().await;
+    let mut client = stage.client();
+    for value in [1000, 1005, 1010, 1097, 1020] {
+        client.post("/v1/payments", &format!("k{value}"), &sale(value)).await.unwrap();
+    }
+    stage.client_with_key(Some(OTHER_KEY)).post("/v1/payments", "k1", &sale(1000)).await.unwrap();
+    let values = |page: &serde_json::Value| -> Vec<i64> {
+        page["data"].as_array().unwrap().iter().map(|payment| payment["amount"]["value"].as_i64().unwrap()).collect()
+    };
+    let mut walked = Vec::new();
+    let mut query = "limit=2".to_owned();
+    loop {
+        let page = client.get(&format!("/v1/payments?{query}")).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.body);
+        walked.push(values(&page.body));
+        let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+        query = format!("limit=2&cursor={cursor}");
+    }
+    assert_eq!(walked, [vec![1020, 1097], vec![1010, 1005], vec![1000]], "the merchant's own alone");
+    let mut of = async |query: &str| values(&client.get(&format!("/v1/payments?{query}")).await.unwrap().body);
+    assert_eq!(of("status=captured").await, [1020, 1010, 1000]);
+    assert_eq!(of("status=declined&reference=order-1005").await, [1005]);
+    assert!(of("status=declined&reference=order-1000").await.is_empty());
+    assert_eq!(of("idempotency_key=k1010&status=captured").await, [1010]);
+    assert!(of("idempotency_key=k1010&status=declined").await.is_empty());
+    assert_eq!(of("from=2026-12-31T23:59:59Z").await.len(), 5);
+    assert!(of("to=2026-12-31T23:59:59Z").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_certificate_proves_as_much_as_a_key_and_no_more_than_required() {
     let stage = open_with(Limits::default(), "require = 'both'", 8).await;
     let cases = [(true, true, 201), (true, false, 401), (false, true, 401), (false, false, 401)];

@@ -36,16 +36,16 @@ impl Archive for Store {
         Ok(found.first().copied())
     }
 
-    fn by_reference(
-        &self,
-        merchant: &MerchantId,
-        reference: &str,
-        limit: usize,
-    ) -> Result<Vec<PaymentId>, ArchiveUnavailable> {
-        let mut found = self.find(|p| p.origin.merchant == *merchant && p.origin.reference == reference);
-        found.reverse();
-        found.truncate(limit);
-        Ok(found)
+    fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable> {
+        let mine = |p: &Payment| p.origin.merchant == listing.merchant;
+        let referenced = |p: &Payment| listing.reference.as_ref().is_none_or(|wanted| *wanted == p.origin.reference);
+        let found = self.find(|payment| mine(payment) && referenced(payment));
+        let place = |payment| Place { created: NOW, payment };
+        let mut places: Vec<_> = found.into_iter().rev().map(place).filter(|place| listing.admits(*place)).collect();
+        let more = places.len() > listing.limit;
+        places.truncate(listing.limit);
+        let next = places.last().copied().filter(|_| more);
+        Ok(Page { places, next })
     }
 }
 
