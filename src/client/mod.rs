@@ -47,7 +47,7 @@ pub struct Trip {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// The JSON of the body, taken out of its envelope; `Null` for an empty one.
+    /// The JSON of the body, taken out of its envelope; `Null` for an empty one and for XML.
     pub body: Value,
     /// The JSON of the request, before it went into its envelope; `Null` where it was not this client's to wrap.
     pub asked: Value,
@@ -121,10 +121,11 @@ impl Client {
 
     /// The JSON of an answer. Only what says that it is sealed is opened: problems never are.
     fn unwrap(&self, headers: &HeaderMap, received: &[u8]) -> Result<Value, ClientError> {
-        if received.is_empty() {
+        let is = |media_type: &str| headers.get(CONTENT_TYPE).is_some_and(|value| value == media_type);
+        if received.is_empty() || is("application/xml") {
             return Ok(Value::Null);
         }
-        let jose = headers.get(CONTENT_TYPE).is_some_and(|value| value == "application/jose");
+        let jose = is("application/jose");
         let json: Value = match (jose, &self.envelope) {
             (true, Some(envelope)) => return parse(&envelope.open(text(received)?)?),
             (true, None) => return Err(ClientError::Answer("sealed, and this client has no key")),

@@ -1,9 +1,9 @@
-//! The merchants' doors: TLS, HTTP or frames, envelopes, JSON to payment values and back.
+//! The merchants' doors: TLS, HTTP or frames, envelopes, JSON and XML to payment values and back.
 //!
 //! One request walks straight through: `connections` shakes hands and hands the verified client key on,
 //! `authentication` says who asks, `body` reads what was sent within its bounds, a credit of the `switchboard` is
-//! taken, `wrapping` opens the envelope, [`request`] and `command` turn JSON into a checked submission, and the
-//! switch's answer comes back as `payment_json`. Every refusal is a row of `problem`. What comes in frames instead of
+//! taken, `wrapping` opens the envelope, [`request`] and `command` turn JSON (or [`xml`]) into a checked submission, and
+//! the switch's answer comes back as `payment_json`. Every refusal is a row of `problem`. What comes in frames instead of
 //! HTTP is asked and answered by `framed` through the same routes.
 //!
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
@@ -29,6 +29,7 @@ mod settings;
 mod switchboard;
 mod tls;
 mod wrapping;
+pub mod xml;
 
 pub use archive::{Archive, ArchiveUnavailable};
 pub use command::FingerprintKey;
@@ -139,6 +140,7 @@ fn router(door: Arc<Door>) -> Router {
         .route("/v1/payments/{id}/voids", post(payments::void))
         .route("/v1/payments/{id}/refunds", post(payments::refund))
         .route("/v1/keys", get(keys::read))
+        .route("/v1/isthmus.xsd", get(xml::schema))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::RouteNotFound))
         .layer(axum::middleware::from_fn(manners::attend))

@@ -1,5 +1,6 @@
 //! A payment as a merchant sees it.
 
+use super::xml::Document;
 use crate::payment::{Amount, DeclineKind};
 use crate::transaction::{Operation, OperationState, Payment};
 use serde::Serialize;
@@ -72,6 +73,14 @@ pub struct PaymentsJson {
     pub data: Vec<PaymentJson>,
     /// The `cursor` of the next page; none at the end of the list.
     pub next_cursor: Option<String>,
+}
+
+impl Document for PaymentJson {
+    const ROOT: &'static str = "payment";
+}
+
+impl Document for PaymentsJson {
+    const ROOT: &'static str = "payments";
 }
 
 impl From<&Payment> for PaymentJson {

@@ -5,7 +5,9 @@ use super::authentication::{Peer, authenticate};
 use super::command::{self, Canonical, FreshNames};
 use super::payment_json::{PaymentJson, status_of};
 use super::problem::{Code, Problem};
+use super::request::Sent;
 use super::wrapping::{Unwrapped, Wrapping, answer_wrapping, declared_wrapping};
+use super::xml::{self, Document, Element};
 use super::{Archive, Door, body, request};
 use crate::merchants::Merchant;
 use crate::payment::{CardId, PaymentId};
@@ -84,7 +86,7 @@ async fn post(
     State(door): State<Arc<Door>>,
     Extension(peer): Extension<Peer>,
     request: Request,
-    understand: impl FnOnce(&Door, &Merchant, &[u8]) -> Result<(Command, Fingerprint), Problem>,
+    understand: impl FnOnce(&Door, &Merchant, Sent<'_>) -> Result<(Command, Fingerprint), Problem>,
 ) -> Handled {
     let (parts, body) = request.into_parts();
     let merchant = authenticate(&door.register, &parts.headers, peer)?;
@@ -97,13 +99,26 @@ async fn post(
     if !is_fresh {
         must_be_known(&door, &merchant, &key).await?;
     }
-    let (command, fingerprint) = understand(&door, &merchant, &payload)?;
+    let (command, fingerprint) = understood(wrapping, &payload, |sent| understand(&door, &merchant, sent))?;
     drop((payload, held));
     let id = merchant.id.clone();
     let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
     let answer = door.switchboard.submit(credit, submission)?;
     let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
     told(&door, &merchant, wrapping, answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)?)
+}
+
+/// Understands a body in the notation in which it came. An empty one says nothing in either.
+fn understood<T>(
+    wrapping: Wrapping,
+    payload: &[u8],
+    understand: impl FnOnce(Sent<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    if !wrapping.is_xml() || payload.is_empty() {
+        return understand(Sent::Json(payload));
+    }
+    let root = Element::read(payload)?;
+    understand(Sent::Xml(&root)).map_err(|problem| problem.in_document(&root.name))
 }
 
 /// What was sealed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
@@ -168,15 +183,19 @@ pub(super) async fn from_store<T: Send + 'static>(
     read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
 }
 
-pub(super) fn respond(
+pub(super) fn respond<T: Serialize + Document>(
     door: &Door,
     merchant: &Merchant,
     wrapping: Wrapping,
     status: u16,
-    answer: &impl Serialize,
+    answer: &T,
 ) -> Handled {
     let json = Zeroizing::new(serde_json::to_vec(answer).expect("an answer of plain fields becomes JSON"));
-    let (content_type, body) = door.wrap(merchant, wrapping, json)?;
+    let content = match wrapping.is_xml() {
+        true => xml::write(T::ROOT, &json).ok_or(Code::NoAnswer)?,
+        false => json,
+    };
+    let (content_type, body) = door.wrap(merchant, wrapping, content)?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("statuses of answers are HTTP statuses");
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -3,6 +3,7 @@
 //! 400 is a request that is not in the language of this API, 422 one that is and asks for something unacceptable, 409
 //! one that does not fit the state of things. A problem never repeats what was sent, and is never sealed.
 
+use super::xml::xpath;
 use crate::switch::Refusal;
 use crate::transaction::Illegal;
 use axum::body::Body;
@@ -41,6 +42,9 @@ macro_rules! problem_codes {
 
 problem_codes! {
     JsonMalformed 400 "json_malformed" "The body is not JSON in UTF-8.";
+    XmlMalformed 400 "xml_malformed" "The body is not an XML document in UTF-8.";
+    XmlForbidden 400 "xml_forbidden" "The body has a document type, an entity, an instruction or an attribute that is not taken here, or too much of something.";
+    XmlRoot 400 "xml_root" "The root is not the element of this resource, or not in the namespace of this API.";
     FieldMissing 400 "field_missing" "A required field is missing.";
     FieldUnknown 400 "field_unknown" "There is no such field.";
     FieldDuplicate 400 "field_duplicate" "A field stands twice.";
@@ -83,7 +87,7 @@ problem_codes! {
     PaymentBusy 409 "payment_busy" "Too many operations wait on this payment.";
     CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
     BodyTooLarge 413 "body_too_large" "The body is too large.";
-    ContentType 415 "content_type_unsupported" "The body is neither application/json nor application/jose.";
+    ContentType 415 "content_type_unsupported" "The body is neither application/json, application/jose nor application/xml.";
     KeyReused 422 "idempotency_key_reused" "This key was used for another request.";
     ReferenceInvalid 422 "reference_invalid" "A reference is 1 to 64 printable ASCII characters.";
     AmountNotPositive 422 "amount_not_positive" "The amount must be above zero.";
@@ -112,23 +116,30 @@ pub struct Problem {
     pub pointer: Option<String>,
     /// The query parameter at fault.
     pub parameter: Option<String>,
+    /// XPath to it in its stead, where the request was XML; a step is a local name.
+    pub xpath: Option<String>,
 }
 
 impl Problem {
     /// A problem with the field that a JSON pointer names.
     pub fn at(code: Code, pointer: impl Into<String>) -> Problem {
-        Problem { code, pointer: Some(pointer.into()), parameter: None }
+        Problem { pointer: Some(pointer.into()), ..code.into() }
     }
 
     /// A problem with a query parameter.
     pub fn of_parameter(code: Code, parameter: impl Into<String>) -> Problem {
-        Problem { code, pointer: None, parameter: Some(parameter.into()) }
+        Problem { parameter: Some(parameter.into()), ..code.into() }
+    }
+
+    /// The same of a document with this root: its field is named by an XPath.
+    pub(super) fn in_document(self, root: &str) -> Problem {
+        Problem { xpath: self.pointer.map(|pointer| xpath(root, &pointer)), pointer: None, ..self }
     }
 }
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Problem {
-        Problem { code, pointer: None, parameter: None }
+        Problem { code, pointer: None, parameter: None, xpath: None }
     }
 }
 
@@ -181,18 +192,20 @@ struct ProblemJson<'a> {
     pointer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    xpath: Option<&'a str>,
 }
 
 impl Problem {
     /// The answer as it goes over the wire. Its code is left in the extensions for whoever counts.
     pub fn into_response(self) -> Response<Body> {
-        let Problem { code, pointer, parameter } = self;
+        let Problem { code, pointer, parameter, xpath } = self;
         let json = ProblemJson {
             title: code.title(),
             status: code.status(),
             code: code.name(),
             pointer: pointer.as_deref(),
             parameter: parameter.as_deref(),
+            xpath: xpath.as_deref(),
         };
         let body = serde_json::to_vec(&json).expect("plain fields become JSON");
         let mut response = Response::new(Body::from(body));

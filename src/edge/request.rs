@@ -1,10 +1,12 @@
-//! The JSON a merchant sends: shapes, and how a body that does not have them is refused.
+//! What a merchant sends: shapes, and how a body that does not have them is refused. JSON is read here, XML by
+//! [`super::xml`] into the same shapes.
 //!
 //! Every error names its field by a JSON pointer and repeats nothing of a value: serde's own messages quote what they
 //! found, so they are read for their kind and thrown away. Unknown fields, fields that stand twice, and arrays in place
 //! of objects are refused; deep nesting cannot pass shapes that have two levels.
 
 use super::problem::{Code, Problem};
+use super::xml::{self, Document, Element};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -86,8 +88,53 @@ fn yes() -> bool {
     true
 }
 
-/// Reads a body. An empty one is taken for `{}`.
-pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+impl Document for CreatePayment {
+    const ROOT: &'static str = "payment_request";
+}
+
+impl Document for CreateCapture {
+    const ROOT: &'static str = "capture_request";
+}
+
+impl Document for CreateRefund {
+    const ROOT: &'static str = "refund_request";
+}
+
+impl Document for CreateVoid {
+    const ROOT: &'static str = "void_request";
+}
+
+/// A body in one of its notations.
+#[derive(Clone, Copy, Debug)]
+pub enum Sent<'a> {
+    /// JSON, unread.
+    Json(&'a [u8]),
+    /// The root of an XML document.
+    Xml(&'a Element),
+}
+
+impl<'a> From<&'a [u8]> for Sent<'a> {
+    fn from(json: &'a [u8]) -> Sent<'a> {
+        Sent::Json(json)
+    }
+}
+
+impl<'a> From<&'a Element> for Sent<'a> {
+    fn from(root: &'a Element) -> Sent<'a> {
+        Sent::Xml(root)
+    }
+}
+
+/// Reads a body.
+pub fn read<'a, T: DeserializeOwned + Document>(body: impl Into<Sent<'a>>) -> Result<T, Problem> {
+    match body.into() {
+        Sent::Json(json) => read_json(json),
+        Sent::Xml(root) => xml::read(root),
+    }
+}
+
+/// Reads JSON. An empty body is taken for `{}`.
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut json = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| refused(&error))?;
@@ -97,6 +144,13 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 /// Any bytes as each of the requests, for a fuzzer: a value or a problem, never a panic.
 pub fn fuzz(body: &[u8]) {
+    fuzz_each(body.into());
+    if let Ok(root) = Element::read(body) {
+        fuzz_each(Sent::Xml(&root));
+    }
+}
+
+fn fuzz_each(body: Sent<'_>) {
     let _ = read::<CreatePayment>(body);
     let _ = read::<CreateCapture>(body);
     let _ = read::<CreateRefund>(body);
@@ -126,7 +180,8 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     Problem::at(code, pointer)
 }
 
-fn pointer<'a>(path: impl Iterator<Item = &'a Segment>) -> String {
+/// A path as a JSON pointer.
+pub(super) fn pointer<'a>(path: impl Iterator<Item = &'a Segment>) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
@@ -298,7 +353,7 @@ mod tests {
             assert!(matches!(code, Code::JsonMalformed | Code::FieldUnknown | Code::FieldMissing), "{body}: {code:?}");
         }
         assert_eq!(refusal(&format!("{GOOD}}}")).0, Code::JsonMalformed);
-        let latin = read::<CreatePayment>(b"{\"reference\":\"\xe9\"}").unwrap_err();
+        let latin = read::<CreatePayment>(b"{\"reference\":\"\xe9\"}".as_slice()).unwrap_err();
         assert_eq!(latin.code, Code::JsonMalformed);
         let deep = format!("{{\"reference\":{}", "[".repeat(100_000));
         assert_eq!(refusal(&deep).0, Code::FieldType);

@@ -1,9 +1,10 @@
 //! How a request came wrapped, and how its answer goes: an answer wears what its request wore.
 
 use super::Door;
-use super::envelope::seal;
+use super::envelope::{Sealed, seal, seal_xml};
 use super::problem::{Code, Problem};
 use super::sealed_body::{self, Member, Parts};
+use super::xml::SealedDocument;
 use crate::merchants::{Merchant, Sealing};
 use axum::http::{HeaderMap, header};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,13 +19,27 @@ pub(super) enum Wrapping {
     Jose,
     /// JSON with one member that is a compact JWE.
     Member(Member),
+    /// XML as it is.
+    Xml,
+    /// XML that is sealed, or some elements of which are.
+    SealedXml,
 }
+
+impl Wrapping {
+    /// Whether what is in it is XML.
+    pub fn is_xml(self) -> bool {
+        matches!(self, Wrapping::Xml | Wrapping::SealedXml)
+    }
+}
+
+/// The names of XML (RFC 7303 section 9).
+const XML: [&str; 2] = ["application/xml", "text/xml"];
 
 /// A body without its wrapping.
 pub(super) struct Unwrapped {
     /// What it came in.
     pub wrapping: Wrapping,
-    /// JSON.
+    /// JSON or XML.
     pub payload: Zeroizing<Vec<u8>>,
     /// Whether all that was sealed was sealed just now, as far as it says.
     pub is_fresh: bool,
@@ -37,6 +52,7 @@ pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem
     match media_type {
         Some(json) if json.eq_ignore_ascii_case("application/json") => Ok(Wrapping::Plain),
         Some(jose) if jose.eq_ignore_ascii_case("application/jose") => Ok(Wrapping::Jose),
+        Some(xml) if XML.iter().any(|name| xml.eq_ignore_ascii_case(name)) => Ok(Wrapping::Xml),
         _ => Err(Code::ContentType.into()),
     }
 }
@@ -44,9 +60,15 @@ pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem
 /// How the answer to a request without a body goes: sealed where the request accepts that or the merchant must have it.
 pub(super) fn answer_wrapping(headers: &HeaderMap, merchant: &Merchant) -> Wrapping {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let wanted = accepts.split(',').any(|part| part.trim().starts_with("application/jose"));
+    let wants = |names: &[&str]| {
+        let mut media_types = accepts.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
+        media_types.any(|wanted| names.iter().any(|name| wanted.eq_ignore_ascii_case(name)))
+    };
     match merchant.payload_key {
-        Some(_) if wanted || merchant.sealing == Sealing::Required => Wrapping::Jose,
+        Some(_) if wants(&["application/jose"]) => Wrapping::Jose,
+        Some(_) if merchant.sealing == Sealing::Required && wants(&XML) => Wrapping::SealedXml,
+        Some(_) if merchant.sealing == Sealing::Required => Wrapping::Jose,
+        _ if wants(&XML) => Wrapping::Xml,
         _ => Wrapping::Plain,
     }
 }
@@ -68,16 +90,16 @@ impl Door {
     ) -> Result<Unwrapped, Problem> {
         let whole = match declared {
             Wrapping::Jose => Some((Wrapping::Jose, Zeroizing::new(sent.trim_ascii().to_vec()))),
+            Wrapping::Xml => return self.open_xml(merchant, headers, sent).await,
             _ => sealed_body::whole(&sent).map(|(member, token)| (Wrapping::Member(member), token)),
         };
         if let Some((wrapping, token)) = whole {
-            let (payload, is_fresh) = self.open_token(merchant, headers, token).await?;
+            let (payload, is_fresh) = self.open_sealed(merchant, headers, Sealed::Jwe(token)).await?;
             return Ok(Unwrapped { wrapping, payload, is_fresh });
         }
         match Parts::of(&sent)? {
             Some(parts) => self.open_parts(merchant, headers, parts).await,
-            None if merchant.sealing == Sealing::Required => Err(Code::SealingRequired.into()),
-            None => Ok(Unwrapped { wrapping: Wrapping::Plain, payload: sent, is_fresh: true }),
+            None => plain(merchant, Wrapping::Plain, sent),
         }
     }
 
@@ -89,7 +111,7 @@ impl Door {
     ) -> Result<Unwrapped, Problem> {
         let (mut opened, mut is_fresh) = (Vec::new(), true);
         for (place, token) in std::mem::take(&mut parts.tokens) {
-            let (content, fresh) = self.open_token(merchant, headers, token).await?;
+            let (content, fresh) = self.open_sealed(merchant, headers, Sealed::Jwe(token)).await?;
             is_fresh &= fresh;
             opened.push((place, content));
         }
@@ -97,18 +119,35 @@ impl Door {
         Ok(Unwrapped { wrapping: Wrapping::Member(Member::EncryptedData), payload, is_fresh })
     }
 
-    /// The content of a token, and whether it was sealed just now.
-    async fn open_token(
+    /// XML has no word for when it was sealed.
+    async fn open_xml(
         &self,
         merchant: &Merchant,
         headers: &HeaderMap,
-        token: Zeroizing<Vec<u8>>,
+        sent: Zeroizing<Vec<u8>>,
+    ) -> Result<Unwrapped, Problem> {
+        let found = if sent.is_empty() { None } else { SealedDocument::of(&sent)? };
+        let Some(mut document) = found else { return plain(merchant, Wrapping::Xml, sent) };
+        let mut opened = Vec::new();
+        for data in std::mem::take(&mut document.data) {
+            opened.push(self.open_sealed(merchant, headers, Sealed::Xml(data)).await?.0);
+        }
+        let payload = document.with(&opened).ok_or(Code::PayloadUnreadable)?;
+        Ok(Unwrapped { wrapping: Wrapping::SealedXml, payload, is_fresh: true })
+    }
+
+    /// The content of something sealed, and whether it was sealed just now.
+    async fn open_sealed(
+        &self,
+        merchant: &Merchant,
+        headers: &HeaderMap,
+        sealed: Sealed,
     ) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
         if merchant.payload_key.is_none() {
             return Err(Code::PayloadKeyMissing.into());
         }
         let named = named_key(headers).map(str::to_owned);
-        let opened = self.opener.open(token, named).await.map_err(|_full| Code::Overloaded)?;
+        let opened = self.opener.open(sealed, named).await.map_err(|_full| Code::Overloaded)?;
         let opened = opened.map_err(|_unreadable| Code::PayloadUnreadable)?;
         let window = i64::try_from(self.limits.sealed_window_ms / 1000).unwrap_or(i64::MAX);
         let age = opened.issued_at.map(|at| at.saturating_sub(seconds_since_epoch()).saturating_abs());
@@ -120,17 +159,31 @@ impl Door {
         &self,
         merchant: &Merchant,
         wrapping: Wrapping,
-        json: Zeroizing<Vec<u8>>,
+        content: Zeroizing<Vec<u8>>,
     ) -> Result<(&'static str, Vec<u8>), Problem> {
-        if wrapping == Wrapping::Plain {
-            return Ok(("application/json", json.to_vec()));
+        match wrapping {
+            Wrapping::Plain => return Ok(("application/json", content.to_vec())),
+            Wrapping::Xml => return Ok(("application/xml", content.to_vec())),
+            Wrapping::Jose | Wrapping::Member(_) | Wrapping::SealedXml => {}
         }
         let key = merchant.payload_key.as_ref().ok_or(Code::NoAnswer)?;
-        let token = seal(key, seconds_since_epoch(), json).map_err(|_not_sealed| Code::NoAnswer)?;
+        if wrapping == Wrapping::SealedXml {
+            let document = seal_xml(key, content).map_err(|_not_sealed| Code::NoAnswer)?;
+            return Ok(("application/xml", document.into_bytes()));
+        }
+        let token = seal(key, seconds_since_epoch(), content).map_err(|_not_sealed| Code::NoAnswer)?;
         Ok(match wrapping {
             Wrapping::Member(member) => ("application/json", sealed_body::holding(member, token)),
             _ => ("application/jose", token.into_bytes()),
         })
+    }
+}
+
+/// What came without a seal, where that may be.
+fn plain(merchant: &Merchant, wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Result<Unwrapped, Problem> {
+    match merchant.sealing {
+        Sealing::Required => Err(Code::SealingRequired.into()),
+        Sealing::Optional => Ok(Unwrapped { wrapping, payload, is_fresh: true }),
     }
 }
 
@@ -155,6 +208,8 @@ mod tests {
         assert_eq!(declared("application/json"), Ok(Wrapping::Plain));
         assert_eq!(declared("Application/JSON; charset=utf-8"), Ok(Wrapping::Plain));
         assert_eq!(declared("application/jose"), Ok(Wrapping::Jose));
+        assert_eq!(declared("application/xml; charset=utf-8"), Ok(Wrapping::Xml));
+        assert_eq!(declared("text/xml"), Ok(Wrapping::Xml));
         assert_eq!(declared("text/plain"), Err(Code::ContentType));
         assert_eq!(declared("application/jsonx"), Err(Code::ContentType));
         assert_eq!(declared_wrapping(&HeaderMap::new()).unwrap_err().code, Code::ContentType);

@@ -9,3 +9,4 @@ mod framed;
 mod scripted_switch;
 mod sealed;
 mod stage;
+mod xml;

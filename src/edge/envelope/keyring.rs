@@ -2,9 +2,10 @@
 //! whatever they find (RUSTSEC-2023-0071 is about those that do not).
 
 use super::jwe::{self, Unreadable};
+use super::xml_enc::EncryptedData;
 use super::{Opened, certificate, decipher};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{KeyPair, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::KeyPair as _;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
@@ -47,10 +48,21 @@ impl Keyring {
         let jwe = jwe::parse(token)?;
         let kid = jwe.kid.as_deref().or(named).ok_or(Unreadable)?;
         let key = self.keys.iter().find(|key| key.kid == kid).ok_or(Unreadable)?;
-        let content_key = key.unwrap(&jwe.encrypted_key, jwe.cipher.key_bytes())?;
+        let content_key = key.unwrap(&OAEP_SHA256_MGF1SHA256, &jwe.encrypted_key, jwe.cipher.key_bytes())?;
         let mut content = Zeroizing::new(jwe.content_and_tag);
         decipher(jwe.cipher, &content_key, &jwe.iv, jwe.protected, &mut content)?;
         Ok(Opened { content, issued_at: jwe.issued_at })
+    }
+
+    /// The same of an `EncryptedData`. One that names no key is for the key to use first.
+    pub fn open_xml(&self, data: EncryptedData, named: Option<&str>) -> Result<Opened, Unreadable> {
+        let names: Vec<&str> = data.names.iter().map(String::as_str).chain(named).collect();
+        let key = self.keys.iter().find(|key| names.is_empty() || names.contains(&key.kid.as_str()));
+        let content_key =
+            key.ok_or(Unreadable)?.unwrap(data.oaep.algorithm(), &data.encrypted_key, data.cipher.key_bytes())?;
+        let mut content = Zeroizing::new(data.content_and_tag);
+        decipher(data.cipher, &content_key, &data.iv, b"", &mut content)?;
+        Ok(Opened { content, issued_at: None })
     }
 }
 
@@ -79,11 +91,16 @@ impl GatewayKey {
     }
 
     /// The content encryption key, or a random one where there is none of that length to be had.
-    fn unwrap(&self, encrypted_key: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+    fn unwrap(
+        &self,
+        oaep: &'static OaepAlgorithm,
+        encrypted_key: &[u8],
+        length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         let mut substitute = Zeroizing::new(vec![0; length]);
         aws_lc_rs::rand::fill(&mut substitute).map_err(|_| Unreadable)?;
         let mut space = Zeroizing::new(vec![0; self.key.min_output_size()]);
-        let unwrapped = self.key.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted_key, &mut space, None);
+        let unwrapped = self.key.decrypt(oaep, encrypted_key, &mut space, None);
         Ok(match unwrapped {
             Ok(key) if key.len() == length => Zeroizing::new(key.to_vec()),
             _ => substitute,

@@ -1,6 +1,6 @@
 //! Sealed payloads: a merchant seals to one of the gateway's RSA keys, and its answer is sealed to its own.
 //!
-//! [`jwe`] knows the form, `keyring` the keys, `opener` gives the private-key operations threads of their own, so
+//! [`jwe`] and [`xml_enc`] know the forms, `keyring` the keys, `opener` gives the private-key operations threads of their own, so
 //! that a flood of envelopes cannot starve the rest. Every failure to open is the same failure, reached by the same way:
 //! a key that does not unwrap is replaced by a random one and the content fails instead (RFC 7516 section 11.5).
 
@@ -9,10 +9,11 @@ pub mod jwe;
 mod keyring;
 mod opener;
 mod seal;
+pub mod xml_enc;
 
 pub use keyring::Keyring;
-pub(super) use opener::Opener;
-pub(super) use seal::seal;
+pub(super) use opener::{Opener, Sealed};
+pub(super) use seal::{seal, seal_xml};
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::{U12, U16};
@@ -157,6 +158,32 @@ mod tests {
         let header = json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": other.jwks()["keys"][0]["kid"]});
         let token = envelope.seal_under(&header, b"{}").unwrap();
         assert_eq!(other.open(token.as_bytes(), None), Err(Unreadable), "unwraps to nothing, and fails in the content");
+    }
+
+    fn open_xml(document: &str) -> Result<Opened, Unreadable> {
+        let root = crate::edge::xml::Element::parse(document.as_bytes()).map_err(|_| Unreadable)?;
+        keyring().open_xml(xml_enc::EncryptedData::parse(&root)?, None)
+    }
+
+    #[test]
+    fn an_encrypted_data_is_opened_by_whom_it_is_for_and_unchanged() {
+        let key = PayloadKey::read(pairs().0.public_pem().unwrap().as_bytes()).unwrap();
+        let document = seal_xml(&key, Zeroizing::new(b"<a/>".to_vec())).unwrap();
+        assert_eq!(open_xml(&document).unwrap().content.as_slice(), b"<a/>");
+        assert!(open_xml(&document.replace(&key.kid, "another")).is_err());
+        let certificate = keyring().jwks()["keys"][0]["x5c"][0].as_str().unwrap().to_owned();
+        let named = format!("<ds:KeyName>{}</ds:KeyName>", key.kid);
+        let by_certificate = format!("<ds:X509Certificate>{certificate}</ds:X509Certificate>");
+        assert!(open_xml(&document.replace(&named, &by_certificate)).is_ok());
+        assert!(open_xml(&document.replace(&named, "")).is_ok(), "none is named: the first");
+        for (place, _) in document.match_indices("CipherValue>").step_by(2) {
+            let at = place + "CipherValue>".len() + 5;
+            let other = if &document[at..=at] == "A" { "B" } else { "A" };
+            assert!(open_xml(&format!("{}{other}{}", &document[..at], &document[at + 1..])).is_err());
+        }
+        let other = PayloadKey::read(pairs().1.public_pem().unwrap().as_bytes()).unwrap();
+        let document = seal_xml(&other, Zeroizing::new(b"<a/>".to_vec())).unwrap();
+        assert!(open_xml(&document.replace(&other.kid, &key.kid)).is_err(), "unwraps to nothing");
     }
 
     #[test]

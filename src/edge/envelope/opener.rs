@@ -1,6 +1,7 @@
 //! Threads that do nothing but open envelopes, with a queue that is as long as there are credits.
 
 use super::jwe::Unreadable;
+use super::xml_enc::EncryptedData;
 use super::{Keyring, Opened};
 use crate::edge::measure::ENVELOPE_OPEN_SECONDS;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,14 +10,22 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-/// Hands tokens to the threads.
+/// Hands what is sealed to the threads.
 pub(in crate::edge) struct Opener {
     queue: SyncSender<Job>,
 }
 
+/// Something to open.
+pub(in crate::edge) enum Sealed {
+    /// A compact JWE.
+    Jwe(Zeroizing<Vec<u8>>),
+    /// An `EncryptedData`.
+    Xml(EncryptedData),
+}
+
 struct Job {
-    token: Zeroizing<Vec<u8>>,
-    /// The key's name, where it stands beside the token.
+    sealed: Sealed,
+    /// The key's name, where it stands beside what is sealed.
     named: Option<String>,
     begun: Instant,
     opened: oneshot::Sender<Result<Opened, Unreadable>>,
@@ -39,14 +48,14 @@ impl Opener {
         Ok(Opener { queue: sender })
     }
 
-    /// Opens a token.
+    /// Opens.
     pub(in crate::edge) async fn open(
         &self,
-        token: Zeroizing<Vec<u8>>,
+        sealed: Sealed,
         named: Option<String>,
     ) -> Result<Result<Opened, Unreadable>, QueueFull> {
         let (opened, awaited) = oneshot::channel();
-        self.queue.try_send(Job { token, named, begun: Instant::now(), opened }).map_err(|_| QueueFull)?;
+        self.queue.try_send(Job { sealed, named, begun: Instant::now(), opened }).map_err(|_| QueueFull)?;
         // A thread that is gone without an answer has opened nothing.
         Ok(awaited.await.unwrap_or(Err(Unreadable)))
     }
@@ -56,7 +65,11 @@ fn work(keyring: &Keyring, queue: &Mutex<Receiver<Job>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        let opened = keyring.open(&job.token, job.named.as_deref());
+        let named = job.named.as_deref();
+        let opened = match job.sealed {
+            Sealed::Jwe(token) => keyring.open(&token, named),
+            Sealed::Xml(data) => keyring.open_xml(data, named),
+        };
         let outcome = if opened.is_ok() { "opened" } else { "unreadable" };
         metrics::histogram!(ENVELOPE_OPEN_SECONDS, "outcome" => outcome).record(job.begun.elapsed());
         // Whoever asked may have hung up.
