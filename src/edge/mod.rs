@@ -73,6 +73,7 @@ struct Door {
     fingerprint_key: FingerprintKey,
     opener: Opener,
     jwks: Bytes,
+    signer: Option<xml::Signer>,
     limits: Arc<Limits>,
 }
 
@@ -110,7 +111,13 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
     let tls = Tls::read(settings)?;
     let limits = Arc::new(settings.limits.clone());
     let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
-    let jwks = Bytes::from(keyring.jwks().to_string());
+    let mut jwks = keyring.jwks();
+    let signer = settings.signature_key_file.as_deref().map(keys::signer).transpose()?.map(|(signer, jwk)| {
+        // Behind the keys to seal to: a client that takes the first one for that finds it.
+        jwks["keys"].as_array_mut().into_iter().for_each(|keys| keys.push(jwk.clone()));
+        signer
+    });
+    let jwks = Bytes::from(jwks.to_string());
     let opener = Opener::start(keyring, limits.envelope_threads, parts.switchboard.capacity())?;
     let door = Arc::new(Door {
         register: parts.register,
@@ -121,6 +128,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         fingerprint_key: parts.fingerprint_key,
         opener,
         jwks,
+        signer,
         limits: Arc::clone(&limits),
     });
     let router = router(door);

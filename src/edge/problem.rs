@@ -53,6 +53,7 @@ problem_codes! {
     KeyInvalid 400 "idempotency_key_invalid" "An Idempotency-Key is 1 to 255 visible ASCII characters, once.";
     EnvelopeInvalid 400 "envelope_invalid" "The frame is not an envelope that asks something.";
     OperationUnknown 400 "operation_unknown" "There is no such operation.";
+    SignatureInvalid 400 "signature_invalid" "The signature does not hold.";
     PayloadUnreadable 400 "payload_unreadable" "The sealed payload cannot be opened.";
     QueryMalformed 400 "query_malformed" "The query is not percent-encoded UTF-8.";
     ParameterUnknown 400 "parameter_unknown" "There is no such query parameter.";
@@ -66,6 +67,7 @@ problem_codes! {
     BodyIncomplete 400 "body_incomplete" "The body ended before its end.";
     Unauthenticated 401 "unauthenticated" "No valid proof of who asks.";
     SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
+    SignatureRequired 403 "signature_required" "This merchant's payloads must be signed.";
     PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
     RouteNotFound 404 "not_found" "There is no such resource.";
     PaymentNotFound 404 "payment_not_found" "There is no such payment.";

@@ -26,6 +26,9 @@ pub struct Settings {
     /// PEM (PKCS#8): RSA keys to which merchants seal. All of them open; all are published, the first one first.
     #[serde(default)]
     pub payload_key_files: Vec<PathBuf>,
+    /// PEM (PKCS#8): the key on P-256 with which answers in XML are signed. Absent: none is.
+    #[serde(default)]
+    pub signature_key_file: Option<PathBuf>,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -124,7 +127,11 @@ impl Settings {
     /// The same settings with every path taken from `folder` where it is relative.
     pub fn relative_to(mut self, folder: &Path) -> Settings {
         let paths = [&mut self.tls_certificate_file, &mut self.tls_key_file];
-        let paths = paths.into_iter().chain(&mut self.client_ca_file).chain(&mut self.payload_key_files);
+        let paths = paths
+            .into_iter()
+            .chain(&mut self.client_ca_file)
+            .chain(&mut self.payload_key_files)
+            .chain(&mut self.signature_key_file);
         paths.for_each(|path| *path = folder.join(&*path));
         self
     }

@@ -4,8 +4,8 @@ use super::Door;
 use super::envelope::{Sealed, seal, seal_xml};
 use super::problem::{Code, Problem};
 use super::sealed_body::{self, Member, Parts};
-use super::xml::SealedDocument;
-use crate::merchants::{Merchant, Sealing};
+use super::xml::{self, SealedDocument};
+use crate::merchants::{Merchant, Sealing, Signing};
 use axum::http::{HeaderMap, header};
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
@@ -19,16 +19,19 @@ pub(super) enum Wrapping {
     Jose,
     /// JSON with one member that is a compact JWE.
     Member(Member),
-    /// XML as it is.
-    Xml,
-    /// XML that is sealed, or some elements of which are.
-    SealedXml,
+    /// XML.
+    Xml {
+        /// Sealed, or some elements of it.
+        sealed: bool,
+        /// With a signature in it.
+        signed: bool,
+    },
 }
 
 impl Wrapping {
     /// Whether what is in it is XML.
     pub fn is_xml(self) -> bool {
-        matches!(self, Wrapping::Xml | Wrapping::SealedXml)
+        matches!(self, Wrapping::Xml { .. })
     }
 }
 
@@ -52,7 +55,9 @@ pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem
     match media_type {
         Some(json) if json.eq_ignore_ascii_case("application/json") => Ok(Wrapping::Plain),
         Some(jose) if jose.eq_ignore_ascii_case("application/jose") => Ok(Wrapping::Jose),
-        Some(xml) if XML.iter().any(|name| xml.eq_ignore_ascii_case(name)) => Ok(Wrapping::Xml),
+        Some(xml) if XML.iter().any(|name| xml.eq_ignore_ascii_case(name)) => {
+            Ok(Wrapping::Xml { sealed: false, signed: false })
+        }
         _ => Err(Code::ContentType.into()),
     }
 }
@@ -64,11 +69,11 @@ pub(super) fn answer_wrapping(headers: &HeaderMap, merchant: &Merchant) -> Wrapp
         let mut media_types = accepts.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
         media_types.any(|wanted| names.iter().any(|name| wanted.eq_ignore_ascii_case(name)))
     };
+    let (sealed, signed) = (merchant.sealing == Sealing::Required, merchant.signing == Signing::Required);
     match merchant.payload_key {
         Some(_) if wants(&["application/jose"]) => Wrapping::Jose,
-        Some(_) if merchant.sealing == Sealing::Required && wants(&XML) => Wrapping::SealedXml,
-        Some(_) if merchant.sealing == Sealing::Required => Wrapping::Jose,
-        _ if wants(&XML) => Wrapping::Xml,
+        _ if wants(&XML) => Wrapping::Xml { sealed, signed },
+        Some(_) if sealed => Wrapping::Jose,
         _ => Wrapping::Plain,
     }
 }
@@ -89,8 +94,9 @@ impl Door {
         sent: Zeroizing<Vec<u8>>,
     ) -> Result<Unwrapped, Problem> {
         let whole = match declared {
+            Wrapping::Xml { .. } => return self.open_xml(merchant, headers, sent).await,
+            _ if merchant.signing == Signing::Required => return Err(Code::SignatureRequired.into()),
             Wrapping::Jose => Some((Wrapping::Jose, Zeroizing::new(sent.trim_ascii().to_vec()))),
-            Wrapping::Xml => return self.open_xml(merchant, headers, sent).await,
             _ => sealed_body::whole(&sent).map(|(member, token)| (Wrapping::Member(member), token)),
         };
         if let Some((wrapping, token)) = whole {
@@ -127,13 +133,17 @@ impl Door {
         sent: Zeroizing<Vec<u8>>,
     ) -> Result<Unwrapped, Problem> {
         let found = if sent.is_empty() { None } else { SealedDocument::of(&sent)? };
-        let Some(mut document) = found else { return plain(merchant, Wrapping::Xml, sent) };
+        let Some(mut document) = found else {
+            return plain(merchant, Wrapping::Xml { sealed: false, signed: false }, sent)
+                .and_then(|it| it.verified(merchant));
+        };
         let mut opened = Vec::new();
         for data in std::mem::take(&mut document.data) {
             opened.push(self.open_sealed(merchant, headers, Sealed::Xml(data)).await?.0);
         }
         let payload = document.with(&opened).ok_or(Code::PayloadUnreadable)?;
-        Ok(Unwrapped { wrapping: Wrapping::SealedXml, payload, is_fresh: true })
+        Unwrapped { wrapping: Wrapping::Xml { sealed: true, signed: false }, payload, is_fresh: true }
+            .verified(merchant)
     }
 
     /// The content of something sealed, and whether it was sealed just now.
@@ -154,6 +164,27 @@ impl Door {
         Ok((opened.content, age.is_none_or(|age| age <= window)))
     }
 
+    /// XML is signed first and sealed then, as it is asked for.
+    fn wrap_xml(
+        &self,
+        merchant: &Merchant,
+        sealed: bool,
+        signed: bool,
+        mut content: Zeroizing<Vec<u8>>,
+    ) -> Result<(&'static str, Vec<u8>), Problem> {
+        if let (Some(signer), true) = (&self.signer, signed) {
+            content = signer.sign(&content).map_err(|_untrue| Code::NoAnswer)?;
+        }
+        let body = match sealed {
+            true => {
+                let key = merchant.payload_key.as_ref().ok_or(Code::NoAnswer)?;
+                seal_xml(key, content).map_err(|_not_sealed| Code::NoAnswer)?.into_bytes()
+            }
+            false => content.to_vec(),
+        };
+        Ok(("application/xml", body))
+    }
+
     /// Puts the wrapping on: content type and body.
     pub(super) fn wrap(
         &self,
@@ -163,19 +194,28 @@ impl Door {
     ) -> Result<(&'static str, Vec<u8>), Problem> {
         match wrapping {
             Wrapping::Plain => return Ok(("application/json", content.to_vec())),
-            Wrapping::Xml => return Ok(("application/xml", content.to_vec())),
-            Wrapping::Jose | Wrapping::Member(_) | Wrapping::SealedXml => {}
+            Wrapping::Xml { sealed, signed } => return self.wrap_xml(merchant, sealed, signed, content),
+            Wrapping::Jose | Wrapping::Member(_) => {}
         }
         let key = merchant.payload_key.as_ref().ok_or(Code::NoAnswer)?;
-        if wrapping == Wrapping::SealedXml {
-            let document = seal_xml(key, content).map_err(|_not_sealed| Code::NoAnswer)?;
-            return Ok(("application/xml", document.into_bytes()));
-        }
         let token = seal(key, seconds_since_epoch(), content).map_err(|_not_sealed| Code::NoAnswer)?;
         Ok(match wrapping {
             Wrapping::Member(member) => ("application/json", sealed_body::holding(member, token)),
             _ => ("application/jose", token.into_bytes()),
         })
+    }
+}
+
+impl Unwrapped {
+    /// XML with nothing left in it but what was signed, where something was.
+    fn verified(self, merchant: &Merchant) -> Result<Unwrapped, Problem> {
+        let Wrapping::Xml { sealed, .. } = self.wrapping else { return Ok(self) };
+        let verified = xml::verified(&self.payload, &merchant.signature_keys);
+        match (verified.map_err(|_untrue| Code::SignatureInvalid)?, merchant.signing) {
+            (Some(payload), _) => Ok(Unwrapped { wrapping: Wrapping::Xml { sealed, signed: true }, payload, ..self }),
+            (None, Signing::Optional) => Ok(self),
+            (None, Signing::Required) => Err(Code::SignatureRequired.into()),
+        }
     }
 }
 
@@ -208,8 +248,8 @@ mod tests {
         assert_eq!(declared("application/json"), Ok(Wrapping::Plain));
         assert_eq!(declared("Application/JSON; charset=utf-8"), Ok(Wrapping::Plain));
         assert_eq!(declared("application/jose"), Ok(Wrapping::Jose));
-        assert_eq!(declared("application/xml; charset=utf-8"), Ok(Wrapping::Xml));
-        assert_eq!(declared("text/xml"), Ok(Wrapping::Xml));
+        assert_eq!(declared("application/xml; charset=utf-8"), Ok(Wrapping::Xml { sealed: false, signed: false }));
+        assert!(declared("text/xml").is_ok_and(Wrapping::is_xml));
         assert_eq!(declared("text/plain"), Err(Code::ContentType));
         assert_eq!(declared("application/jsonx"), Err(Code::ContentType));
         assert_eq!(declared_wrapping(&HeaderMap::new()).unwrap_err().code, Code::ContentType);

@@ -1,6 +1,6 @@
 //! One merchant: its proofs, its payload key, its terminals.
 
-use super::PayloadKey;
+use super::{PayloadKey, SignatureKey};
 use crate::payment::{Acceptor, MerchantId};
 use serde::Deserialize;
 
@@ -17,6 +17,10 @@ pub struct Merchant {
     pub sealing: Sealing,
     /// The key to which its answers are sealed.
     pub payload_key: Option<PayloadKey>,
+    /// Whether its payloads must be signed.
+    pub signing: Signing,
+    /// The keys by which its signatures are verified; more than one while they change.
+    pub signature_keys: Vec<SignatureKey>,
     /// Whether the check digit of a card number is checked before a bank sees it.
     pub luhn: bool,
     pub(super) terminals: Vec<Acceptor>,
@@ -55,5 +59,16 @@ pub enum Sealing {
     #[default]
     Optional,
     /// Only sealed ones.
+    Required,
+}
+
+/// Whether payloads must be signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signing {
+    /// What has no signature is taken; a signature that is there must hold.
+    #[default]
+    Optional,
+    /// Only signed ones.
     Required,
 }

@@ -7,8 +7,10 @@ mod merchant;
 mod payload_key;
 mod register;
 mod settings;
+mod signature_key;
 
-pub use merchant::{Merchant, Proof, Sealing};
+pub use merchant::{Merchant, Proof, Sealing, Signing};
 pub use payload_key::{PayloadKey, PayloadKeyError};
 pub use register::{Register, RegisterError, Sha256Hash};
 pub use settings::{MerchantSettings, TerminalSettings};
+pub use signature_key::{SignatureKey, SignatureKeyError};

@@ -1,6 +1,9 @@
 //! The register itself: built whole or not at all, then only read.
 
-use super::{Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Sealing, TerminalSettings};
+use super::{
+    Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Sealing, SignatureKey, SignatureKeyError, Signing,
+    TerminalSettings,
+};
 use crate::payment::{Acceptor, MerchantId};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use sha2::{Digest, Sha256};
@@ -51,6 +54,8 @@ pub enum Fault {
     File { path: PathBuf, kind: std::io::ErrorKind },
     #[error("{} holds {fault}", path.display())]
     PayloadKey { path: PathBuf, fault: PayloadKeyError },
+    #[error("{} holds {fault}", path.display())]
+    SignatureKey { path: PathBuf, fault: SignatureKeyError },
 }
 
 impl Register {
@@ -100,6 +105,10 @@ impl Builder<'_> {
         if settings.sealing == Sealing::Required && settings.payload_key_file.is_none() {
             self.fault("payload_key_file", Fault::Missing);
         }
+        let signature_keys = settings.signature_key_files.iter().filter_map(|path| self.signature_key(path)).collect();
+        if settings.signing == Signing::Required && settings.signature_key_files.is_empty() {
+            self.fault("signature_key_files", Fault::Missing);
+        }
         if settings.api_key_sha256.is_empty() && settings.client_cert_spki_sha256.is_empty() {
             self.fault("api_key_sha256", Fault::Missing);
         }
@@ -109,7 +118,9 @@ impl Builder<'_> {
         let certificates = self.hashes("client_cert_spki_sha256", &settings.client_cert_spki_sha256);
         let Some(id) = id else { return };
         let (require, sealing, luhn) = (settings.require, settings.sealing, settings.luhn);
-        let merchant = Arc::new(Merchant { id, name, require, sealing, payload_key, luhn, terminals });
+        let signing = settings.signing;
+        let merchant =
+            Arc::new(Merchant { id, name, require, sealing, payload_key, luhn, terminals, signing, signature_keys });
         self.enter(merchant, keys, certificates);
     }
 
@@ -146,6 +157,15 @@ impl Builder<'_> {
             Err(error) => Err(Fault::File { path, kind: error.kind() }),
         };
         read.map_err(|fault| self.fault("payload_key_file", fault)).ok()
+    }
+
+    fn signature_key(&mut self, path: &Path) -> Option<SignatureKey> {
+        let path = self.folder.join(path);
+        let read = match std::fs::read(&path) {
+            Ok(content) => SignatureKey::read(&content).map_err(|fault| Fault::SignatureKey { path, fault }),
+            Err(error) => Err(Fault::File { path, kind: error.kind() }),
+        };
+        read.map_err(|fault| self.fault("signature_key_files", fault)).ok()
     }
 
     fn hashes(&mut self, key: &str, texts: &[String]) -> Vec<Sha256Hash> {

@@ -1,6 +1,6 @@
 //! How a merchant stands in the configuration.
 
-use super::{Proof, Sealing};
+use super::{Proof, Sealing, Signing};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -26,6 +26,12 @@ pub struct MerchantSettings {
     pub sealing: Sealing,
     /// File with the merchant's public payload key: a JWK, or PEM (SubjectPublicKeyInfo).
     pub payload_key_file: Option<PathBuf>,
+    /// `optional` or `required`.
+    #[serde(default)]
+    pub signing: Signing,
+    /// Files with the public keys of the merchant's signatures: PEM, certificates or SubjectPublicKeyInfo.
+    #[serde(default)]
+    pub signature_key_files: Vec<PathBuf>,
     /// Whether the check digit of card numbers is checked.
     #[serde(default = "yes")]
     pub luhn: bool,

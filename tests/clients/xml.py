@@ -1,4 +1,5 @@
-"""XML from unmodified clients against a running demo: lxml, xmlsec (XML Encryption), and the schema as the judge.
+"""XML from unmodified clients against a running demo: lxml, xmlsec (XML Encryption and Signature), signxml, and the schema
+as the judge.
 
 Usage: xml.py DIR/demo.json specs/isthmus.xsd
 """
@@ -11,6 +12,7 @@ import uuid
 import requests
 import xmlsec
 from lxml import etree
+from signxml import SignatureConfiguration, SignatureMethod, XMLSigner, XMLVerifier, methods
 
 demo = json.load(open(sys.argv[1]))
 schema = etree.XMLSchema(etree.parse(sys.argv[2]))
@@ -22,6 +24,8 @@ session.verify = demo["ca_cert"]
 session.trust_env = False
 OURS = "urn:isthmus:v1"
 XENC = "http://www.w3.org/2001/04/xmlenc#"
+DSIG = "http://www.w3.org/2000/09/xmldsig#"
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 
 def expect(what, found, wanted):
@@ -159,6 +163,93 @@ expect("a card sealed alone cannot be read", b"4242" in sealed, False)
 answer = post(payments, sealed)
 expect("is taken", answer.status_code, 201)
 expect("with a payment that is captured", told(opened(answer.content), "status"), "captured")
+
+# XML Signature as signxml and xmlsec make it; what is signed is answered with a signature that both find good.
+own_rsa = open(merchant["signature_key"], "rb").read()
+own_p256 = open(merchant["client_key"], "rb").read()
+keys = session.get(demo["payload_jwks_url"]).json()["keys"]
+signer = base64.b64decode(next(key for key in keys if key["use"] == "sig")["x5c"][0])
+lines = base64.encodebytes(signer).decode()
+certificate = f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
+
+
+def judged(document):
+    """The answer, once both have verified its signature, and the schema what was signed."""
+    expected = SignatureConfiguration(signature_methods=[SignatureMethod.ECDSA_SHA256])
+    seen = XMLVerifier().verify(document, x509_cert=certificate, expect_config=expected).signed_xml
+    root = etree.fromstring(document)
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(signer, xmlsec.constants.KeyDataFormatCertDer)
+    context.verify(root.find(f"{{{DSIG}}}Signature"))
+    return valid(etree.fromstring(etree.tostring(seen)))
+
+
+def by_signxml(root, key=own_rsa, method="rsa-sha256", uri=None, **more):
+    return XMLSigner(method=methods.enveloped, signature_algorithm=method, digest_algorithm="sha256", **more).sign(
+        root, key=key, reference_uri=uri
+    )
+
+
+def by_xmlsec(root, key=own_rsa, method=xmlsec.constants.TransformRsaSha256):
+    template = xmlsec.template
+    signature = template.create(root, xmlsec.constants.TransformExclC14N, method, ns="ds")
+    root.append(signature)
+    reference = template.add_reference(signature, xmlsec.constants.TransformSha256, uri="")
+    template.add_transform(reference, xmlsec.constants.TransformEnveloped)
+    template.add_transform(reference, xmlsec.constants.TransformExclC14N)
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(key, xmlsec.constants.KeyDataFormatPem)
+    context.sign(signature)
+    return root
+
+
+def named(root):
+    root.set("Id", "order")
+    return root
+
+
+ecdsa = xmlsec.constants.TransformEcdsaSha256
+for what, document in [
+    ("signxml by its defaults", by_signxml(order())),
+    ("signxml in exclusive form", by_signxml(order(), c14n_algorithm=EXCLUSIVE)),
+    ("signxml with a named root", by_signxml(named(order()), uri="#order", c14n_algorithm=EXCLUSIVE)),
+    ("signxml on P-256", by_signxml(order(), own_p256, "ecdsa-sha256")),
+    ("xmlsec", by_xmlsec(order())),
+    ("xmlsec on P-256", by_xmlsec(order(), own_p256, ecdsa)),
+]:
+    answer = post(payments, document)
+    expect(f"a document signed by {what} is taken", answer.status_code, 201)
+    expect("and answered with a signature over a payment that is captured", told(judged(answer.content), "status"), "captured")
+
+root = by_xmlsec(order())
+answer = post(payments, seal(root, root))
+expect("a document that is signed and then sealed is taken", answer.status_code, 201)
+own = xmlsec.Key.from_file(merchant["payload_private_key_pem"], xmlsec.constants.KeyDataFormatPem)
+inner = xmlsec.EncryptionContext(manager(own)).decrypt(etree.fromstring(answer.content))
+expect("and answered in kind", told(judged(etree.tostring(inner)), "status"), "captured")
+
+good = etree.tostring(by_xmlsec(order())).decode()
+signature = good[good.index("<ds:Signature ") : good.index("</ds:Signature>") + len("</ds:Signature>")]
+bare = good.replace(signature, "")
+stranger = xmlsec.Key.generate(xmlsec.constants.KeyDataRsa, 2048, xmlsec.constants.KeyDataTypePermanent)
+forged = etree.fromstring(bare)
+forged.append(etree.fromstring(signature))
+context = xmlsec.SignatureContext()
+context.key = stranger
+context.sign(forged.find(f"{{{DSIG}}}Signature"))
+evil = bare.replace(">1299<", ">9999<")
+refusals = set()
+for document in [
+    good.replace(">1299<", ">9999<"),
+    good.replace(signature, signature * 2),
+    evil.replace("</payment_request>", f"<old>{bare}</old>{signature}</payment_request>"),
+    evil.replace("</payment_request>", f"<old>{good}</old></payment_request>"),
+    good.replace("rsa-sha256", "rsa-sha1"),
+    etree.tostring(forged).decode(),
+]:
+    answer = post(payments, document)
+    refusals.add((answer.status_code, answer.text))
+expect("what is not signed as it stands is refused in the same words", [(status, json.loads(text)["code"]) for status, text in refusals], [(400, "signature_invalid")])
 
 # What is refused, each clear to its sender; what cannot be opened always in the same words.
 laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))

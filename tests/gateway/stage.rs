@@ -52,6 +52,7 @@ pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage 
         tls_key_file: material.server_key.clone(),
         client_ca_file: Some(material.ca_certificate.clone()),
         payload_key_files: vec![material.gateway_payload_private_key.clone()],
+        signature_key_file: Some(material.gateway_signature_key.clone()),
         limits,
     };
     let (events, queue) = mpsc::channel(credits);

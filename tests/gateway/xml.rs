@@ -73,6 +73,12 @@ async fn a_payment_and_what_follows_it() {
     let found = client.send(request.header("accept", "application/xml;q=0.9, text/plain"), Default::default()).await;
     let found = Element::parse(&found.unwrap().received).unwrap();
     assert_eq!(text(&found, &["data", "item", "status"]), "refunded");
+    let request = client.request("GET".parse().unwrap(), "/v1/isthmus.xsd");
+    let schema = client.send(request, Default::default()).await.unwrap().received;
+    let schema = std::str::from_utf8(&schema).unwrap();
+    for element in found.all() {
+        assert!(schema.contains(&format!("name=\"{}\"", element.name)), "the schema has no {}", element.name);
+    }
     let read = client.get(&path).await.unwrap();
     assert_eq!((read.status.as_u16(), &read.body["status"]), (200, &json!("refunded")), "JSON as before");
 }

@@ -82,6 +82,7 @@ tls_certificate_file = "server.pem"
 tls_key_file = "server-key.pem"
 client_ca_file = "ca.pem"
 payload_key_files = ["payload-private.pem"]
+signature_key_file = "signature-private.pem"
 
 [operations]
 listen = "{operations}"
@@ -114,6 +115,7 @@ name = "Demo shop"
 api_key_sha256 = ["{key_hash}"]
 client_cert_spki_sha256 = ["{spki}"]
 payload_key_file = "merchant-payload.jwk.json"
+signature_key_files = ["merchant-signature.pem", "merchant.pem"]
 
 [[merchants.terminals]]
 terminal = "{TERMINAL}"
@@ -154,6 +156,7 @@ country = "PA"
                 "client_key": material.client_key,
                 "payload_private_key": material.merchant_payload_private_key,
                 "payload_private_key_pem": material.merchant_payload_private_key_pem,
+                "signature_key": material.merchant_signature_key,
             },
             "operator": { "user": null, "password": null },
             "store": self.folder.join("isthmus.db"),

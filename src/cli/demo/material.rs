@@ -32,6 +32,12 @@ pub struct Material {
     pub gateway_payload_private_key: PathBuf,
     /// Its public half, JWK.
     pub gateway_payload_key: PathBuf,
+    /// The private key that signs answers, PEM.
+    pub gateway_signature_key: PathBuf,
+    /// The merchant's private signature key, RSA, PEM.
+    pub merchant_signature_key: PathBuf,
+    /// Its public half, PEM.
+    pub merchant_signature_public_key: PathBuf,
     /// The private key that opens what the door seals, JWK.
     pub merchant_payload_private_key: PathBuf,
     /// The same, PEM.
@@ -74,6 +80,7 @@ impl Material {
         if !material.paths().iter().all(|path| path.is_file()) {
             material.make_certificates()?;
             material.make_payload_keys()?;
+            material.make_signature_keys()?;
             write_secret(&material.api_key_file, &format!("isk_{}", BASE64URL_NOPAD.encode(&random())))?;
         }
         Ok(material)
@@ -94,6 +101,9 @@ impl Material {
             client_key: at("merchant-key.pem"),
             gateway_payload_private_key: at("payload-private.pem"),
             gateway_payload_key: at("payload.jwk.json"),
+            gateway_signature_key: at("signature-private.pem"),
+            merchant_signature_key: at("merchant-signature-private.pem"),
+            merchant_signature_public_key: at("merchant-signature.pem"),
             merchant_payload_private_key: at("merchant-payload-private.jwk.json"),
             merchant_payload_private_key_pem: at("merchant-payload-private.pem"),
             merchant_payload_key: at("merchant-payload.jwk.json"),
@@ -102,7 +112,7 @@ impl Material {
         }
     }
 
-    fn paths(&self) -> [&Path; 12] {
+    fn paths(&self) -> [&Path; 15] {
         [
             &self.ca_certificate,
             &self.server_certificate,
@@ -111,6 +121,9 @@ impl Material {
             &self.client_key,
             &self.gateway_payload_private_key,
             &self.gateway_payload_key,
+            &self.gateway_signature_key,
+            &self.merchant_signature_key,
+            &self.merchant_signature_public_key,
             &self.merchant_payload_private_key,
             &self.merchant_payload_private_key_pem,
             &self.merchant_payload_key,
@@ -158,6 +171,13 @@ impl Material {
         write_secret(&self.merchant_payload_private_key, &merchant.private_jwk()?.to_string())?;
         write_secret(&self.merchant_payload_private_key_pem, &merchant.private_pem()?)?;
         write(&self.merchant_payload_key, &merchant.public_jwk().to_string())
+    }
+
+    fn make_signature_keys(&self) -> Result<(), MaterialError> {
+        write_secret(&self.gateway_signature_key, &KeyPair::generate()?.serialize_pem())?;
+        let merchant = PayloadPair::generate()?;
+        write_secret(&self.merchant_signature_key, &merchant.private_pem()?)?;
+        write(&self.merchant_signature_public_key, &merchant.public_pem()?)
     }
 }
 
@@ -239,7 +259,9 @@ mod tests {
         let made = Material::prepare(&folder).unwrap();
         let key = made.api_key().unwrap();
         assert_eq!(Material::prepare(&folder).unwrap().api_key().unwrap(), key);
-        for secret in [&made.server_key, &made.client_key, &made.gateway_payload_private_key, &made.api_key_file] {
+        let signing = [&made.gateway_signature_key, &made.merchant_signature_key];
+        let others = [&made.server_key, &made.client_key, &made.gateway_payload_private_key, &made.api_key_file];
+        for secret in signing.into_iter().chain(others) {
             assert_eq!(fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600, "{}", secret.display());
         }
         let jwk = fs::read(&made.merchant_payload_key).unwrap();

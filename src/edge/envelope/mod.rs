@@ -11,6 +11,7 @@ mod opener;
 mod seal;
 pub mod xml_enc;
 
+pub(super) use certificate::self_signed_p256;
 pub use keyring::Keyring;
 pub(super) use opener::{Opener, Sealed};
 pub(super) use seal::{seal, seal_xml};

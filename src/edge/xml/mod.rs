@@ -1,16 +1,19 @@
 //! The resources of this API as XML (`specs/isthmus.xsd`): the same names, the same values, another notation.
 //!
 //! [`Element`] is a document within bounds, `reading` turns it into the very requests that JSON is read into, `writing`
-//! turns the JSON of an answer into XML, `sealed_document` finds what is sealed in one. So a request means the same in both, down to its fingerprint, and only the
-//! names of the two notations' faults differ: here a field is named by an XPath, of local names.
+//! turns the JSON of an answer into XML; `sealed_document` finds what is sealed in one, `signature` what was signed of
+//! one. So a request means the same in both notations, down to its fingerprint, and only the names of their faults
+//! differ: here a field is named by an XPath, of local names.
 
 mod element;
 mod reading;
 mod sealed_document;
+mod signature;
 mod writing;
 
 pub use element::Element;
 pub(super) use sealed_document::SealedDocument;
+pub(super) use signature::{Signer, verified};
 pub(super) use writing::write;
 
 use super::problem::{Code, Problem};
@@ -69,12 +72,13 @@ pub(super) fn read<T: DeserializeOwned + Document>(root: &Element) -> Result<T, 
     })
 }
 
-/// Nothing of another namespace, and no attributes: the schema has none.
+/// Nothing of another namespace, and no attributes but the name by which a signature refers to the root.
 fn only_ours(element: &Element, pointer: String) -> Result<(), Problem> {
     if element.namespace != NAMESPACE {
         return Err(Problem::at(Code::FieldUnknown, pointer));
     }
-    if !element.attributes.is_empty() {
+    let is_name = |attribute: &str| pointer.is_empty() && signature::ROOT_IDS.contains(&attribute);
+    if !element.attributes.iter().all(|(name, _)| is_name(name)) {
         return Err(Problem::at(Code::XmlForbidden, pointer));
     }
     element.children.iter().try_for_each(|child| match is_plain(&child.name) {

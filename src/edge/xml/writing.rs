@@ -1,7 +1,8 @@
 //! An answer as XML: the members of the JSON become elements of the same names, in the same order.
 //!
-//! There is no declaration before it, which UTF-8 does not need and what is sealed must not have. What is null is left out; the items of a list carry its name in the singular. The JSON is read once and written as
-//! it comes, so nothing has to know the shape of an answer twice.
+//! There is no declaration before it, which UTF-8 does not need and what is sealed must not have. What is null is left
+//! out; the items of a list carry its name in the singular. The JSON is read once and written as it comes, so nothing
+//! has to know the shape of an answer twice.
 
 use super::NAMESPACE;
 use super::element::is_xml;

@@ -1,0 +1,72 @@
+//! A merchant's public signature key: RSA of 2048 to 4096 bits or a point on P-256, as PEM, bare or in a certificate.
+//!
+//! Of a certificate only the key is taken: it is pinned by standing in the register, whoever issued it and until when.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject};
+use rustls::server::ParsedCertificate;
+
+/// A key by which a merchant's signatures are verified, as SubjectPublicKeyInfo.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SignatureKey {
+    /// RSA.
+    Rsa(Vec<u8>),
+    /// ECDSA on P-256.
+    P256(Vec<u8>),
+}
+
+/// Neither of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no certificate or public key in PEM form, of RSA with 2048 to 4096 bits or on P-256")]
+pub struct SignatureKeyError;
+
+impl std::fmt::Debug for SignatureKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_rsa() { "SignatureKey::Rsa" } else { "SignatureKey::P256" })
+    }
+}
+
+impl SignatureKey {
+    /// Reads a key from the content of a file.
+    pub fn read(content: &[u8]) -> Result<SignatureKey, SignatureKeyError> {
+        let spki = match CertificateDer::from_pem_slice(content) {
+            Ok(certificate) => {
+                let parsed = ParsedCertificate::try_from(&certificate).map_err(|_| SignatureKeyError)?;
+                parsed.subject_public_key_info().as_ref().to_vec()
+            }
+            Err(_) => {
+                SubjectPublicKeyInfoDer::from_pem_slice(content).map_err(|_| SignatureKeyError)?.as_ref().to_vec()
+            }
+        };
+        if ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &spki).is_ok() {
+            return Ok(SignatureKey::P256(spki));
+        }
+        // Of 4096 bits it has some 550 bytes; a longer one costs whoever verifies more than it is worth.
+        let is_rsa = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki).is_ok() && spki.len() < 600;
+        if is_rsa { Ok(SignatureKey::Rsa(spki)) } else { Err(SignatureKeyError) }
+    }
+
+    /// Whether it is of RSA.
+    pub fn is_rsa(&self) -> bool {
+        matches!(self, SignatureKey::Rsa(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn keys_are_read_bare_and_out_of_certificates() {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let bare = SignatureKey::read(pair.public_key_pem().as_bytes()).unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        assert_eq!(SignatureKey::read(certificate.pem().as_bytes()).unwrap(), bare);
+        assert!(!bare.is_rsa());
+        let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        assert_eq!(SignatureKey::read(other.public_key_pem().as_bytes()), Err(SignatureKeyError));
+        assert_eq!(SignatureKey::read(pair.serialize_pem().as_bytes()), Err(SignatureKeyError));
+        assert_eq!(SignatureKey::read(b""), Err(SignatureKeyError));
+    }
+}
