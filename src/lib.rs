@@ -27,6 +27,7 @@
 //! - [`merchants`]: the merchant register.
 //! - [`control`]: operators' commands to a running switch, over a socket of their own.
 //! - [`client`]: a merchant's side of the door, for the demo and for load.
+//! - [`load`]: many customers at once, and what they would have felt.
 //! - [`simulator`]: a bank to talk to, from its own reading of the standard.
 //! - [`telemetry`]: every metric by name.
 //!
@@ -73,6 +74,8 @@ pub mod keys;
 #[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod link;
+#[cfg(feature = "switch")]
+pub mod load;
 #[cfg(feature = "switch")]
 pub mod merchants;
 #[cfg(feature = "switch")]

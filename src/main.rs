@@ -1,7 +1,7 @@
 //! The `isthmus` command.
 
 use clap::{CommandFactory, Parser};
-use isthmus::cli::{bank, check, demo, iso, operator, serve};
+use isthmus::cli::{bank, check, demo, iso, load, operator, serve};
 use std::process::ExitCode;
 
 /// A payment switch: merchants speak JSON over TLS, banks speak ISO 8583.
@@ -13,6 +13,7 @@ enum Command {
     Bank(bank::Bank),
     Check(check::Check),
     Iso(iso::IsoCommand),
+    Load(Box<load::Load>),
     Operator(operator::Operator),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  isthmus completions bash > /etc/bash_completion.d/isthmus")]
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Bank(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Iso(command) => iso::run(command),
+        Command::Load(command) => command.run(),
         Command::Operator(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Command::command(), "isthmus", &mut std::io::stdout());

@@ -31,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("edge", &["payment", "switch", "transaction", "merchants"]),
     ("control", &["payment", "switch", "transaction", "journal"]),
     ("client", &[]),
+    ("load", &["client"]),
     ("telemetry", &["payment", "switch"]),
 ];
 

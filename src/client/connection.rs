@@ -11,8 +11,13 @@ use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// What reads and writes a connection as long as it is polled.
+pub(super) type Wire = http1::Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>>;
 
 /// Knows where to connect, and whom to trust there.
+#[derive(Clone)]
 pub(super) struct Connector {
     authority: String,
     server_name: ServerName<'static>,
@@ -36,13 +41,18 @@ impl Connector {
 
     /// A new connection; a task of its own reads and writes it until the sender is dropped.
     pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+        let (sender, wire) = self.open().await?;
+        // What ends the connection is told to whoever sends next.
+        tokio::spawn(wire);
+        Ok(sender)
+    }
+
+    /// A new connection in its two halves: what takes requests, and the future that reads and writes.
+    pub(super) async fn open(&self) -> Result<(SendRequest<Full<Bytes>>, Wire), ClientError> {
         let stream = TcpStream::connect(&self.authority).await.map_err(ClientError::Connect)?;
         stream.set_nodelay(true).map_err(ClientError::Connect)?;
         let stream = self.tls.connect(self.server_name.clone(), stream).await.map_err(ClientError::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // What ends the connection is told to whoever sends next.
-        tokio::spawn(connection);
-        Ok(sender)
+        Ok(http1::handshake(TokioIo::new(stream)).await?)
     }
 }
 

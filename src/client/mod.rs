@@ -5,8 +5,10 @@
 
 mod connection;
 mod envelope;
+mod lane;
 
 pub use envelope::{Cipher, Envelope, Form};
+pub use lane::{Lane, Reply};
 
 use bytes::Bytes;
 use connection::Connector;

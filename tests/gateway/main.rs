@@ -6,6 +6,7 @@
 mod bad_input;
 mod door;
 mod framed;
+mod load;
 mod scripted_switch;
 mod sealed;
 mod stage;

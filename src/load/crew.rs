@@ -1,0 +1,155 @@
+//! A thread's share of the customers, on a runtime of its own.
+
+use super::gate::Gate;
+use super::pace::Timing;
+use super::shopper::{Sealed, Shopper};
+use super::tally::{Outcome, Tally};
+use super::{Pace, Plan};
+use crate::client::{ClientError, Lane};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinSet, LocalSet};
+
+/// Handshakes of a thread that go on at once.
+const HANDSHAKES: usize = 16;
+/// Pause of a customer who could not connect.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a thread tells what it has counted.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// What a thread tells.
+pub(super) enum News {
+    /// One customer more has a connection.
+    Connected,
+    /// One has none.
+    NotConnected(ClientError),
+    /// Nobody can ever have one.
+    Unusable(ClientError),
+    /// What was counted since the last pulse, of the whole run.
+    Pulse(Box<Tally>),
+    /// What was measured; the thread ends.
+    Done(Box<Tally>),
+}
+
+/// A thread with its customers.
+pub(super) struct Crew(JoinHandle<()>);
+
+/// What the customers of a thread share.
+struct Room {
+    plan: Plan,
+    gate: Arc<Gate>,
+    measured: RefCell<Tally>,
+    pulse: RefCell<Tally>,
+    news: mpsc::UnboundedSender<News>,
+    handshakes: Semaphore,
+}
+
+impl Crew {
+    /// Starts a thread; its customers connect and wait for the gate to open.
+    pub(super) fn start(
+        thread: usize,
+        plan: &Plan,
+        gate: &Arc<Gate>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> std::io::Result<Crew> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (plan, gate) = (plan.clone(), Arc::clone(gate));
+        let spawned = std::thread::Builder::new().name(format!("load-{thread}")).spawn(move || {
+            let room = Room {
+                plan,
+                gate,
+                measured: RefCell::default(),
+                pulse: RefCell::default(),
+                news,
+                handshakes: Semaphore::new(HANDSHAKES),
+            };
+            LocalSet::new().block_on(&runtime, Rc::new(room).work(thread));
+        });
+        Ok(Crew(spawned?))
+    }
+
+    /// Waits for its end.
+    pub(super) fn join(self) {
+        // One that panicked has told so on stderr and has no news; the report does not hold its part.
+        let _ = self.0.join();
+    }
+}
+
+impl Room {
+    async fn work(self: Rc<Room>, thread: usize) {
+        let errands = Rc::new(self.plan.errands.clone());
+        let lane = match Lane::new(&errands.target) {
+            Ok(lane) => lane,
+            Err(why) => return self.tell(News::Unusable(why)),
+        };
+        let sealed = Rc::new(Sealed::default());
+        let mut customers = JoinSet::new();
+        for number in (thread..self.plan.connections).step_by(self.plan.threads) {
+            let shopper = Shopper::new(&errands, lane.clone(), &sealed, number, self.plan.seed);
+            customers.spawn_local(Rc::clone(&self).attend(shopper, number));
+        }
+        let pulsing = tokio::task::spawn_local(Rc::clone(&self).pulse());
+        while customers.join_next().await.is_some() {}
+        pulsing.abort();
+        self.tell(News::Done(Box::new(self.measured.take())));
+    }
+
+    fn tell(&self, news: News) {
+        // Whoever listened has given up, and the thread ends soon.
+        let _ = self.news.send(news);
+    }
+
+    async fn attend(self: Rc<Room>, mut shopper: Shopper, number: usize) {
+        let connected = match self.handshakes.acquire().await {
+            Ok(_turn) => shopper.connect().await,
+            Err(_) => return,
+        };
+        match connected {
+            Ok(()) => self.tell(News::Connected),
+            Err(why) => return self.tell(News::NotConnected(why)),
+        }
+        if !self.gate.is_open().await {
+            return;
+        }
+        if self.plan.pace == Pace::Closed {
+            let part = number as f64 / self.plan.connections as f64;
+            tokio::time::sleep(self.plan.ramp.mul_f64(part)).await;
+        }
+        while let Some(intended) = self.gate.next().await {
+            self.serve(&mut shopper, intended).await;
+        }
+    }
+
+    async fn serve(&self, shopper: &mut Shopper, intended: Duration) {
+        let begun = self.gate.elapsed();
+        let asked = tokio::time::timeout(self.plan.timeout, shopper.ask()).await;
+        let (operation, outcome) = asked.unwrap_or(("timeout", Outcome::Failed("timeout")));
+        let timing = Timing { intended, begun, ended: self.gate.elapsed() };
+        let is_lost = matches!(outcome, Outcome::Failed(_));
+        self.count(operation, timing, outcome);
+        if is_lost {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn count(&self, operation: &'static str, timing: Timing, outcome: Outcome) {
+        let (begins, ends) = (self.plan.ramp, self.plan.ramp + self.plan.duration);
+        if timing.intended >= begins {
+            let within = timing.ended < ends;
+            self.measured.borrow_mut().count(operation, timing, outcome.clone(), within);
+        }
+        self.pulse.borrow_mut().count(operation, timing, outcome, true);
+    }
+
+    async fn pulse(self: Rc<Room>) {
+        let mut ticks = tokio::time::interval(PULSE);
+        loop {
+            ticks.tick().await;
+            self.tell(News::Pulse(Box::new(self.pulse.take())));
+        }
+    }
+}
