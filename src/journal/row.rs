@@ -5,13 +5,14 @@
 //! file behind it; this does.
 //!
 //! Kinds: 1 a record of a payment; 2 numbers reserved for use; 3 how a host stands (its business days and what operators
-//! let it do; the last one counts), written at each cutover and before the host that announced it is answered; 4 an
-//! operator's order with who and why, written before it is carried out.
+//! let it and its links do; the last one counts), written at each cutover and before the host that announced it is
+//! answered; 4 an operator's order with who and why, written before it is carried out.
 
 use crate::payment::{BusinessDate, Wall};
-use crate::switch::{AuditEntry, DayMark, HostMark, HostMode, NumberBlock};
+use crate::switch::{AuditEntry, DayMark, HostMark, HostMode, LinkRest, NumberBlock};
 use crate::transaction::{self, Record, RecordError};
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 
 const FORMAT: u8 = 1;
 const RECORD: u8 = 1;
@@ -101,6 +102,9 @@ struct StoredHost {
     /// 1 maintenance, 2 down; absent where it is up.
     #[n(2)]
     mode: Option<u8>,
+    /// Links off the line by their place, 1 signed off, 2 closed; absent where there are none.
+    #[n(3)]
+    links: Option<BTreeMap<u16, u8>>,
 }
 
 #[derive(Encode, Decode)]
@@ -207,7 +211,13 @@ pub(super) fn encode_host(mark: &HostMark) -> Vec<u8> {
         HostMode::Maintenance => Some(1),
         HostMode::Down => Some(2),
     };
-    let stored = StoredHost { host: mark.host.as_str().to_owned(), day, mode };
+    let rest = |rest: &LinkRest| match rest {
+        LinkRest::SignedOff => 1,
+        LinkRest::Closed => 2,
+    };
+    let links: BTreeMap<u16, u8> = mark.links.iter().map(|(place, how)| (*place, rest(how))).collect();
+    let links = Some(links).filter(|links| !links.is_empty());
+    let stored = StoredHost { host: mark.host.as_str().to_owned(), day, mode, links };
     minicbor::to_vec(stored).expect("writing to a Vec does not fail")
 }
 
@@ -226,7 +236,13 @@ pub(super) fn decode_host(content: &[u8]) -> Result<HostMark, RowError> {
         Some(2) => HostMode::Down,
         Some(_) => return Err(RowError::Host),
     };
-    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()?, mode })
+    let rest = |(place, rest): (u16, u8)| match rest {
+        1 => Ok((place, LinkRest::SignedOff)),
+        2 => Ok((place, LinkRest::Closed)),
+        _ => Err(RowError::Host),
+    };
+    let links = stored.links.unwrap_or_default().into_iter().map(rest).collect::<Result<_, _>>()?;
+    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()?, mode, links })
 }
 
 impl From<&NumberBlock> for StoredNumbers {
@@ -304,6 +320,7 @@ mod tests {
             ("requested_awaited", Content::Record(record(5, 4, Body::Requested(Box::new(awaited()))))),
             ("settled_repeated_and_released", Content::Record(record(5, 5, Body::Settled(owing_new_kinds())))),
             ("discharged_declined", discharged(6, Discharge::Declined(ResultCode::NotAllowed, code("57")))),
+            ("host_links_off", Content::Host(host_with_links_off("bank"))),
         ]
     }
 

@@ -5,7 +5,9 @@ use crate::payment::{
     Acceptor, Amount, ApprovalCode, Brand, BusinessDate, Card, CardId, Currency, Cvc, Expiry, MerchantId,
     MessageValues, OperationKind, Original, Pan, PaymentId, PosEntry, ResultCode, ReversalReason, Rrn, Stan, Wall,
 };
-use crate::switch::{AuditEntry, DayMark, Entry, HostMark, HostMode, NotRecorded, NumberBlock, Stored, Ticket};
+use crate::switch::{
+    AuditEntry, DayMark, Entry, HostMark, HostMode, LinkRest, NotRecorded, NumberBlock, Stored, Ticket,
+};
 use crate::transaction::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
     Requested,
@@ -264,7 +266,13 @@ pub(super) fn host_mark(host: &str) -> HostMark {
         seen_to_begin: true,
         open: vec![date("2026-11-22")],
     };
-    HostMark { host: host.into(), day: Some(day), mode: HostMode::Up }
+    HostMark { host: host.into(), day: Some(day), mode: HostMode::Up, links: [].into() }
+}
+
+/// A host whose links an operator took off the line, each in another way.
+pub(super) fn host_with_links_off(host: &str) -> HostMark {
+    let links = [(0, LinkRest::SignedOff), (2, LinkRest::Closed)].into();
+    HostMark { day: None, links, ..host_mark(host) }
 }
 
 /// An order of an operator.

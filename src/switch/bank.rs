@@ -1,10 +1,10 @@
 //! A host as the switch holds it: its links, what is pending on them, what is owed to it, and its numbers.
 
-use super::event::{HostMark, HostMode, LinkId};
+use super::event::{HostMark, HostMode, LinkId, LinkRest};
 use super::settings::HostSettings;
 use crate::host::{Breaker, BusinessDays, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::{Message, Scan};
-use crate::link::{Function, Network, Session};
+use crate::link::{Function, Goal, Network, Session};
 use crate::payment::{BusinessDate, Monotonic, PaymentId, Wall};
 use crate::transaction::Obligation;
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub(super) struct Bank {
     pub days: BusinessDays,
     /// What operators let it do.
     pub mode: HostMode,
+    /// The links that they took off the line, by place among its own.
+    resting: BTreeMap<u16, LinkRest>,
     /// How it stands by the store, and what is on its way there.
     durable: HostMark,
     asked: Option<HostMark>,
@@ -79,7 +81,8 @@ impl Bank {
             reserve_at: None,
             days: BusinessDays::new(settings.day.clone()),
             mode: HostMode::Up,
-            durable: HostMark { host: settings.name.clone(), day: None, mode: HostMode::Up },
+            resting: BTreeMap::new(),
+            durable: HostMark { host: settings.name.clone(), day: None, mode: HostMode::Up, links: BTreeMap::new() },
             asked: None,
             mark_at: None,
             day_answers: Vec::new(),
@@ -105,13 +108,37 @@ impl Bank {
             self.days.resume(day);
         }
         self.mode = mark.mode;
+        self.resting.clone_from(&mark.links);
         self.durable = mark;
         self.open_owed_days();
     }
 
     /// How it stands.
     fn mark(&self) -> HostMark {
-        HostMark { host: self.settings.name.clone(), day: self.days.mark(), mode: self.mode }
+        let links = self.resting.clone();
+        HostMark { host: self.settings.name.clone(), day: self.days.mark(), mode: self.mode, links }
+    }
+
+    /// An operator takes a link off the line, or lets it on again. False where it was so already.
+    pub(super) fn rest_link(&mut self, link: LinkId, rest: Option<LinkRest>) -> bool {
+        let Some(place) = self.settings.links.iter().position(|own| *own == link).map(|place| place as u16) else {
+            return false;
+        };
+        let before = match rest {
+            Some(rest) => self.resting.insert(place, rest),
+            None => self.resting.remove(&place),
+        };
+        before != rest
+    }
+
+    /// What each link makes for, as operators want it.
+    pub(super) fn goals(&self) -> Vec<(LinkId, Goal)> {
+        let goal = |place: u16| match (self.mode, self.resting.get(&place)) {
+            (HostMode::Down, _) | (_, Some(LinkRest::Closed)) => Goal::Closed,
+            (_, Some(LinkRest::SignedOff)) => Goal::SignedOff,
+            (_, None) => Goal::Online,
+        };
+        self.settings.links.iter().zip(0..).map(|(link, place)| (*link, goal(place))).collect()
     }
 
     /// Whether the store knows how it stands.

@@ -111,6 +111,10 @@ impl Switch {
             return;
         }
         bank.mark_at = None;
+        if bank.is_durable() {
+            // What was ordered may have been taken back before the store took it.
+            return self.host_is_durable(place);
+        }
         let Some(mark) = bank.wanted() else { return };
         let ticket = self.next_ticket();
         self.appends.insert(ticket, recording::Appending::Host(place));

@@ -7,6 +7,7 @@ use crate::payment::{BusinessDate, Monotonic, PosEntry, ResultCode, Rrn, Stan};
 use crate::security::Seal;
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Who waits for an answer at an edge; unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +154,17 @@ pub struct HostMark {
     pub day: Option<DayMark>,
     /// What operators let it do.
     pub mode: HostMode,
+    /// The links that operators took off the line, by their place among the host's links.
+    pub links: BTreeMap<u16, LinkRest>,
+}
+
+/// How an operator took a link off the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkRest {
+    /// Signed off, and connected.
+    SignedOff,
+    /// Signed off and closed.
+    Closed,
 }
 
 /// What operators let a host do.

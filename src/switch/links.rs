@@ -154,6 +154,12 @@ impl Switch {
         }
     }
 
+    /// The links of a host make for what operators want of them.
+    pub(super) fn make_for_goals(&mut self, place: usize) {
+        let goals = self.banks[place].goals();
+        goals.into_iter().for_each(|(link, goal)| self.make_link_for(place, link, goal));
+    }
+
     /// All links of a host make for a goal.
     pub(super) fn make_for(&mut self, place: usize, goal: Goal) {
         let links: Vec<LinkId> = self.banks[place].sessions.keys().copied().collect();

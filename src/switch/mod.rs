@@ -186,9 +186,7 @@ impl Switch {
     fn start(&mut self) {
         self.phase = Phase::Running;
         for place in 0..self.banks.len() {
-            if self.banks[place].mode == HostMode::Down {
-                self.make_for(place, crate::link::Goal::Closed);
-            }
+            self.make_for_goals(place);
             let sessions = self.banks[place].sessions.iter_mut();
             let steps: Vec<_> = sessions.filter_map(|(link, session)| Some((*link, session.start()?))).collect();
             steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));

@@ -3,7 +3,6 @@
 use super::order::{AuditEntry, LinkOrder, Operate, OperatorId, Order, OrderRefusal, OwedLine, Told};
 use super::owing::is_rest_of_void;
 use super::*;
-use crate::link::Goal;
 use crate::transaction::{Body, Discharge, ObligationKind, Owed};
 
 /// Orders that may wait at once; there are few operators.
@@ -20,7 +19,7 @@ pub(super) struct Desk {
     loading: BTreeMap<PaymentId, Vec<Operate>>,
     /// Operators who wait for an echo, since when and until when.
     echoes: BTreeMap<LinkId, Vec<(OperatorId, Monotonic, Monotonic)>>,
-    /// Operators who wait until the state of the host at a place is durable.
+    /// Operators who wait until it is durable how the host at a place stands, its links too.
     hosts: BTreeMap<usize, Vec<OperatorId>>,
 }
 
@@ -117,10 +116,8 @@ impl Switch {
         if before == mode {
             return self.say_to(waiter, Ok(Told::Unchanged));
         }
-        match (before, mode) {
-            (_, HostMode::Down) => self.make_for(place, Goal::Closed),
-            (HostMode::Down, _) => self.make_for(place, Goal::Online),
-            _ => {}
+        if before == HostMode::Down || mode == HostMode::Down {
+            self.make_for_goals(place);
         }
         self.desk.hosts.entry(place).or_default().push(waiter);
     }
@@ -150,13 +147,24 @@ impl Switch {
     fn order_link(&mut self, waiter: OperatorId, link: LinkId, what: LinkOrder) {
         let Some(place) = self.place_of(link) else { return self.say_to(waiter, Err(OrderRefusal::NoSuchLink)) };
         match what {
-            LinkOrder::SignOn => self.make_link_for(place, link, Goal::Online),
-            LinkOrder::SignOff => self.make_link_for(place, link, Goal::SignedOff),
-            LinkOrder::Drain => self.make_link_for(place, link, Goal::Closed),
-            LinkOrder::Echo => return self.order_echo(waiter, place, link),
-            LinkOrder::ChangeKeys => return self.say_to(waiter, Err(OrderRefusal::NoKeys)),
+            LinkOrder::SignOn => self.rest_link(waiter, place, link, None),
+            LinkOrder::SignOff => self.rest_link(waiter, place, link, Some(LinkRest::SignedOff)),
+            LinkOrder::Drain => self.rest_link(waiter, place, link, Some(LinkRest::Closed)),
+            LinkOrder::Echo => self.order_echo(waiter, place, link),
+            LinkOrder::ChangeKeys => self.say_to(waiter, Err(OrderRefusal::NoKeys)),
         }
-        self.say_to(waiter, Ok(Told::Done));
+    }
+
+    fn rest_link(&mut self, waiter: OperatorId, place: usize, link: LinkId, rest: Option<LinkRest>) {
+        let changed = self.banks[place].rest_link(link, rest);
+        let goals = self.banks[place].goals().into_iter().filter(|(of, _)| *of == link);
+        goals.for_each(|(_, goal)| self.make_link_for(place, link, goal));
+        match (changed, rest) {
+            (true, _) => self.desk.hosts.entry(place).or_default().push(waiter),
+            // Whoever signs on a link that is to be online does not want to wait for its next attempt.
+            (false, None) => self.say_to(waiter, Ok(Told::Done)),
+            (false, Some(_)) => self.say_to(waiter, Ok(Told::Unchanged)),
+        }
     }
 
     fn order_echo(&mut self, waiter: OperatorId, place: usize, link: LinkId) {

@@ -76,13 +76,17 @@ impl Scene<'_> {
     async fn host_in(&mut self, host: &str, mode: &str) {
         self.orders.give(self.house, &["host", mode, host]);
         self.last(200..1500).await;
+        self.kill_switch_perhaps();
+        assert_eq!(self.shown(host)["mode"], mode, "what was ordered stands");
+        self.last(100..800).await;
+        self.orders.give(self.house, &["host", "up", host]);
+    }
+
+    fn kill_switch_perhaps(&mut self) {
         if self.random.bool() {
             self.standing.serve.kill();
             self.standing.serve = self.house.serve();
         }
-        assert_eq!(self.shown(host)["mode"], mode, "what was ordered stands");
-        self.last(100..800).await;
-        self.orders.give(self.house, &["host", "up", host]);
     }
 
     /// One link of a host, or all of them.
@@ -93,6 +97,7 @@ impl Scene<'_> {
         let (how, state) = if self.random.bool() { ("sign-off", "signed_off") } else { ("drain", "down") };
         links.iter().for_each(|link| self.orders.give(self.house, &["link", how, link]));
         self.until_links(host, links, state).await;
+        self.kill_switch_perhaps();
         self.last(100..1500).await;
         self.until_links(host, links, state).await;
         links.iter().for_each(|link| self.orders.give(self.house, &["link", "sign-on", link]));

@@ -115,7 +115,7 @@ struct OfLink {
 
 #[derive(Subcommand, Debug)]
 enum HostWhat {
-    /// Everything.
+    /// Everything; a link that was taken off by itself stays off.
     Up(OfHost),
     /// Links are kept and what is owed is sent, but no new requests.
     Maintenance(OfHost),
@@ -127,9 +127,9 @@ enum HostWhat {
 enum LinkWhat {
     /// Connect where it is not connected, and sign on.
     SignOn(OfLink),
-    /// No new traffic; wait for answers, sign off, stay connected.
+    /// No new traffic; wait for answers, sign off, stay connected until sign-on, over restarts too.
     SignOff(OfLink),
-    /// No new traffic; wait for answers, sign off, close the connection.
+    /// No new traffic; wait for answers, sign off, close the connection until sign-on, over restarts too.
     Drain(OfLink),
     /// See whether the bank answers.
     Echo {

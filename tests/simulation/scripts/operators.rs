@@ -114,6 +114,39 @@ fn a_host_that_goes_down_waits_for_its_answers_and_stays_down() {
 }
 
 #[test]
+fn a_link_that_was_taken_off_stays_off_over_a_restart_and_over_its_host() {
+    for (what, rests) in [(LinkOrder::SignOff, "signed_off"), (LinkOrder::Drain, "down")] {
+        let mut desk = Desk::online();
+        desk.link(what);
+        desk.commit();
+        assert!(matches!(desk.last_said(), Ok(Told::Done)), "said once it is durable");
+        desk.link(what);
+        desk.commit();
+        assert!(matches!(desk.last_said(), Ok(Told::Unchanged)));
+
+        let mut after = Desk::offline(Desk::settings());
+        after.handle(Event::Hosts(desk.journal.hosts()));
+        after.handle(Event::Start);
+        if what == LinkOrder::SignOff {
+            after.handle(Event::Connected { link: LinkId(0) });
+        }
+        assert_eq!((after.state(), after.frames.len()), (rests, 0), "nothing is said on it");
+        after.host(HostMode::Down);
+        after.commit();
+        after.handle(Event::Disconnected { link: LinkId(0), unsent: vec![] });
+        after.host(HostMode::Up);
+        after.commit();
+        if what == LinkOrder::SignOff {
+            after.handle(Event::Connected { link: LinkId(0) });
+        }
+        assert_eq!((after.state(), after.frames.len()), (rests, 0), "the host is up, this link is not");
+        after.link(LinkOrder::SignOn);
+        after.commit();
+        assert_ne!(after.state(), rests);
+    }
+}
+
+#[test]
 fn a_link_is_signed_off_and_on_over_one_connection() {
     let mut desk = Desk::online();
     desk.link(LinkOrder::SignOff);
