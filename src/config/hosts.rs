@@ -140,9 +140,10 @@ impl Default for RetryConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
-    /// Requests unanswered in a row before the host is spared; 0: never.
+    /// Requests unanswered in a row before the host is spared; 0: never. While it is spared, what no other host takes
+    /// is not sent and ends as failed: nothing is owed for it.
     pub failures: u32,
-    /// First rest; doubles each time the host is found silent again.
+    /// First rest; doubles each time the host is found silent again. An echo ends it, and then one request.
     pub rest_min_ms: u64,
     /// Longest rest.
     pub rest_max_ms: u64,

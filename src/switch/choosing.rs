@@ -58,7 +58,7 @@ impl Switch {
     }
 
     fn health(&self) -> Vec<Health> {
-        self.banks.iter().map(|bank| bank.health(self.now.monotonic)).collect()
+        self.banks.iter().map(Bank::health).collect()
     }
 
     /// The request of the open operation certainly did not reach its host: it goes to another one, is approved in the
@@ -150,10 +150,10 @@ fn may_move(operation: &Operation, open: &Open) -> bool {
 
 impl Bank {
     /// How the host is, as routing sees it.
-    pub(super) fn health(&self, now: Monotonic) -> Health {
+    pub(super) fn health(&self) -> Health {
         match self.takes_requests() {
             false => Health::Down,
-            true if self.breaker.admits(now) => Health::Up,
+            true if self.breaker.admits() => Health::Up,
             true => Health::Resting,
         }
     }

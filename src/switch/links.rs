@@ -16,7 +16,7 @@ impl Switch {
             Step::Disconnect => self.effects.push(Effect::Disconnect { link }),
             Step::Say(function) => self.say(place, link, function),
             Step::Online => self.begin_slowly(place, link),
-            Step::Echoed => self.echoed(link),
+            Step::Echoed => self.echoed(place, link),
         }
         self.observe_link(place, link);
     }
@@ -151,6 +151,27 @@ impl Switch {
                 steps.extend(step.map(|step| (*link, step)));
             }
             steps.into_iter().for_each(|(link, step)| self.take_step(place, link, step));
+        }
+    }
+
+    /// Hosts that were spared long enough are asked by an echo whether they speak again.
+    pub(super) fn wake_breakers(&mut self) {
+        let now = self.now.monotonic;
+        for place in 0..self.banks.len() {
+            let bank = &mut self.banks[place];
+            match bank.is_online() {
+                true => bank.breaker.pass(now),
+                false => bank.breaker.line_lost(now),
+            }
+            if !(bank.is_online() && bank.breaker.wants_echo(now)) {
+                continue;
+            }
+            bank.breaker.testing(now.after(bank.settings.session.answer_timeout));
+            // Where every line has an echo on its way already, its answer is the one that is waited for.
+            let mut sessions = bank.sessions.iter_mut();
+            if let Some((link, step)) = sessions.find_map(|(link, session)| Some((*link, session.test(now)?))) {
+                self.take_step(place, link, step);
+            }
         }
     }
 

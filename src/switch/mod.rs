@@ -207,6 +207,7 @@ impl Switch {
         self.retry_appends();
         self.expire_pending();
         self.wake_sessions();
+        self.wake_breakers();
         self.advance_motions();
         self.send_owed();
         self.reserve_numbers();
@@ -263,7 +264,8 @@ impl Switch {
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
             let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
             let days = [day_ends, bank.mark_at, bank.close_at].into_iter().flatten();
-            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days)
+            let spared = bank.breaker.next_deadline().filter(|_| bank.is_online());
+            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days).chain(spared)
         });
         let desk = self.desk.next_deadline();
         banks.chain(self.retries.first().map(|(at, _)| *at)).chain(desk).min()
@@ -283,7 +285,7 @@ impl Switch {
     pub fn snapshot(&self) -> Snapshot {
         let host = |bank: &Bank| HostSnapshot {
             name: bank.settings.name.clone(),
-            health: bank.health(self.now.monotonic),
+            health: bank.health(),
             has_numbers: bank.numbers.has_any(),
             open: bank.open,
             pending: bank.pending.len(),

@@ -178,7 +178,8 @@ impl Switch {
     }
 
     /// An echo came back on a link.
-    pub(super) fn echoed(&mut self, link: LinkId) {
+    pub(super) fn echoed(&mut self, place: usize, link: LinkId) {
+        self.banks[place].breaker.echoed();
         for (waiter, since, _) in self.desk.echoes.remove(&link).unwrap_or_default() {
             let took = self.now.monotonic.since(since);
             self.say_to(waiter, Ok(Told::Echoed { took }));

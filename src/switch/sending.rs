@@ -50,7 +50,7 @@ impl Switch {
         let Some(place) = self.bank_named(&operation.message.host) else {
             return self.not_sent(id);
         };
-        if !self.banks[place].breaker.admits(self.now.monotonic) {
+        if !self.banks[place].breaker.admits() {
             return self.not_sent(id);
         }
         let kind = operation.message_kind();

@@ -65,6 +65,14 @@ impl Desk {
         self.ways.iter().filter(|(on, _)| *on == link).count()
     }
 
+    /// The first host answers the last echo on its link.
+    fn answer_echo(&mut self) {
+        let is_echo = |frame: &Bytes| self.spec.decode(frame.clone()).unwrap().text(70).as_deref() == Some("301");
+        let on_north = self.ways.iter().zip(&self.frames).filter(|((link, _), _)| *link == NORTH);
+        let echo = on_north.map(|(_, frame)| frame).filter(|frame| is_echo(frame)).last().unwrap().clone();
+        self.reply_by(NORTH, &echo, "00");
+    }
+
     fn give_back_last(&mut self) {
         let (link, id) = self.last_way();
         self.handle(Event::Unsent { link, sends: vec![id] });
@@ -225,6 +233,21 @@ fn a_silent_host_is_spared_until_its_rest_is_over() {
     desk.sale(3, 3);
     desk.commit();
     assert_eq!(desk.last_sent(), to(SOUTH, "0200"));
+
+    // The rest is over: an echo goes out first, then one request, and all of them once that is answered.
+    desk.answer_echo();
+    desk.pass(10);
+    desk.sale(4, 4);
+    desk.commit();
+    assert_eq!(desk.last_sent(), to(SOUTH, "0200"), "no payment is risked yet");
+    desk.answer_echo();
+    desk.sale(5, 5);
+    desk.commit();
+    assert_eq!(desk.last_sent(), to(NORTH, "0200"));
+    let probe = desk.frames.last().unwrap().clone();
+    assert_eq!(desk.switch.snapshot().hosts[0].health, Health::Resting, "one only");
+    desk.reply_by(NORTH, &probe, "00");
+    assert_eq!(desk.switch.snapshot().hosts[0].health, Health::Up);
 }
 
 #[test]
