@@ -1,7 +1,7 @@
 """XML from unmodified clients against a running demo: lxml, xmlsec (XML Encryption and Signature), signxml, and the schema
 as the judge.
 
-Usage: xml.py DIR/demo.json specs/isthmus.xsd
+Usage: documents.py DIR/demo.json specs/isthmus.xsd
 """
 
 import base64
@@ -30,7 +30,7 @@ EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 def expect(what, found, wanted):
     if found != wanted:
-        sys.exit(f"xml.py: {what}: expected {wanted!r}, found {found!r}")
+        sys.exit(f"documents.py: {what}: expected {wanted!r}, found {found!r}")
     print(f"ok: {what}")
 
 
@@ -73,7 +73,7 @@ def valid(document):
     """The document, once the schema has judged it."""
     root = etree.fromstring(document) if isinstance(document, bytes) else document
     if not schema.validate(root):
-        sys.exit(f"xml.py: not valid: {schema.error_log}\n{etree.tostring(root).decode()}")
+        sys.exit(f"documents.py: not valid: {schema.error_log}\n{etree.tostring(root).decode()}")
     return root
 
 
