@@ -7,6 +7,7 @@
 //! - [`payment`]: what a payment is, without any wire.
 //! - [`iso8583`]: the standard without any meaning, bytes to message and back under a spec.
 //! - [`framing`]: where one message ends and the next begins on a byte stream.
+//! - [`xml`]: documents as trees within bounds, and elements as values.
 //! - [`security`]: keys, MACs, PIN blocks and key blocks.
 //!
 //! **Floor 1, protocol logic**: deterministic; time and randomness are arguments.
@@ -102,3 +103,6 @@ pub mod transaction;
 pub mod translation;
 #[cfg(feature = "switch")]
 pub mod vault;
+#[cfg(feature = "xml")]
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod xml;

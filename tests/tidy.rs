@@ -12,6 +12,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("payment", &[]),
     ("iso8583", &[]),
     ("framing", &[]),
+    ("xml", &[]),
     ("security", &["payment"]),
     // floor 1
     ("translation", &["payment", "iso8583"]),
@@ -28,7 +29,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("vault", &["payment"]),
     ("journal", &["payment", "switch", "transaction", "vault"]),
     ("merchants", &["payment"]),
-    ("edge", &["payment", "switch", "transaction", "merchants"]),
+    ("edge", &["payment", "xml", "switch", "transaction", "merchants"]),
     ("control", &["payment", "switch", "transaction", "journal"]),
     ("client", &[]),
     ("load", &["client"]),
@@ -40,8 +41,19 @@ const KNOW_NO_MONEY: &[&str] = &["link", "host"];
 const NO_MONEY: &[&str] = &["Monotonic", "Now", "Wall", "BusinessDate", "CutoverClock", "Stan", "Rrn"];
 
 /// Floors 0 and 1: no clock, no socket, no file, no random source, no hidden order.
-const PURE: &[&str] =
-    &["payment", "iso8583", "framing", "security", "translation", "routing", "link", "host", "transaction", "switch"];
+const PURE: &[&str] = &[
+    "payment",
+    "iso8583",
+    "framing",
+    "xml",
+    "security",
+    "translation",
+    "routing",
+    "link",
+    "host",
+    "transaction",
+    "switch",
+];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net",

@@ -6,7 +6,8 @@
 //! of objects are refused; deep nesting cannot pass shapes that have two levels.
 
 use super::problem::{Code, Problem};
-use super::xml::{self, Document, Element};
+use super::xml::{self, Document};
+use crate::xml::Element;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};

@@ -162,7 +162,7 @@ mod tests {
     }
 
     fn open_xml(document: &str) -> Result<Opened, Unreadable> {
-        let root = crate::edge::xml::Element::parse(document.as_bytes()).map_err(|_| Unreadable)?;
+        let root = crate::xml::Element::parse(document.as_bytes()).map_err(|_| Unreadable)?;
         keyring().open_xml(xml_enc::EncryptedData::parse(&root)?, None)
     }
 

@@ -7,7 +7,7 @@
 //! SHA-256, which both read.
 
 use super::jwe::{ContentCipher, IV_BYTES, TAG_BYTES, Unreadable};
-use crate::edge::xml::Element;
+use crate::xml::Element;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm};
 use data_encoding::BASE64;
 use quick_xml::escape::escape;

@@ -1,26 +1,22 @@
 //! The resources of this API as XML (`specs/isthmus.xsd`): the same names, the same values, another notation.
 //!
-//! [`Element`] is a document within bounds, `reading` turns it into the very requests that JSON is read into, `writing`
-//! turns the JSON of an answer into XML; `sealed_document` finds what is sealed in one, `signature` what was signed of
-//! one. So a request means the same in both notations, down to its fingerprint, and only the names of their faults
-//! differ: here a field is named by an XPath, of local names.
+//! A document is read into the very requests that JSON is read into, `writing` turns the JSON of an answer into XML;
+//! `sealed_document` finds what is sealed in one, `signature` what was signed of one. So a request means the same in
+//! both notations, down to its fingerprint, and only the names of their faults differ: here a field is named by an
+//! XPath, of local names.
 
-mod element;
-mod reading;
 mod sealed_document;
 mod signature;
 mod writing;
 
-pub use element::Element;
 pub(super) use sealed_document::SealedDocument;
 pub(super) use signature::{Signer, verified};
 pub(super) use writing::write;
 
 use super::problem::{Code, Problem};
 use super::request::{is_plain, pointer};
+use crate::xml::{Element, Fault, Mismatch, Value, item_name};
 use axum::http::{HeaderName, header};
-use element::Fault;
-use reading::{Mismatch, Value};
 use serde::de::DeserializeOwned;
 
 /// The namespace of all elements.
@@ -93,7 +89,7 @@ pub(super) fn xpath(root: &str, pointer: &str) -> String {
     let mut list = root;
     for segment in pointer.split('/').skip(1) {
         match segment.parse::<usize>() {
-            Ok(place) => path.push_str(&format!("/{}[{}]", reading::item_name(list), place.saturating_add(1))),
+            Ok(place) => path.push_str(&format!("/{}[{}]", item_name(list), place.saturating_add(1))),
             Err(_) => path.extend(["/", segment]),
         }
         list = segment;

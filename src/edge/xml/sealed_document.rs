@@ -3,9 +3,9 @@
 //! What was sealed is put back as text, because that is how it was taken out: namespaces that are declared around it
 //! hold within it too. It has to be whole elements, so that nothing in it can end what it stands in.
 
-use super::element::{Element, is_content};
 use crate::edge::envelope::xml_enc::{EncryptedData, is_sealed};
 use crate::edge::problem::{Code, Problem};
+use crate::xml::{Element, is_content};
 use std::ops::Range;
 use zeroize::Zeroizing;
 

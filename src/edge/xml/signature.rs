@@ -6,8 +6,8 @@
 //! nothing else is taken: no `Object`, no transforms but the enveloped one and canonicalisation, no keys out of
 //! `KeyInfo`, no references to anywhere else. Canonicalisation itself is the work of the `bergshamra-c14n` crate.
 
-use super::element::Element;
 use crate::merchants::SignatureKey;
+use crate::xml::Element;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256,

@@ -5,8 +5,7 @@
 //! has to know the shape of an answer twice.
 
 use super::NAMESPACE;
-use super::element::is_xml;
-use super::reading::item_name;
+use crate::xml::{is_xml, item_name};
 use quick_xml::escape::partial_escape;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::DeserializeSeed};

@@ -1,5 +1,4 @@
-//! From elements to the same requests that JSON is read into: the shapes of [`crate::edge::request`] ask for what they
-//! want, and text gives it where it can.
+//! From elements to values that serde describes: a shape asks for what it wants, and text gives it where it can.
 //!
 //! An object is an element with the members as elements in it, in any order; a list is an element whose items carry
 //! its name in the singular ([`item_name`]). Numbers, booleans and enumerations are written as XML Schema writes them
