@@ -114,6 +114,24 @@ fn agree(spec: &Arc<Spec>, message: &Message) {
     assert_eq!(twice.as_ref().ok(), Some(&written), "writing is canonical");
 }
 
+/// An XML document, and the same bytes as a piece of one: elements stand where they say, and what is whole elements ends
+/// nothing that it is put into.
+#[cfg(feature = "xml")]
+pub fn xml(data: &[u8]) {
+    use crate::xml;
+    if let Ok(root) = xml::Element::parse(data) {
+        for element in root.all() {
+            let piece = data.get(element.span.clone()).expect("an element stands in its document");
+            assert!(piece.starts_with(b"<") && piece.ends_with(b">") && xml::is_content(piece), "an element is whole");
+        }
+    }
+    let around = [b"<a><b>", data, b"</b><c/></a>"].concat();
+    if let (true, Ok(root)) = (xml::is_content(data), xml::Element::parse(&around)) {
+        let names: Vec<&str> = root.children.iter().map(|child| child.name.as_str()).collect();
+        assert_eq!((root.name.as_str(), &names[..]), ("a", &["b", "c"][..]));
+    }
+}
+
 /// BER-TLV alone, in a spec that has nothing else.
 pub fn tlv(data: &[u8]) {
     static SPEC: OnceLock<Option<Arc<Spec>>> = OnceLock::new();

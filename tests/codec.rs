@@ -46,6 +46,8 @@ fn the_seeds_of_the_fuzz_targets_run() {
         ("valid", fuzzing::valid),
         ("tlv", fuzzing::tlv),
         ("dialect", fuzzing::dialect),
+        #[cfg(feature = "xml")]
+        ("xml", fuzzing::xml),
     ];
     for (folder, body) in targets {
         for file in fixtures(&format!("fuzz/seeds/{folder}")) {
