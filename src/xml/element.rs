@@ -228,12 +228,16 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Adds to a text that is to be wiped: where it grows, the smaller one is wiped too.
+/// Adds to a text that is to be wiped: where it grows, the smaller one is wiped too. It grows by half at least, because
+/// a text may come in as many pieces as it has characters.
 fn append(text: &mut Zeroizing<String>, more: &str) {
-    let mut longer = Zeroizing::new(String::with_capacity(text.len() + more.len()));
-    longer.push_str(text);
-    longer.push_str(more);
-    *text = longer;
+    let length = text.len() + more.len();
+    if length > text.capacity() {
+        let mut longer = Zeroizing::new(String::with_capacity(length + length / 2));
+        longer.push_str(text);
+        *text = longer;
+    }
+    text.push_str(more);
 }
 
 fn attributes(start: &BytesStart<'_>, resolver: &NamespaceResolver) -> Result<Vec<(String, String)>, Fault> {
