@@ -32,7 +32,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("edge", &["payment", "xml", "switch", "transaction", "merchants"]),
     ("control", &["payment", "switch", "transaction", "journal"]),
     ("client", &[]),
-    ("load", &["client"]),
+    ("load", &["client", "clock", "iso8583", "framing", "payment", "translation", "link"]),
     ("telemetry", &["payment", "switch"]),
 ];
 

@@ -19,7 +19,8 @@ const MOST_THREADS: usize = 64;
 #[command(after_help = "Examples:\n  \
     isthmus load --demo isthmus-demo\n  \
     isthmus load --demo isthmus-demo --rate 500 --duration 1m --mix sale=8,refund=1,read=3\n  \
-    isthmus load --target https://pay.example:443 --ca ca.pem --api-key-file key --connections 256 --json\n\n\
+    isthmus load --target https://pay.example:443 --ca ca.pem --api-key-file key --connections 256 --json\n  \
+    isthmus load --target tcp://127.0.0.1:8583 --spec iso8583-1987-ascii --connections 2 --in-flight 64\n\n\
     Without --rate each connection asks again as soon as it was answered (closed loop): for throughput.\n\
     With --rate requests are due at their times, answered or not, and latencies count from then: for latency.\n\n\
     Exit code 1 where more than --max-errors percent of the requests were refused or not answered.")]
@@ -111,7 +112,7 @@ impl Load {
             return Err(format!("--threads must be from 1 to {MOST_THREADS}, and not above --connections"));
         }
         Ok(Plan {
-            errands: self.given.errands()?,
+            customers: self.given.customers()?,
             connections,
             threads: self.threads,
             pace: self.rate.map_or(Pace::Closed, |rate| Pace::Open { rate }),

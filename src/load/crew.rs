@@ -4,7 +4,8 @@ use super::gate::Gate;
 use super::pace::Timing;
 use super::shopper::{Sealed, Shopper};
 use super::tally::{Outcome, Tally};
-use super::{Pace, Plan};
+use super::teller::{Desk, Teller};
+use super::{Customers, Pace, Plan};
 use crate::client::{ClientError, Lane};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,6 +38,28 @@ pub(super) enum News {
 
 /// A thread with its customers.
 pub(super) struct Crew(JoinHandle<()>);
+
+/// Whoever asks, and waits for the answer.
+enum Customer {
+    Merchant(Box<Shopper>),
+    Acquirer(Teller),
+}
+
+impl Customer {
+    async fn connect(&mut self) -> Result<(), ClientError> {
+        match self {
+            Customer::Merchant(shopper) => shopper.connect().await,
+            Customer::Acquirer(teller) => teller.connect().await,
+        }
+    }
+
+    async fn ask(&mut self) -> (&'static str, Outcome) {
+        match self {
+            Customer::Merchant(shopper) => shopper.ask().await,
+            Customer::Acquirer(teller) => teller.ask().await,
+        }
+    }
+}
 
 /// What the customers of a thread share.
 struct Room {
@@ -81,16 +104,13 @@ impl Crew {
 
 impl Room {
     async fn work(self: Rc<Room>, thread: usize) {
-        let errands = Rc::new(self.plan.errands.clone());
-        let lane = match Lane::new(&errands.target) {
-            Ok(lane) => lane,
-            Err(why) => return self.tell(News::Unusable(why)),
-        };
-        let sealed = Rc::new(Sealed::default());
+        let numbers = (thread..self.plan.connections).step_by(self.plan.threads);
         let mut customers = JoinSet::new();
-        for number in (thread..self.plan.connections).step_by(self.plan.threads) {
-            let shopper = Shopper::new(&errands, lane.clone(), &sealed, number, self.plan.seed);
-            customers.spawn_local(Rc::clone(&self).attend(shopper, number));
+        match self.gather(numbers) {
+            Ok(gathered) => gathered.into_iter().for_each(|(number, customer)| {
+                customers.spawn_local(Rc::clone(&self).attend(customer, number));
+            }),
+            Err(why) => return self.tell(News::Unusable(why)),
         }
         let pulsing = tokio::task::spawn_local(Rc::clone(&self).pulse());
         while customers.join_next().await.is_some() {}
@@ -98,14 +118,36 @@ impl Room {
         self.tell(News::Done(Box::new(self.measured.take())));
     }
 
+    /// The customers of so many connections, each with the number of its connection.
+    fn gather(&self, numbers: impl Iterator<Item = usize>) -> Result<Vec<(usize, Customer)>, ClientError> {
+        match &self.plan.customers {
+            Customers::Merchants(errands) => {
+                let (errands, sealed) = (Rc::new((**errands).clone()), Rc::new(Sealed::default()));
+                let lane = Lane::new(&errands.target)?;
+                let shopper = |number| Shopper::new(&errands, lane.clone(), &sealed, number, self.plan.seed);
+                Ok(numbers.map(|number| (number, Customer::Merchant(Box::new(shopper(number))))).collect())
+            }
+            Customers::Acquirers(counter) => {
+                let counter = Rc::new((**counter).clone());
+                let tellers = numbers.flat_map(|number| {
+                    let desk = Rc::new(Desk::new(&counter));
+                    let seed = self.plan.seed.wrapping_add((number * counter.in_flight) as u64);
+                    let teller = move |place| (number, Customer::Acquirer(Teller::new(&desk, seed + place as u64)));
+                    (0..counter.in_flight).map(teller)
+                });
+                Ok(tellers.collect())
+            }
+        }
+    }
+
     fn tell(&self, news: News) {
         // Whoever listened has given up, and the thread ends soon.
         let _ = self.news.send(news);
     }
 
-    async fn attend(self: Rc<Room>, mut shopper: Shopper, number: usize) {
+    async fn attend(self: Rc<Room>, mut customer: Customer, number: usize) {
         let connected = match self.handshakes.acquire().await {
-            Ok(_turn) => shopper.connect().await,
+            Ok(_turn) => customer.connect().await,
             Err(_) => return,
         };
         match connected {
@@ -120,13 +162,13 @@ impl Room {
             tokio::time::sleep(self.plan.ramp.mul_f64(part)).await;
         }
         while let Some(intended) = self.gate.next().await {
-            self.serve(&mut shopper, intended).await;
+            self.serve(&mut customer, intended).await;
         }
     }
 
-    async fn serve(&self, shopper: &mut Shopper, intended: Duration) {
+    async fn serve(&self, customer: &mut Customer, intended: Duration) {
         let begun = self.gate.elapsed();
-        let asked = tokio::time::timeout(self.plan.timeout, shopper.ask()).await;
+        let asked = tokio::time::timeout(self.plan.timeout, customer.ask()).await;
         let (operation, outcome) = asked.unwrap_or(("timeout", Outcome::Failed("timeout")));
         let timing = Timing { intended, begun, ended: self.gate.elapsed() };
         let is_lost = matches!(outcome, Outcome::Failed(_));

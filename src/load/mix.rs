@@ -92,9 +92,14 @@ impl Mix {
         Operation::Sale
     }
 
+    /// What is asked at all.
+    pub fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.weights.iter().filter(|(_, weight)| *weight > 0).map(|(operation, _)| *operation)
+    }
+
     /// Whether something in it needs the names of earlier payments.
     pub fn follows(&self) -> bool {
-        self.weights.iter().any(|(operation, weight)| *weight > 0 && operation.follows())
+        self.operations().any(Operation::follows)
     }
 }
 

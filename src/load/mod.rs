@@ -1,7 +1,7 @@
 //! Load: many customers at once, in a closed or an open loop, and what they would have felt.
 //!
-//! A thread has a runtime of its own and a share of the connections; each connection is one customer who asks, waits
-//! and asks again. In an open loop [`pace`] says when requests are due, and latencies count from then. Nothing here
+//! A thread has a runtime of its own and a share of the connections; a customer asks, waits and asks again: a merchant
+//! on a connection of its own, or one of several acquirers on a line to a bank. In an open loop [`pace`] says when requests are due, and latencies count from then. Nothing here
 //! looks into the server: what it is asked is what anybody could ask.
 //!
 //! What surprises: the generator may be the slower of the two. So it accounts for its own processor time, and says so
@@ -12,18 +12,21 @@ mod crew;
 mod gate;
 pub mod mix;
 pub mod pace;
-mod processor;
+pub mod processor;
 mod report;
 mod shopper;
 mod tally;
+mod teller;
 
 pub use report::Report;
 pub use shopper::Errands;
 pub use tally::{Tally, Times};
+pub use teller::Counter;
 
 use crate::client::ClientError;
 use crew::{Crew, News};
 use gate::Gate;
+use mix::Mix;
 use pace::Pace;
 use processor::Usage;
 use std::sync::Arc;
@@ -36,9 +39,9 @@ const BREATH: Duration = Duration::from_millis(50);
 /// What to do to whom.
 #[derive(Clone)]
 pub struct Plan {
-    /// What the customers want, and where.
-    pub errands: Errands,
-    /// How many there are, each with a connection.
+    /// Who asks, for what, and where.
+    pub customers: Customers,
+    /// How many connections they have.
     pub connections: usize,
     /// How many threads they share.
     pub threads: usize,
@@ -58,6 +61,46 @@ pub struct Plan {
     pub server_pid: Option<u32>,
 }
 
+/// Who asks.
+#[derive(Clone)]
+pub enum Customers {
+    /// Merchants at a door, one on each connection.
+    Merchants(Box<Errands>),
+    /// Acquirers at a bank host, several on each line.
+    Acquirers(Box<Counter>),
+}
+
+impl Customers {
+    /// Who is asked.
+    pub fn target(&self) -> String {
+        match self {
+            Customers::Merchants(errands) => errands.target.url.clone(),
+            Customers::Acquirers(counter) => format!("tcp://{}", counter.address),
+        }
+    }
+
+    /// What is asked.
+    pub fn mix(&self) -> &Mix {
+        match self {
+            Customers::Merchants(errands) => &errands.mix,
+            Customers::Acquirers(counter) => &counter.mix,
+        }
+    }
+
+    /// How many share a connection.
+    pub fn on_each(&self) -> usize {
+        match self {
+            Customers::Merchants(_) => 1,
+            Customers::Acquirers(counter) => counter.in_flight,
+        }
+    }
+
+    /// Whether bodies are sealed.
+    pub fn is_sealed(&self) -> bool {
+        matches!(self, Customers::Merchants(errands) if errands.target.envelope.is_some())
+    }
+}
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -65,7 +108,7 @@ pub enum LoadError {
     #[error(transparent)]
     Target(ClientError),
     /// The customers cannot connect.
-    #[error("{connected} of {wanted} connections stand, the next one does not: {why}")]
+    #[error("{connected} of {wanted} customers are connected, the next one is not: {why}")]
     Connect {
         /// How many could.
         connected: usize,
@@ -120,11 +163,12 @@ pub async fn run(plan: Plan, watch: impl FnMut(&Progress)) -> Result<Report, Loa
 
 async fn all_connected(plan: &Plan, told: &mut mpsc::UnboundedReceiver<News>) -> Result<(), LoadError> {
     let mut connected = 0;
-    while connected < plan.connections {
+    let wanted = plan.connections * plan.customers.on_each();
+    while connected < wanted {
         match told.recv().await {
             Some(News::Connected) => connected += 1,
             Some(News::NotConnected(why)) => {
-                return Err(LoadError::Connect { connected, wanted: plan.connections, why });
+                return Err(LoadError::Connect { connected, wanted, why });
             }
             Some(News::Unusable(why)) => return Err(LoadError::Target(why)),
             Some(News::Pulse(_) | News::Done(_)) => {}
@@ -238,9 +282,9 @@ impl<W: FnMut(&Progress)> Desk<W> {
 
     fn report(self, gate: &Gate) -> Report {
         Report {
-            target: self.plan.errands.target.url.clone(),
-            is_sealed: self.plan.errands.target.envelope.is_some(),
-            mix: self.plan.errands.mix.to_string(),
+            target: self.plan.customers.target(),
+            is_sealed: self.plan.customers.is_sealed(),
+            mix: self.plan.customers.mix().to_string(),
             pace: self.plan.pace,
             connections: self.plan.connections,
             threads: self.plan.threads,

@@ -3,19 +3,19 @@
 use crate::stage::{self, Stage};
 use isthmus::load::cards::Card;
 use isthmus::load::pace::Pace;
-use isthmus::load::{self, Errands, LoadError, Plan, Report};
+use isthmus::load::{self, Customers, Errands, LoadError, Plan, Report};
 use std::time::Duration;
 
 fn plan(stage: &Stage, mix: &str) -> Plan {
     Plan {
-        errands: Errands {
+        customers: Customers::Merchants(Box::new(Errands {
             target: stage.target(),
             mix: mix.parse().unwrap(),
             cards: vec![Card::approving()],
             amounts: 100..=104,
             currency: "EUR".to_owned(),
             run: "run".to_owned(),
-        },
+        })),
         connections: 4,
         threads: 2,
         pace: Pace::Closed,
@@ -25,6 +25,13 @@ fn plan(stage: &Stage, mix: &str) -> Plan {
         timeout: Duration::from_secs(30),
         seed: 1,
         server_pid: Some(std::process::id()),
+    }
+}
+
+fn errands(plan: &mut Plan) -> &mut Errands {
+    match &mut plan.customers {
+        Customers::Merchants(errands) => errands,
+        Customers::Acquirers(_) => panic!("merchants ask at a door"),
     }
 }
 
@@ -61,12 +68,12 @@ async fn an_open_loop_asks_what_is_due_and_no_more() {
 async fn refusals_and_silence_are_told_apart() {
     let stage = stage::open_with(Default::default(), "", 64).await;
     let mut unknown = plan(&stage, "sale=1");
-    unknown.errands.target.api_key = Some("isk_nobody".to_owned());
+    errands(&mut unknown).target.api_key = Some("isk_nobody".to_owned());
     let report = run(Plan { most: 8, ..unknown }).await;
     assert_eq!((report.tally.refused, report.tally.answered), (8, 0));
     assert!(report.tally.outcomes.keys().all(|outcome| outcome.starts_with("401 ")), "{:?}", report.tally.outcomes);
     let mut silent = plan(&stage, "sale=1");
-    silent.errands.amounts = 198..=198;
+    errands(&mut silent).amounts = 198..=198;
     let report = run(Plan { most: 4, timeout: Duration::from_millis(100), ..silent }).await;
     assert_eq!(report.tally.outcomes["no answer: timeout"], 4);
 }
@@ -80,7 +87,7 @@ async fn sealed_bodies_are_understood() {
     let own = read(&material.merchant_payload_private_key_pem);
     let envelope = Envelope::new(&read(&material.gateway_payload_key), &own, Cipher::A256Gcm, Form::Jose);
     let mut sealed = plan(&stage, "sale=1,capture=1");
-    sealed.errands.target.envelope = Some(envelope.unwrap());
+    errands(&mut sealed).target.envelope = Some(envelope.unwrap());
     let report = run(Plan { most: 6, connections: 2, ..sealed }).await;
     assert_eq!((report.tally.answered, report.tally.ended()), (6, 6), "{:?}", report.tally.outcomes);
 }
@@ -92,6 +99,6 @@ async fn nobody_there_is_told_at_once() {
     stage.doors.drain().await;
     let told = load::run(plan.clone(), |_| ()).await.unwrap_err();
     assert!(matches!(told, LoadError::Connect { connected: 0, wanted: 4, .. }), "{told}");
-    plan.errands.target.url = "http://localhost:1".to_owned();
+    errands(&mut plan).target.url = "http://localhost:1".to_owned();
     assert!(matches!(load::run(plan, |_| ()).await.unwrap_err(), LoadError::Target(_)));
 }

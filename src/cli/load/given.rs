@@ -1,24 +1,32 @@
 //! Whom to ask, as whom, and for what: from `demo.json`, and from flags where they say something else.
 
 use crate::client::{Cipher, Envelope, Form, Target};
-use crate::load::Errands;
+use crate::config;
+use crate::framing::{self, Framing};
+use crate::iso8583::dialects;
+use crate::link::{Network, SessionSettings};
 use crate::load::cards::{self, Card};
-use crate::load::mix::Mix;
+use crate::load::mix::{Mix, Operation};
+use crate::load::{Counter, Customers, Errands};
+use crate::payment::{self, Acceptor, Currency, Name};
+use crate::translation::{Mapping, Translation};
 use clap::Args;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Whom to ask and for what.
 #[derive(Args, Debug)]
 pub(super) struct Given {
-    /// The door, https://HOST:PORT.
+    /// The door, https://HOST:PORT; with --spec a bank host, tcp://HOST:PORT.
     #[arg(long, value_name = "URL", required_unless_present = "demo")]
     target: Option<String>,
     /// The folder of a demo: target, trust and credentials come from its demo.json.
     #[arg(long, value_name = "DIR")]
     demo: Option<PathBuf>,
     /// PEM: whom to trust.
-    #[arg(long, value_name = "FILE", required_unless_present = "demo")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["demo", "spec"])]
     ca: Option<PathBuf>,
     /// Holds the API key.
     #[arg(long, value_name = "FILE")]
@@ -38,8 +46,18 @@ pub(super) struct Given {
     /// PEM: our payload key, to open answers.
     #[arg(long, value_name = "FILE", requires = "sealed")]
     payload_private_key: Option<PathBuf>,
+    /// Ask a bank host straight, in this dialect: a built-in name or a file with [mapping] and [session]. It books what
+    /// it approves, and nothing reverses what it leaves unanswered: for test hosts.
+    #[arg(long, value_name = "NAME_OR_FILE", conflicts_with = "sealed")]
+    spec: Option<String>,
+    /// Requests in flight on each line to the bank host.
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "spec", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    in_flight: u16,
+    /// Acquiring institution told to the bank host (data element 32).
+    #[arg(long, value_name = "DIGITS", default_value = "123456", requires = "spec")]
+    acquirer: String,
     /// Operations and their weights: sale, authorize, capture, void, refund, read, repeat. One that needs an earlier
-    /// payment begins it where there is none.
+    /// payment begins it where there is none. A bank host is asked for sale and authorize.
     #[arg(long, value_name = "OPERATION=WEIGHT,...", default_value_t = Mix::sales())]
     mix: Mix,
     /// Cards to draw from, one a line: NUMBER [MM/YYYY [CODE]]. Default: the demo's card that approves.
@@ -54,16 +72,55 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// What the customers want; a mistake names the flag or the file.
-    pub(super) fn errands(&self) -> Result<Errands, String> {
+    /// Who asks for what; a mistake names the flag or the file.
+    pub(super) fn customers(&self) -> Result<Customers, String> {
         let demo = self.demo.as_deref().map(Demo::read).transpose()?;
-        Ok(Errands {
+        let cards = self.cards.as_deref().map_or_else(|| Ok(vec![Card::approving()]), cards_of)?;
+        if let Some(spec) = &self.spec {
+            return self.counter(spec, &cards, demo.as_ref()).map(|counter| Customers::Acquirers(Box::new(counter)));
+        }
+        Ok(Customers::Merchants(Box::new(Errands {
             target: self.target(demo.as_ref())?,
             mix: self.mix.clone(),
-            cards: self.cards.as_deref().map_or_else(|| Ok(vec![Card::approving()]), cards_of)?,
+            cards,
             amounts: self.amount.clone(),
             currency: self.currency.clone(),
             run: uuid::Uuid::now_v7().simple().to_string(),
+        })))
+    }
+
+    fn counter(&self, spec: &str, cards: &[Card], demo: Option<&Demo>) -> Result<Counter, String> {
+        let of_demo = || demo.and_then(|demo| demo.text("/bank_addr"));
+        let address = match &self.target {
+            Some(url) => {
+                url.strip_prefix("tcp://").map(str::to_owned).ok_or("a bank host is written tcp://HOST:PORT")?
+            }
+            None => of_demo().ok_or("no bank host: --target tcp://HOST:PORT, or --demo")?,
+        };
+        let (translation, network) = dialect(spec)?;
+        let asked = |operation| matches!(operation, Operation::Sale | Operation::Authorize);
+        if !self.mix.operations().all(asked) {
+            return Err("--mix: a bank host is asked for sale and authorize".to_owned());
+        }
+        let currency = Currency::from_code(&self.currency).ok_or("--currency: expected an ISO 4217 code")?;
+        let plain = cards
+            .iter()
+            .enumerate()
+            .map(|(place, card)| of_payment(card).ok_or_else(|| format!("--cards: card {} is none", place + 1)));
+        Ok(Counter {
+            address,
+            translation: Arc::new(translation),
+            network,
+            framing: Framing::new(&framing::Settings::default()).map_err(|error| error.to_string())?,
+            acquirer: Name::from(self.acquirer.as_str()),
+            acceptor: acceptor(),
+            mix: self.mix.clone(),
+            cards: plain.collect::<Result<_, _>>()?,
+            amounts: self.amount.clone(),
+            currency,
+            in_flight: usize::from(self.in_flight),
+            // Each run begins elsewhere, so that a host that looks for duplicates finds none.
+            numbers: Arc::new(AtomicU64::new(fastrand::u64(..1_000_000_000))),
         })
     }
 
@@ -111,6 +168,36 @@ impl Demo {
 
     fn text(&self, place: &str) -> Option<String> {
         self.0.pointer(place)?.as_str().map(str::to_owned)
+    }
+}
+
+/// Codec, mapping and network management of a dialect.
+fn dialect(name: &str) -> Result<(Translation, Network), String> {
+    fn told<M: ToString>(mistakes: Vec<M>) -> String {
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+    let layers = config::dialect_layers(name, Path::new("")).map_err(told)?;
+    let spec = dialects::spec_of(&layers).map_err(told)?;
+    let mapping = Mapping::read(&layers).map_err(told)?;
+    let session = SessionSettings::read(&layers).map_err(|error| error.to_string())?;
+    Ok((Translation::new(spec, mapping, Name::from(name)), Network::new(session.network)))
+}
+
+fn of_payment(card: &Card) -> Option<payment::Card> {
+    let pan = payment::Pan::parse(&card.number).ok()?;
+    let expiry = payment::Expiry::new(card.year, card.month).ok()?;
+    Some(payment::Card { pan, expiry, cvc: payment::Cvc::parse(&card.code).ok() })
+}
+
+/// The shop that asks a bank host.
+fn acceptor() -> Acceptor {
+    Acceptor {
+        terminal: "LOAD0001".to_owned(),
+        identification: "LOADSHOP0000001".to_owned(),
+        category_code: "5999".to_owned(),
+        name: "Load shop".to_owned(),
+        city: "Panama City".to_owned(),
+        country: "PA".to_owned(),
     }
 }
 
