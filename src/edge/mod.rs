@@ -12,6 +12,7 @@
 mod archive;
 mod authentication;
 mod body;
+mod cape;
 mod command;
 mod connections;
 pub mod envelope;
@@ -148,6 +149,7 @@ fn router(door: Arc<Door>) -> Router {
         .route("/v1/payments/{id}/voids", post(payments::void))
         .route("/v1/payments/{id}/refunds", post(payments::refund))
         .route("/v1/keys", get(keys::read))
+        .route("/v1/cape", post(cape::ask))
         .route("/v1/isthmus.xsd", get(xml::schema))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::RouteNotFound))

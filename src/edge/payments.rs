@@ -135,11 +135,8 @@ fn told(door: &Door, merchant: &Merchant, wrapping: Wrapping, answer: Answer) ->
         Answer::Refused(refusal) => return Err(refusal.into()),
     };
     let status = payment.operation(operation).map_or(202, status_of);
-    let mut response = respond(door, merchant, wrapping, status, &PaymentJson::from(&*payment))?;
-    if replayed {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let response = respond(door, merchant, wrapping, status, &PaymentJson::from(&*payment))?;
+    Ok(marked(response, replayed))
 }
 
 /// `GET /v1/payments/{id}`.
@@ -196,11 +193,30 @@ pub(super) fn respond<T: Serialize + Document>(
         true => xml::write(T::ROOT, &json).ok_or(Code::NoAnswer)?,
         false => json,
     };
+    reply(door, merchant, wrapping, status, content)
+}
+
+/// An answer in its wrapping.
+pub(super) fn reply(
+    door: &Door,
+    merchant: &Merchant,
+    wrapping: Wrapping,
+    status: u16,
+    content: Zeroizing<Vec<u8>>,
+) -> Handled {
     let (content_type, body) = door.wrap(merchant, wrapping, content)?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("statuses of answers are HTTP statuses");
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+/// Says whether an answer was given before.
+pub(super) fn marked(mut response: Response<Body>, replayed: bool) -> Response<Body> {
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
 }
 
 fn of_payment(door: &Door, path: PaymentPath, resource: &str) -> Result<(PaymentId, Canonical), Problem> {
@@ -221,7 +237,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     key.ok_or(Code::KeyInvalid.into())
 }
 
-fn fresh_names() -> FreshNames {
+pub(super) fn fresh_names() -> FreshNames {
     FreshNames { payment: PaymentId(uuid::Uuid::now_v7().as_u128()), card: CardId(random()) }
 }
 

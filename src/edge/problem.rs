@@ -98,6 +98,7 @@ problem_codes! {
     CardNumberInvalid 422 "card_number_invalid" "Not a card number.";
     ExpiryInvalid 422 "card_expiry_invalid" "Not a month of expiry.";
     CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
+    ValueUnsupported 422 "value_unsupported" "This value is not taken here.";
     NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
     TerminalUnknown 422 "terminal_unknown" "The merchant has no such terminal.";
     NoRoute 422 "no_route" "No bank takes this payment; nothing was done.";
