@@ -17,8 +17,10 @@ pub const REROUTED: &str = "isthmus_rerouted_total";
 pub const STOOD_IN: &str = "isthmus_stand_in_total";
 /// Submissions that found no room at a host, by host.
 pub const HOST_FULL: &str = "isthmus_host_full_total";
-/// Frames that are not authentic, or could not be made so, by fault: bad, absent, no_key.
+/// What went wrong with keys, by fault: bad, absent, no_key, complaint, or why an exchange failed.
 pub const KEY_ALARMS: &str = "isthmus_key_alarms_total";
+/// Exchanges of keys, by host.
+pub const KEY_CHANGES: &str = "isthmus_key_changes_total";
 /// Owed messages that a person must settle.
 pub const EXCEPTIONS: &str = "isthmus_exceptions_total";
 /// Operations without outcome.
@@ -49,7 +51,7 @@ pub const PARKED: &str = "isthmus_parked";
 pub const LINK_STATE: &str = "isthmus_link_state";
 
 /// The states a link can be in, as [`LINK_STATE`] labels them.
-const LINK_STATES: [&str; 6] = ["down", "connecting", "signing_on", "signed_off", "online", "draining"];
+const LINK_STATES: [&str; 7] = ["down", "connecting", "signing_on", "keys", "signed_off", "online", "draining"];
 
 /// Tells the recorder what each metric is.
 pub fn describe() {
@@ -62,7 +64,11 @@ pub fn describe() {
     describe_counter!(HOST_FULL, "Submissions that found no room at a host.");
     describe_gauge!(HOST_OPEN, "Operations without outcome at a host.");
     describe_gauge!(HOST_HEALTH, "0: up, 1: spared because it left requests unanswered, 2: down.");
-    describe_counter!(KEY_ALARMS, "Frames that are not authentic, or could not be made so.");
+    describe_counter!(
+        KEY_ALARMS,
+        "Frames that are not authentic, or could not be made so, and exchanges of keys that failed."
+    );
+    describe_counter!(KEY_CHANGES, "Exchanges of keys with a host.");
     describe_counter!(EXCEPTIONS, "Owed messages that a person must settle.");
     describe_gauge!(IN_FLIGHT, "Operations without outcome.");
     describe_gauge!(PAYMENTS_IN_MOTION, "Payments held in memory.");
@@ -92,8 +98,12 @@ pub fn observe(observation: &Observation) {
             counter!(UNREADABLE_FRAMES, "code" => *code).increment(1);
         }
         Observation::KeyAlarm { link, fault } => {
-            tracing::error!(link = link.0, fault, "a message authentication key is wrong on one of the sides");
+            tracing::error!(link = link.0, fault, "something is wrong with the keys shared with a bank");
             counter!(KEY_ALARMS, "fault" => *fault).increment(1);
+        }
+        Observation::KeysChanged { host, number } => {
+            tracing::info!(%host, number, "keys were exchanged");
+            counter!(KEY_CHANGES, "host" => host.to_string()).increment(1);
         }
         Observation::Exception { payment, obligation } => {
             tracing::error!(%payment, obligation, "a message owed to the bank needs a person");

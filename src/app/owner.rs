@@ -127,6 +127,9 @@ impl Shells {
                     if self.links.send(link, id, frame, seals, send_by) { vec![] } else { vec![id] };
                 return (!sends.is_empty()).then_some(Event::Unsent { link, sends });
             }
+            Effect::TakeKeys { host, number, offered } => self.links.take_keys(host, number, offered),
+            Effect::ForgetKey(slot) => self.links.forget_key(&slot),
+            Effect::Judge { link, frame } => return Some(self.links.judge(link, frame)),
             Effect::Answer { waiter, answer } => drop(self.waiters.answer(waiter, answer)),
             Effect::Told { waiter, said } => self.operators.answer(waiter, said),
             Effect::Drained => tracing::info!("drained"),

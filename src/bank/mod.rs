@@ -18,8 +18,8 @@ pub use settings::{Addresses, Duplicate, LinkSettings, MinVersion, TlsSettings};
 use crate::clock::Clock;
 use crate::framing::Framing;
 use crate::keys::KeyService;
-use crate::payment::Monotonic;
-use crate::security::Seal;
+use crate::payment::{Monotonic, Name};
+use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::switch::{Event, LinkId, SendId};
 use bytes::Bytes;
 use line::{Line, Source};
@@ -86,6 +86,8 @@ pub struct Links {
     closing: watch::Sender<bool>,
     /// Where banks dial in.
     listening: Vec<SocketAddr>,
+    keys: Arc<dyn KeyService>,
+    events: mpsc::Sender<Event>,
 }
 
 impl Links {
@@ -107,7 +109,8 @@ impl Links {
             lines.push(Line { link, settings, source, framing, keys, events, clock, closes });
         }
         let listening = listeners.iter().filter_map(|(_, listener)| listener.address()).collect();
-        let mut started = Links { commands: Vec::new(), tasks: Vec::new(), closing, listening };
+        let (keys, events) = (Arc::clone(keys), events.clone());
+        let mut started = Links { commands: Vec::new(), tasks: Vec::new(), closing, listening, keys, events };
         started.tasks.extend(listeners.into_iter().map(|(_, listener)| tokio::spawn(listener.run())));
         for line in lines {
             let (commands, received) = mpsc::channel(queue);
@@ -135,6 +138,30 @@ impl Links {
     /// Hands a frame to a link; `false` where it has no room, which means that it certainly is not sent.
     pub fn send(&self, link: LinkId, id: SendId, frame: Bytes, seals: Vec<Seal>, send_by: Monotonic) -> bool {
         self.command(link, Command::Send(Outgoing { id, frame, seals, send_by }))
+    }
+
+    /// Has the key service take what a host offers, apart from everything that must not wait.
+    pub fn take_keys(&self, host: Name, number: u32, offered: Vec<OfferedKey>) {
+        let (keys, events) = (Arc::clone(&self.keys), self.events.clone());
+        tokio::task::spawn_blocking(move || {
+            let fault = keys.take(&host, number, &offered).err();
+            if let Some(fault) = &fault {
+                tracing::error!(%host, number, %fault, "the keys that the bank sent were not taken");
+            }
+            let fault = fault.map(|fault| fault.code());
+            let _ = events.blocking_send(Event::KeysTaken { host, number, fault });
+        });
+    }
+
+    /// Has the key service forget a key.
+    pub fn forget_key(&self, slot: &KeySlot) {
+        self.keys.forget(slot);
+    }
+
+    /// Judges a frame once more.
+    pub fn judge(&self, link: LinkId, frame: Bytes) -> Event {
+        let mac = self.keys.verify(link, &frame);
+        Event::Judged { link, frame, mac }
     }
 
     fn command(&self, link: LinkId, command: Command) -> bool {

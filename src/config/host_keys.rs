@@ -5,7 +5,7 @@
 use super::mistake::Mistake;
 use crate::iso8583::dialects::Layer;
 use crate::keys::HostKeys;
-use crate::security::{Direction, Key, KeyBlock, KeyKind, KeySettings, KeyUsage, SlotUse};
+use crate::security::{Direction, Key, KeyBlock, KeyForm, KeyKind, KeySettings, KeyUsage, SlotUse};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -18,7 +18,11 @@ pub struct HostKeyFiles {
     pub mac_file: Option<PathBuf>,
     /// The key of the MACs we receive.
     pub mac_receive_file: Option<PathBuf>,
-    /// The key that protects the key blocks of the other files.
+    /// The key of the PIN blocks we send.
+    pub pin_file: Option<PathBuf>,
+    /// The zone master key: deciphers the keys that come over the line.
+    pub zone_key_file: Option<PathBuf>,
+    /// The key that protects key blocks: those of the other files, and those that come over the line.
     pub key_block_file: Option<PathBuf>,
 }
 
@@ -34,25 +38,59 @@ pub fn key_settings(layers: &[Layer]) -> Result<KeySettings, Mistake> {
 }
 
 impl HostKeyFiles {
-    /// Reads the keys that the host's dialect asks for.
+    /// Reads the keys that the host's dialect asks for: those that do not come over the line, and what deciphers those
+    /// that do.
     pub(super) fn read(&self, mut keys: HostKeys, folder: &Path, path: &Path) -> Result<HostKeys, Vec<Mistake>> {
+        let settings = keys.settings().clone();
         let wrong = |key: &str, expected: &str| vec![Mistake::in_file(path, &format!("hosts.keys.{key}"), expected)];
-        let Some(mac) = keys.settings().mac.clone() else {
-            return match self.mac_file.is_some() || self.mac_receive_file.is_some() {
-                true => Err(wrong("mac_file", "nothing: the dialect has no [keys.mac]")),
-                false => Ok(keys),
-            };
-        };
-        let send = self.mac_file.as_ref();
-        let send = send.ok_or_else(|| wrong("mac_file", "a key file: messages of the dialect bear a MAC"))?;
-        let receive = self.mac_receive_file.as_ref().unwrap_or(send);
+        if let Some((key, section)) = self.superfluous(&settings) {
+            return Err(wrong(key, &format!("nothing: the dialect has no [keys.{section}]")));
+        }
         let protection = self.protection(folder).map_err(|mistake| vec![mistake])?;
-        for (direction, file) in [(Direction::Send, send), (Direction::Receive, receive)] {
-            let kind = |length| mac.key_kind(length);
-            let key = read_key(&folder.join(file), protection.as_ref(), KeyUsage::Mac, kind);
-            keys.add(SlotUse::Mac, direction, key.map_err(|mistake| vec![mistake])?);
+        let read = |file: &Path, usage, kind: &dyn Fn(usize) -> Option<KeyKind>| {
+            read_key(&folder.join(file), protection.as_ref(), usage, kind).map_err(|mistake| vec![mistake])
+        };
+        if let Some(mac) = &settings.mac {
+            let receive = self.mac_receive_file.as_ref().or(self.mac_file.as_ref());
+            for (direction, file) in [(Direction::Send, self.mac_file.as_ref()), (Direction::Receive, receive)] {
+                match file {
+                    Some(file) => {
+                        let key = read(file, KeyUsage::Mac, &|length| mac.key_kind(length))?;
+                        keys.add(SlotUse::Mac, direction, key);
+                    }
+                    None if is_brought(&settings, SlotUse::Mac, direction) => {}
+                    None => return Err(wrong("mac_file", "a key file: messages of the dialect bear a MAC")),
+                }
+            }
+        }
+        if let Some((format, file)) = settings.pin.zip(self.pin_file.as_ref()) {
+            keys.add(SlotUse::Pin, Direction::Send, read(file, KeyUsage::Pin, &|length| format.key_kind(length))?);
+        }
+        match settings.exchange.map(|exchange| exchange.form) {
+            Some(KeyForm::Cryptogram) => {
+                let file = self.zone_key_file.as_ref();
+                let file = file.ok_or_else(|| wrong("zone_key_file", "a key file: the dialect exchanges keys"))?;
+                keys.set_zone(read(file, KeyUsage::KeyWrapping, &zone_kind)?);
+            }
+            Some(KeyForm::KeyBlock) => {
+                let key = protection.ok_or_else(|| wrong("key_block_file", "a key file: keys come in key blocks"))?;
+                keys.set_protection(key);
+            }
+            None => {}
         }
         Ok(keys)
+    }
+
+    /// A file for something that the dialect does not have, and the section where it would.
+    fn superfluous(&self, settings: &KeySettings) -> Option<(&'static str, &'static str)> {
+        let exchanges = settings.exchange.as_ref().is_some_and(|exchange| exchange.form == KeyForm::Cryptogram);
+        let files = [
+            (self.mac_file.is_some() && settings.mac.is_none(), "mac_file", "mac"),
+            (self.mac_receive_file.is_some() && settings.mac.is_none(), "mac_receive_file", "mac"),
+            (self.pin_file.is_some() && settings.pin.is_none(), "pin_file", "pin"),
+            (self.zone_key_file.is_some() && !exchanges, "zone_key_file", "exchange"),
+        ];
+        files.into_iter().find(|(is_wrong, ..)| *is_wrong).map(|(_, key, section)| (key, section))
     }
 
     fn protection(&self, folder: &Path) -> Result<Option<Key>, Mistake> {
@@ -60,6 +98,15 @@ impl HostKeyFiles {
         // Which cipher its digits are for, its length says alone: TDES has no 32 bytes, and AES is what is asked for.
         read_key(&folder.join(file), None, KeyUsage::KeyBlocks, KeyKind::aes).map(Some)
     }
+}
+
+/// Whether a key comes over the line.
+fn is_brought(settings: &KeySettings, usage: SlotUse, direction: Direction) -> bool {
+    settings.exchange.as_ref().is_some_and(|exchange| exchange.brought().any(|slot| slot == (usage, direction)))
+}
+
+fn zone_kind(length: usize) -> Option<KeyKind> {
+    KeyKind::des(length).filter(|kind| *kind != KeyKind::Des)
 }
 
 /// A key from its file: digits, or a block under the protection key.

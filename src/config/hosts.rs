@@ -12,6 +12,7 @@ use crate::keys::{HostKeys, KeyService, SoftwareKeys};
 use crate::link::{SessionOverrides, SessionSettings};
 use crate::payment::{CutoverClock, MessageKind, Name};
 use crate::routing::{RouteSettings, Routes};
+use crate::security::Bringer;
 use crate::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use crate::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
 use crate::translation::{Mapping, Translation};
@@ -265,6 +266,10 @@ impl HostConfig {
         let stand_in = self.stand_in.as_ref().map(|agreed| agreed.settings(&translation, folder)).transpose();
         let stand_in = stand_in.map_err(|(key, expected)| wrong(&format!("stand_in.{key}"), &expected))?;
         let keys = Arc::new(key_settings(&layers).map_err(|mistake| vec![mistake])?);
+        let asks = keys.exchange.as_ref().is_some_and(|exchange| exchange.by == Bringer::Answer);
+        if asks && session.network.key_change.is_none() {
+            return Err(wrong("dialect", "a dialect with session.network.key_change, since it exchanges keys"));
+        }
         let settings = HostSettings {
             name: Name::from(self.name.as_str()),
             acquirer: Name::from(self.acquirer.as_str()),

@@ -7,7 +7,8 @@ mod software;
 
 pub use software::{HostKeys, SoftwareKeys};
 
-use crate::security::{KeyFault, KeySlot, Seal};
+use crate::payment::Name;
+use crate::security::{KeyBlockFault, KeyFault, KeySlot, OfferedKey, Seal};
 use crate::switch::{LinkId, MacVerdict};
 use std::fmt;
 
@@ -25,6 +26,35 @@ pub enum SealFault {
     Unreachable,
 }
 
+/// Why keys that a host sent were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeFault {
+    /// There is no key that they could be deciphered with.
+    #[error("there is no zone key shared with this host")]
+    NoZoneKey,
+    /// A key, or its check value.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// A key block.
+    #[error(transparent)]
+    Block(#[from] KeyBlockFault),
+    /// The service cannot be reached.
+    #[error("the key service cannot be reached")]
+    Unreachable,
+}
+
+impl TakeFault {
+    /// A stable name for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoZoneKey => "no_zone_key",
+            Self::Key(fault) => fault.code(),
+            Self::Block(fault) => fault.code(),
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// Does with keys what has to be done with them. Called by the tasks of links: it must not wait for long.
 pub trait KeyService: fmt::Debug + Send + Sync {
     /// Fills in what the seals say, in their order.
@@ -32,6 +62,12 @@ pub trait KeyService: fmt::Debug + Send + Sync {
 
     /// Judges a frame that came on a link.
     fn verify(&self, link: LinkId, frame: &[u8]) -> MacVerdict;
+
+    /// Takes all keys that a host offers, under this number, or none of them. May take its time: it is called apart.
+    fn take(&self, host: &Name, number: u32, offered: &[OfferedKey]) -> Result<(), TakeFault>;
+
+    /// Forgets a key that is good no longer.
+    fn forget(&self, slot: &KeySlot);
 
     /// Whether keys lie in the memory of this process, which no acquirer allows for PINs.
     fn is_software(&self) -> bool;

@@ -3,14 +3,15 @@
 //! That is good enough for MACs of a demo and for tests; a PIN under such a key is a PIN in clear in our memory, which
 //! PCI PIN forbids. An HSM takes this file's place behind [`KeyService`].
 
-use super::{KeyService, SealFault};
+use super::{KeyService, SealFault, TakeFault};
 use crate::iso8583::{Message, Spec};
 use crate::payment::Name;
-use crate::security::{Direction, Key, KeySettings, KeySlot, MacSettings, Seal, SlotUse};
+use crate::security::{Direction, Key, KeyBlock, KeyFault, KeyKind, KeySettings, KeySlot, KeyUsage, MacSettings};
+use crate::security::{OfferedKey, ProtectedKey, Seal, SlotUse, Wrapped};
 use crate::switch::{LinkId, MacVerdict};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The keys of all hosts.
 #[derive(Debug, Default)]
@@ -25,13 +26,17 @@ pub struct HostKeys {
     links: Vec<LinkId>,
     spec: Arc<Spec>,
     settings: Arc<KeySettings>,
-    working: BTreeMap<KeySlot, Key>,
+    /// What working keys are deciphered with when they come over the line: a zone master key.
+    zone: Option<Key>,
+    /// The same for key blocks.
+    protection: Option<Key>,
+    working: RwLock<BTreeMap<KeySlot, Key>>,
 }
 
 impl HostKeys {
     /// A host with these links, whose messages are read under this spec; no keys yet.
     pub fn new(host: Name, links: Vec<LinkId>, spec: Arc<Spec>, settings: Arc<KeySettings>) -> HostKeys {
-        HostKeys { host, links, spec, settings, working: BTreeMap::new() }
+        HostKeys { host, links, spec, settings, zone: None, protection: None, working: RwLock::default() }
     }
 
     /// What the host's dialect says of keys.
@@ -41,7 +46,71 @@ impl HostKeys {
 
     /// Adds the working key that stands in a file.
     pub fn add(&mut self, usage: SlotUse, direction: Direction, key: Key) {
-        self.working.insert(KeySlot { host: self.host.clone(), usage, direction, epoch: 0 }, key);
+        let slot = KeySlot { host: self.host.clone(), usage, direction, epoch: 0 };
+        self.write().insert(slot, key);
+    }
+
+    /// Sets the zone master key.
+    pub fn set_zone(&mut self, key: Key) {
+        self.zone = Some(key);
+    }
+
+    /// Sets the key that protects key blocks.
+    pub fn set_protection(&mut self, key: Key) {
+        self.protection = Some(key);
+    }
+
+    // A thread that panicked left the map whole: a key is put in or taken out in one step.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<KeySlot, Key>> {
+        self.working.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<KeySlot, Key>> {
+        self.working.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, number: u32, offered: &[OfferedKey]) -> Result<(), TakeFault> {
+        let keys: Result<Vec<Key>, TakeFault> = offered.iter().map(|offer| self.unwrap(offer)).collect();
+        let mut working = self.write();
+        for (offer, key) in offered.iter().zip(keys?) {
+            for direction in offer.directions {
+                let (host, usage, direction) = (self.host.clone(), offer.usage, *direction);
+                working.insert(KeySlot { host, usage, direction, epoch: number }, key.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn unwrap(&self, offer: &OfferedKey) -> Result<Key, TakeFault> {
+        let usage = match offer.usage {
+            SlotUse::Mac => KeyUsage::Mac,
+            SlotUse::Pin => KeyUsage::Pin,
+        };
+        let key = match &offer.protected {
+            ProtectedKey::Cryptogram { bytes, check_value } => {
+                let zone = self.zone.as_ref().ok_or(TakeFault::NoZoneKey)?;
+                let kind = self.kind(offer.usage, bytes.len()).ok_or(KeyFault::Kind)?;
+                Wrapped::new(bytes).unwrap(zone, kind, usage, check_value.as_deref())?
+            }
+            ProtectedKey::Block(text) => {
+                KeyBlock::unwrap(self.protection.as_ref().ok_or(TakeFault::NoZoneKey)?, text)?.key
+            }
+        };
+        if key.usage() != usage {
+            return Err(KeyFault::Usage.into());
+        }
+        match self.kind(offer.usage, key.kind().length()) == Some(key.kind()) {
+            true => Ok(key),
+            false => Err(KeyFault::Kind.into()),
+        }
+    }
+
+    /// The kind of a working key of this many bytes.
+    fn kind(&self, usage: SlotUse, length: usize) -> Option<KeyKind> {
+        match usage {
+            SlotUse::Mac => self.settings.mac.as_ref()?.key_kind(length),
+            SlotUse::Pin => self.settings.pin?.key_kind(length),
+        }
     }
 
     fn judge(&self, frame: &[u8]) -> MacVerdict {
@@ -59,7 +128,8 @@ impl HostKeys {
         let Some(span) = element.and_then(|element| message.span(element)) else { return MacVerdict::Absent };
         let place = mac.place(message.mti_span(), span);
         let is_ours = |slot: &KeySlot| slot.usage == SlotUse::Mac && slot.direction == Direction::Receive;
-        let mut keys = self.working.iter().filter(|(slot, _)| is_ours(slot)).map(|(_, key)| key);
+        let working = self.read();
+        let mut keys = working.iter().filter(|(slot, _)| is_ours(slot)).map(|(_, key)| key);
         match keys.any(|key| place.check(key, message.as_bytes())) {
             true => MacVerdict::Good,
             false => MacVerdict::Bad,
@@ -78,8 +148,9 @@ impl KeyService for SoftwareKeys {
     fn seal(&self, frame: &mut [u8], seals: &[Seal]) -> Result<(), SealFault> {
         for seal in seals {
             let host = self.hosts.iter().find(|host| host.host == seal.slot.host);
-            let key = host.and_then(|host| host.working.get(&seal.slot));
-            seal.place.fill(key.ok_or_else(|| SealFault::NoKey(seal.slot.clone()))?, frame)?;
+            let no_key = || SealFault::NoKey(seal.slot.clone());
+            let working = host.ok_or_else(no_key)?.read();
+            seal.place.fill(working.get(&seal.slot).ok_or_else(no_key)?, frame)?;
         }
         Ok(())
     }
@@ -87,6 +158,17 @@ impl KeyService for SoftwareKeys {
     fn verify(&self, link: LinkId, frame: &[u8]) -> MacVerdict {
         let host = self.hosts.iter().find(|host| host.links.contains(&link));
         host.map_or(MacVerdict::NotAsked, |host| host.judge(frame))
+    }
+
+    fn take(&self, host: &Name, number: u32, offered: &[OfferedKey]) -> Result<(), TakeFault> {
+        let host = self.hosts.iter().find(|known| known.host == *host).ok_or(TakeFault::NoZoneKey)?;
+        host.take(number, offered)
+    }
+
+    fn forget(&self, slot: &KeySlot) {
+        if let Some(host) = self.hosts.iter().find(|host| host.host == slot.host) {
+            host.write().remove(slot);
+        }
     }
 
     fn is_software(&self) -> bool {
@@ -99,7 +181,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::iso8583::{MessageBuilder, Mti, dialects};
-    use crate::security::{KeyKind, KeyUsage, MAC_ELEMENT};
+    use crate::security::{CheckValue, MAC_ELEMENT};
     use bytes::BytesMut;
 
     const LINK: LinkId = LinkId(3);
@@ -180,5 +262,54 @@ mod tests {
         let slot = KeySlot { epoch: 1, ..seal.slot.clone() };
         let seal = Seal { slot: slot.clone(), ..seal };
         assert_eq!(keys.seal(&mut frame, &[seal]), Err(SealFault::NoKey(slot)));
+    }
+
+    fn offered(check_value: &[u8]) -> Vec<OfferedKey> {
+        let wrapped = Wrapped::wrap(&zone(), &key("133457799BBCDFF1F0E1D2C3B4A59687")).unwrap();
+        let (bytes, check_value) = (wrapped.as_bytes().to_vec(), Some(check_value.to_vec()));
+        let protected = ProtectedKey::Cryptogram { bytes, check_value };
+        vec![OfferedKey { usage: SlotUse::Mac, directions: &[Direction::Send, Direction::Receive], protected }]
+    }
+
+    fn zone() -> Key {
+        Key::parse(KeyKind::Tdes2, KeyUsage::KeyWrapping, "A1B2C3D4E5F60718293A4B5C6D7E8F90").unwrap()
+    }
+
+    #[test]
+    fn keys_from_the_line_are_good_beside_the_old_until_those_are_forgotten() {
+        let (mut keys, spec) = service();
+        let bank = Name::from("bank");
+        let check_value = CheckValue::of(&key("133457799BBCDFF1F0E1D2C3B4A59687")).shown();
+        assert_eq!(keys.take(&bank, 1, &offered(&check_value)), Err(TakeFault::NoZoneKey));
+        keys.hosts[0].set_zone(zone());
+        assert_eq!(keys.take(&bank, 1, &offered(&[1, 2, 3])), Err(TakeFault::Key(KeyFault::CheckValue)));
+        keys.take(&bank, 1, &offered(&check_value)).unwrap();
+        let (bare, old) = roomy(&spec, 200, 49);
+        let sealed = |seal: &Seal| {
+            let mut frame = bare.clone();
+            keys.seal(&mut frame, std::slice::from_ref(seal)).map(|()| frame)
+        };
+        let new = Seal { slot: KeySlot { epoch: 1, ..old.slot.clone() }, ..old.clone() };
+        let (under_old, under_new) = (sealed(&old).unwrap(), sealed(&new).unwrap());
+        assert_ne!(under_old, under_new);
+        assert_eq!(keys.verify(LINK, &under_old), MacVerdict::Good);
+        assert_eq!(keys.verify(LINK, &under_new), MacVerdict::Good);
+        keys.forget(&KeySlot { direction: Direction::Receive, ..old.slot.clone() });
+        assert_eq!(keys.verify(LINK, &under_old), MacVerdict::Bad);
+        assert_eq!(keys.verify(LINK, &under_new), MacVerdict::Good);
+        assert!(sealed(&old).is_ok(), "the other way was not forgotten");
+    }
+
+    #[test]
+    fn a_key_for_something_else_is_not_taken() {
+        let (mut keys, _) = service();
+        keys.hosts[0].set_zone(zone());
+        let bank = Name::from("bank");
+        let as_pin = OfferedKey { usage: SlotUse::Pin, ..offered(&[0x82, 0xE1, 0x36]).remove(0) };
+        assert_eq!(keys.take(&bank, 1, &[as_pin]), Err(TakeFault::Key(KeyFault::Kind)), "the dialect has no PINs");
+        let block = ProtectedKey::Block("D0112P0AE00E0000".to_owned());
+        let in_block = OfferedKey { protected: block, ..offered(&[]).remove(0) };
+        assert_eq!(keys.take(&bank, 1, &[in_block]), Err(TakeFault::NoZoneKey));
+        assert_eq!(keys.take(&Name::from("nobody"), 1, &[]), Err(TakeFault::NoZoneKey));
     }
 }

@@ -1,4 +1,5 @@
-//! Network management messages (ISO 8583-1 class 8): sign-on, sign-off and echo, asked and answered.
+//! Network management messages (ISO 8583-1 class 8): sign-on, sign-off, echo and word of keys and days, asked
+//! and answered.
 
 use super::settings::NetworkSettings;
 use crate::iso8583::{Message, MessageBuilder, Mti};
@@ -17,6 +18,10 @@ pub enum Function {
     CutoverBegin,
     /// The peer has finished the day that ended.
     CutoverEnd,
+    /// Brings new keys, or asks for them.
+    KeyChange,
+    /// The peer wants us to ask for new keys.
+    KeyDemand,
     /// Something else, which is answered and not acted on.
     Other,
 }
@@ -47,16 +52,34 @@ impl Network {
         request
     }
 
+    /// Whether the dialect has a code for a function.
+    pub fn has(&self, function: Function) -> bool {
+        match function {
+            Function::SignOn | Function::SignOff | Function::Echo => true,
+            Function::CutoverBegin => self.settings.cutover_begin.is_some(),
+            Function::CutoverEnd => self.settings.cutover_end.is_some(),
+            Function::KeyChange => self.settings.key_change.is_some(),
+            Function::KeyDemand => self.settings.key_demand.is_some(),
+            Function::Other => false,
+        }
+    }
+
     /// The answer to a peer's request: what it carries comes back, with a yes. `None` for what wants no answer.
     pub fn answer(&self, request: &Message) -> Option<MessageBuilder> {
+        let yes = self.settings.approved.first().map_or("", String::as_str);
+        self.answer_with(request, yes)
+    }
+
+    /// The same with another response code.
+    pub fn answer_with(&self, request: &Message, code: &str) -> Option<MessageBuilder> {
         let mut answer = MessageBuilder::new(request.mti().response()?);
         for element in [self.settings.time, self.settings.stan, self.settings.function] {
             if let Some(text) = request.text(element) {
                 answer.set(element, &text);
             }
         }
-        if let Some(yes) = self.settings.approved.first() {
-            answer.set(self.settings.response_code, yes);
+        if !code.is_empty() {
+            answer.set(self.settings.response_code, code);
         }
         Some(answer)
     }
@@ -71,6 +94,8 @@ impl Network {
             () if is(&self.settings.echo) => Function::Echo,
             () if self.settings.cutover_begin.as_deref().is_some_and(is) => Function::CutoverBegin,
             () if self.settings.cutover_end.as_deref().is_some_and(is) => Function::CutoverEnd,
+            () if self.settings.key_change.as_deref().is_some_and(is) => Function::KeyChange,
+            () if self.settings.key_demand.as_deref().is_some_and(is) => Function::KeyDemand,
             () => Function::Other,
         }
     }
@@ -93,6 +118,8 @@ impl Network {
             Function::Echo | Function::Other => &self.settings.echo,
             Function::CutoverBegin => self.settings.cutover_begin.as_deref().unwrap_or(&self.settings.echo),
             Function::CutoverEnd => self.settings.cutover_end.as_deref().unwrap_or(&self.settings.echo),
+            Function::KeyChange => self.settings.key_change.as_deref().unwrap_or(&self.settings.echo),
+            Function::KeyDemand => self.settings.key_demand.as_deref().unwrap_or(&self.settings.echo),
         }
     }
 }

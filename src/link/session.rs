@@ -1,14 +1,17 @@
 //! The session of one link.
 //!
 //! ```text
-//!   down ──retry_at──▶ connecting ──connected──▶ signing on ──yes──▶ online ──leave──▶ draining ──quiet──▶ signing off
-//!    ▲                     │                        │ no, timeout        │ missed echoes,                      │
-//!    └─────────────────────┴────────────────────────┴── line lost ◀──────┘ line lost        signed off, closed ◀┘
+//!   down ──retry_at──▶ connecting ──connected──▶ signing on ──yes──▶ keys ──keyed──▶ online ──leave──▶ draining
+//!    ▲                     │                        │ no, timeout     │ unkeyed        │ missed echoes,     │ quiet
+//!    └─────────────────────┴────────────────────────┴─────────────────┴── line lost ◀──┘ line lost          ▼
+//!                                                                     └─ signed off, closed ◀───────── signing off
 //! ```
 //!
 //! Every connection has an epoch of its own: what was sent in one epoch is not answered in another. A session that is
-//! to leave takes no new traffic, waits for the answers that it is owed ([`Session::quiet`]) and then signs off. The
-//! surprise: a peer's sign-off leaves the connection standing; we sign on again after a pause.
+//! to leave takes no new traffic, waits for the answers that it is owed ([`Session::quiet`]) and then signs off. A session
+//! that is signed on waits for keys; where a host exchanges none, it is told at once that it has them. How keys are
+//! exchanged is the host's matter and not one link's. The surprise: a peer's sign-off leaves the connection standing; we
+//! sign on again after a pause.
 
 use super::network::Function;
 use super::settings::SessionSettings;
@@ -58,6 +61,8 @@ enum State {
     SignedOff {
         retry_at: Option<Monotonic>,
     },
+    /// Signed on, without the keys that traffic needs.
+    Keys,
     Online {
         echo: Option<Awaited>,
     },
@@ -87,6 +92,8 @@ pub enum Step {
     Disconnect,
     /// Send a network management request and report its trace number by [`Session::said`].
     Say(Function),
+    /// The peer knows us: the session waits for [`Session::keyed`].
+    SignedOn,
     /// The session may carry traffic from now on.
     Online,
     /// An echo came back.
@@ -100,6 +107,7 @@ pub enum SessionState {
     Down,
     Connecting,
     SigningOn,
+    Keys,
     SignedOff,
     Online,
     Draining,
@@ -112,6 +120,7 @@ impl SessionState {
             SessionState::Down => "down",
             SessionState::Connecting => "connecting",
             SessionState::SigningOn => "signing_on",
+            SessionState::Keys => "keys",
             SessionState::SignedOff => "signed_off",
             SessionState::Online => "online",
             SessionState::Draining => "draining",
@@ -213,9 +222,8 @@ impl Session {
         let is_for = |awaited: &Awaited| awaited.stan.is_some() && awaited.stan == stan;
         match self.state {
             State::SigningOn { awaited } if is_for(&awaited) && approved => {
-                self.failures = 0;
-                self.state = State::Online { echo: None };
-                Some(Step::Online)
+                self.state = State::Keys;
+                Some(Step::SignedOn)
             }
             State::SigningOn { awaited } if is_for(&awaited) => self.give_up(),
             State::Online { echo: Some(awaited) } if is_for(&awaited) => {
@@ -225,6 +233,20 @@ impl Session {
             State::SigningOff { awaited } if is_for(&awaited) => self.signed_off(now),
             _ => None,
         }
+    }
+
+    /// The keys that traffic needs are there.
+    pub fn keyed(&mut self) -> Option<Step> {
+        (self.state == State::Keys).then(|| {
+            self.failures = 0;
+            self.state = State::Online { echo: None };
+            Step::Online
+        })
+    }
+
+    /// They are not to be had: the peer is tried again on another connection, after a pause.
+    pub fn unkeyed(&mut self) -> Option<Step> {
+        (self.state == State::Keys).then(|| self.give_up()).flatten()
     }
 
     /// The peer knows that we are signed off, or does not say so.
@@ -241,7 +263,7 @@ impl Session {
 
     /// The peer asked for something by itself; it is answered in every state, this is what follows from it.
     pub fn asked(&mut self, function: Function, now: Monotonic) -> Option<Step> {
-        if function == Function::SignOff && matches!(self.state, State::Online { .. }) {
+        if function == Function::SignOff && matches!(self.state, State::Online { .. } | State::Keys) {
             self.state = State::SignedOff { retry_at: Some(now.after(self.settings.reconnect_min)) };
         }
         None
@@ -301,7 +323,7 @@ impl Session {
         self.goal = goal;
         match goal {
             Goal::Online => self.come(now),
-            Goal::SignedOff | Goal::Closed | Goal::Stopped => self.leave(),
+            Goal::SignedOff | Goal::Closed | Goal::Stopped => self.leave(now),
         }
     }
 
@@ -317,12 +339,14 @@ impl Session {
         }
     }
 
-    fn leave(&mut self) -> Option<Step> {
+    fn leave(&mut self, now: Monotonic) -> Option<Step> {
         match (self.state, self.goal) {
             (State::Online { .. }, _) => {
                 self.state = State::Draining;
                 None
             }
+            // Nothing was sent yet that could be answered.
+            (State::Keys, _) => self.sign_off(now),
             (State::Idle, Goal::SignedOff) => Some(self.connect()),
             (State::SigningOn { .. }, Goal::SignedOff) => {
                 self.state = State::SignedOff { retry_at: None };
@@ -347,9 +371,10 @@ impl Session {
 
     /// No answer is waited for on this link any more: a session that drains signs off.
     pub fn quiet(&mut self, now: Monotonic) -> Option<Step> {
-        if self.state != State::Draining {
-            return None;
-        }
+        (self.state == State::Draining).then(|| self.sign_off(now)).flatten()
+    }
+
+    fn sign_off(&mut self, now: Monotonic) -> Option<Step> {
         self.state = State::SigningOff { awaited: self.await_from(now) };
         Some(Step::Say(Function::SignOff))
     }
@@ -361,6 +386,11 @@ impl Session {
     /// Whether it carries traffic.
     pub fn is_online(&self) -> bool {
         matches!(self.state, State::Online { .. })
+    }
+
+    /// Whether it is signed on and waits for keys.
+    pub fn awaits_keys(&self) -> bool {
+        self.state == State::Keys
     }
 
     /// Whether it waits for answers before it signs off.
@@ -384,6 +414,7 @@ impl Session {
             State::Idle | State::Down { .. } | State::Closing | State::Stopped => SessionState::Down,
             State::Connecting => SessionState::Connecting,
             State::SigningOn { .. } => SessionState::SigningOn,
+            State::Keys => SessionState::Keys,
             State::SignedOff { .. } => SessionState::SignedOff,
             State::Online { .. } => SessionState::Online,
             State::Draining | State::SigningOff { .. } => SessionState::Draining,
@@ -398,7 +429,7 @@ impl Session {
             State::SigningOn { awaited } | State::SigningOff { awaited } => Some(awaited.deadline),
             State::Online { echo: Some(awaited) } => Some(awaited.deadline),
             State::Online { echo: None } => Some(self.last_heard.after(self.settings.echo_idle)),
-            State::Idle | State::Connecting | State::Draining | State::Closing | State::Stopped => None,
+            State::Idle | State::Connecting | State::Keys | State::Draining | State::Closing | State::Stopped => None,
         }
     }
 }
@@ -423,6 +454,8 @@ mod tests {
             echo: text("301"),
             cutover_begin: None,
             cutover_end: None,
+            key_change: None,
+            key_demand: None,
             business_date: 15,
         };
         Arc::new(SessionSettings {
@@ -450,8 +483,47 @@ mod tests {
         assert_eq!(session.connected(at(0)), Some(Step::Say(Function::SignOn)));
         session.said(stan(1));
         assert!(!session.is_online(), "TCP up is not online");
-        assert_eq!(session.replied(Some(stan(1)), true, at(0)), Some(Step::Online));
+        assert_eq!(session.replied(Some(stan(1)), true, at(0)), Some(Step::SignedOn));
+        assert!(!session.is_online(), "it has no keys yet");
+        assert_eq!(session.keyed(), Some(Step::Online));
         session
+    }
+
+    #[test]
+    fn without_keys_the_session_is_given_up_and_pauses_grow() {
+        let mut session = Session::new(settings());
+        session.start();
+        let mut pauses = Vec::new();
+        for second in [0, 100] {
+            session.connected(at(second));
+            session.said(stan(1));
+            session.replied(Some(stan(1)), true, at(second));
+            assert_eq!((session.state(), session.next_deadline()), (SessionState::Keys, None));
+            assert_eq!(session.unkeyed(), Some(Step::Disconnect));
+            assert_eq!((session.keyed(), session.unkeyed()), (None, None), "it is over");
+            session.disconnected(at(second), 999);
+            pauses.push(session.next_deadline().unwrap().0 / 1000 - second * 1000);
+            session.wake(at(second + 50));
+        }
+        assert_eq!(pauses, [999, 1999], "a sign-on alone is no success");
+    }
+
+    #[test]
+    fn what_waits_for_keys_can_leave_and_is_asked_to() {
+        let waiting = || {
+            let mut session = Session::new(settings());
+            session.start();
+            session.connected(at(0));
+            session.said(stan(1));
+            session.replied(Some(stan(1)), true, at(0));
+            session
+        };
+        let mut leaving = waiting();
+        assert_eq!(leaving.make_for(Goal::Closed, at(1)), Some(Step::Say(Function::SignOff)));
+        assert_eq!(leaving.keyed(), None, "keys come too late");
+        let mut left = waiting();
+        left.asked(Function::SignOff, at(1));
+        assert_eq!(left.state(), SessionState::SignedOff);
     }
 
     #[test]
@@ -570,7 +642,8 @@ mod tests {
         assert_eq!((session.state(), session.next_deadline()), (SessionState::SignedOff, None));
         assert_eq!(session.make_for(Goal::Online, at(5)), Some(Step::Say(Function::SignOn)));
         session.said(stan(3));
-        assert_eq!(session.replied(Some(stan(3)), true, at(5)), Some(Step::Online));
+        assert_eq!(session.replied(Some(stan(3)), true, at(5)), Some(Step::SignedOn));
+        assert_eq!(session.keyed(), Some(Step::Online));
         assert_eq!(session.epoch(), epoch);
     }
 

@@ -52,6 +52,12 @@ pub struct NetworkSettings {
     /// Code by which it says that the day is finished.
     #[serde(default)]
     pub cutover_end: Option<String>,
+    /// Code by which keys are asked for, and by which the host brings them.
+    #[serde(default)]
+    pub key_change: Option<String>,
+    /// Code by which the host says that we are to ask for keys, and by which we ask it to bring some.
+    #[serde(default)]
+    pub key_demand: Option<String>,
     /// Element of the business day that begins, where the message names it.
     #[serde(default = "settlement_date")]
     pub business_date: u8,

@@ -3,11 +3,12 @@
 //! Keys and randomness are handed in; nothing here knows where a key lies. The ciphers (DES, TDES, AES) and CMAC come
 //! from the RustCrypto crates; what stands here is how the payment standards put them together. Read on in this
 //! order: [`Key`], [`CheckValue`], [`MacMethod`], [`Seal`], [`PinBlockFormat`], [`dukpt`], [`KeyBlock`], [`Wrapped`];
-//! [`KeySettings`] are what a dialect says of all this.
+//! [`KeySettings`] are what a dialect says of all this, [`ExchangeSettings`] how keys come over the line.
 
 mod check_value;
 mod cipher;
 pub mod dukpt;
+mod exchange;
 mod hex;
 mod key;
 mod key_block;
@@ -21,6 +22,7 @@ mod translation;
 mod wrapped;
 
 pub use check_value::CheckValue;
+pub use exchange::{Bringer, ExchangeSettings, KeyForm, OfferedKey, ProtectedKey, Renewed};
 pub use key::{Key, KeyFault, KeyKind, KeyUsage};
 pub use key_block::{KeyBlock, KeyBlockFault, KeyBlockHeader, KeyBlockVersion};
 pub use mac::{Mac, MacMethod, Padding};

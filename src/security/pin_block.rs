@@ -5,7 +5,7 @@
 //! has no randomness, so equal PINs of one card have equal blocks under one key.
 
 use super::cipher::{Cipher, xor};
-use super::key::{Key, KeyFault, KeyUsage};
+use super::key::{Key, KeyFault, KeyKind, KeyUsage};
 use super::pin::Pin;
 use crate::payment::Pan;
 use std::fmt;
@@ -33,6 +33,14 @@ impl PinBlockFormat {
             3 => Some(PinBlockFormat::Iso3),
             4 => Some(PinBlockFormat::Iso4),
             _ => None,
+        }
+    }
+
+    /// The kind of a key of this many bytes that enciphers it; `None` where none is so long.
+    pub fn key_kind(self, length: usize) -> Option<KeyKind> {
+        match self {
+            PinBlockFormat::Iso4 => KeyKind::aes(length),
+            _ => KeyKind::des(length).filter(|kind| *kind != KeyKind::Des),
         }
     }
 
@@ -224,7 +232,6 @@ fn packed<const N: usize>(nibbles: &[u8]) -> Zeroizing<[u8; N]> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::hex;
-    use super::super::key::KeyKind;
     use super::*;
 
     const FORMATS: [PinBlockFormat; 4] =

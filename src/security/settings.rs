@@ -12,11 +12,15 @@
 //! [keys.pin]
 //! format = 0                 # ISO 9564 format of the host's zone
 //! ```
+//!
+//! How working keys come from the host, `[keys.exchange]` says; see [`super::ExchangeSettings`].
 
+use super::exchange::{ExchangeSettings, ExchangeTable};
 use super::key::KeyKind;
 use super::mac::{MacMethod, Padding};
 use super::pin_block::PinBlockFormat;
 use super::seal::{MAC_ELEMENT, MacPlace};
+use super::slot::SlotUse;
 use serde::Deserialize;
 use std::ops::Range;
 
@@ -27,6 +31,8 @@ pub struct KeySettings {
     pub mac: Option<MacSettings>,
     /// The PIN blocks of its host's zone, where it takes PINs.
     pub pin: Option<PinBlockFormat>,
+    /// How its working keys come, where they come over the line.
+    pub exchange: Option<ExchangeSettings>,
 }
 
 /// The MAC of a dialect's messages.
@@ -96,6 +102,7 @@ struct File {
 struct Section {
     mac: Option<MacTable>,
     pin: Option<PinTable>,
+    exchange: Option<ExchangeTable>,
 }
 
 #[derive(Deserialize)]
@@ -164,8 +171,9 @@ impl KeySettings {
     /// Reads the `[keys]` of each text, that of the base first; a later table replaces an earlier one. An error comes
     /// with the number of its text.
     pub fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Result<KeySettings, (usize, KeySettingsError)> {
-        let mut settings = KeySettings::default();
+        let (mut settings, mut last) = (KeySettings::default(), 0);
         for (place, text) in texts.enumerate() {
+            last = place;
             let file: File = toml::from_str(text).map_err(|error| (place, shape(&error)))?;
             if let Some(table) = file.keys.mac {
                 settings.mac = Some(table.settings().map_err(|error| (place, error))?);
@@ -173,8 +181,30 @@ impl KeySettings {
             if let Some(table) = file.keys.pin {
                 settings.pin = Some(table.format().map_err(|error| (place, error))?);
             }
+            if let Some(table) = file.keys.exchange {
+                let exchange = table.settings();
+                let exchange = exchange.map_err(|(key, expected)| wrong(&format!("exchange.{key}"), expected));
+                settings.exchange = Some(exchange.map_err(|error| (place, error))?);
+            }
         }
+        settings.is_consistent().map_err(|error| (last, error))?;
         Ok(settings)
+    }
+
+    fn is_consistent(&self) -> Result<(), KeySettingsError> {
+        let Some(exchange) = &self.exchange else { return Ok(()) };
+        let uses = |usage| exchange.brought().any(|(used, _)| used == usage);
+        if uses(SlotUse::Mac) && self.mac.is_none() {
+            return Err(wrong("exchange.keys", "no MAC key without [keys.mac]"));
+        }
+        if uses(SlotUse::Pin) && self.pin.is_none() {
+            return Err(wrong("exchange.keys", "no PIN key without [keys.pin]"));
+        }
+        // The sign-on comes before there is a key to make its MAC with.
+        if uses(SlotUse::Mac) && self.mac.as_ref().is_some_and(|mac| mac.covers(8)) {
+            return Err(wrong("mac.classes", "no class 8 where the key is exchanged: the sign-on comes before it"));
+        }
+        Ok(())
     }
 }
 
@@ -269,6 +299,10 @@ mod tests {
         assert_eq!(key("[keys.mac]\nmethod = 'aes-cmac'\nsignificant = 9"), "keys.mac.significant");
         assert_eq!(key("[keys.mac]\nmethod = 'aes-cmac'\nclasses = []"), "keys.mac.classes");
         assert_eq!(key("[keys.pin]\nformat = 1"), "keys.pin.format");
+        let exchange = "[keys.exchange]\nby = 'answer'\nelement = 48\nkeys = [{ use = 'mac', length = 16 }]";
+        assert_eq!(key(exchange), "keys.exchange.keys");
+        let mac = "[keys.mac]\nmethod = 'x9.19'\nclasses = [2, 8]";
+        assert_eq!(key(&format!("{mac}\n{exchange}")), "keys.mac.classes");
         assert_eq!(read("\n[keys.mac]\nmethod = 'rot13'").unwrap_err().at, Some(21));
         assert!(read("[keys.mac]\nmethod = 'aes-cmac'\ncover = 1").unwrap_err().expected.contains("cover"));
     }

@@ -1,6 +1,7 @@
 //! A host as the switch holds it: its links, what is pending on them, what is owed to it, and its numbers.
 
 use super::event::{HostMark, HostMode, LinkId, LinkRest};
+use super::keying::Keying;
 use super::settings::HostSettings;
 use crate::host::{Breaker, BusinessDays, CorrelationKey, Numbers, Outbox, PendingTable, Reservation};
 use crate::iso8583::{Message, Scan};
@@ -41,6 +42,8 @@ pub(super) struct Bank {
     pub outbox: Outbox<(PaymentId, u16)>,
     pub numbers: Numbers,
     pub breaker: Breaker,
+    /// The keys shared with it.
+    pub keying: Keying,
     /// Operations without outcome.
     pub open: usize,
     /// When numbers are reserved again after the store refused a block.
@@ -77,6 +80,7 @@ impl Bank {
             outbox: Outbox::new(settings.retry),
             numbers: Numbers::after(reserved),
             breaker: Breaker::new(settings.breaker),
+            keying: Keying::new(settings.name.clone(), settings.keys.exchange.clone()),
             open: 0,
             reserve_at: None,
             days: BusinessDays::new(settings.day.clone()),

@@ -45,7 +45,8 @@ impl Switch {
                 let host = bank.settings.name.clone();
                 self.observe(Observation::DayFinished { host });
             }
-            Function::SignOn | Function::SignOff | Function::Echo | Function::Other => {}
+            Function::SignOn | Function::SignOff | Function::Echo => {}
+            Function::KeyChange | Function::KeyDemand | Function::Other => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
 use crate::payment::{BusinessDate, Monotonic, PosEntry, ResultCode, Rrn, Stan};
-use crate::security::Seal;
+use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -72,6 +72,24 @@ pub enum Event {
         frame: Bytes,
         /// What its message authentication code says of it.
         mac: MacVerdict,
+    },
+    /// Again what the message authentication code of a frame says of it, after keys changed.
+    Judged {
+        /// From which link.
+        link: LinkId,
+        /// Without its length header.
+        frame: Bytes,
+        /// What it says now.
+        mac: MacVerdict,
+    },
+    /// The key service took the keys that a host offered, or did not.
+    KeysTaken {
+        /// Of which host.
+        host: Name,
+        /// Their number.
+        number: u32,
+        /// Why they were not taken: a stable name.
+        fault: Option<&'static str>,
     },
     /// Frames that no key could be found for: they were never handed to a connection, and never can be.
     Unsealed {
@@ -317,6 +335,24 @@ pub enum Effect {
         /// After this moment it must not be handed over any more.
         send_by: Monotonic,
     },
+    /// Have the key service take what a host offers, then say [`Event::KeysTaken`].
+    TakeKeys {
+        /// Which host.
+        host: Name,
+        /// Under which number.
+        number: u32,
+        /// The keys, enciphered as they came.
+        offered: Vec<OfferedKey>,
+    },
+    /// Have the key service forget a key.
+    ForgetKey(KeySlot),
+    /// Judge a frame once more, then say [`Event::Judged`].
+    Judge {
+        /// From which link it came.
+        link: LinkId,
+        /// Without its length header.
+        frame: Bytes,
+    },
     /// Answer a merchant.
     Answer {
         /// Whom.
@@ -484,12 +520,19 @@ pub enum Observation {
         /// Stable code of the fault.
         code: &'static str,
     },
-    /// A bank's frame is not authentic, or a frame of ours could not be made so: a key is wrong on one of the sides.
+    /// A bank's frame is not authentic, a frame of ours could not be made so, or keys could not be exchanged.
     KeyAlarm {
         /// On which link.
         link: LinkId,
-        /// Stable name of what is wrong: bad, absent, no_key.
+        /// Stable name of what is wrong: bad, absent, no_key, complaint, or why keys were not taken.
         fault: &'static str,
+    },
+    /// Keys were exchanged.
+    KeysChanged {
+        /// With which host.
+        host: Name,
+        /// Their number.
+        number: u32,
     },
     /// A link changed its state.
     Link {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::iso8583::Message;
 use crate::link::{Function, Goal, Step};
-use crate::payment::{ResultCode, Stan};
+use crate::payment::ResultCode;
 
 impl Switch {
     pub(super) fn place_of(&self, link: LinkId) -> Option<usize> {
@@ -15,6 +15,7 @@ impl Switch {
             Step::Connect => self.effects.push(Effect::Connect { link }),
             Step::Disconnect => self.effects.push(Effect::Disconnect { link }),
             Step::Say(function) => self.say(place, link, function),
+            Step::SignedOn => {}
             Step::Online => self.begin_slowly(place, link),
             Step::Echoed => self.echoed(place, link),
         }
@@ -80,12 +81,18 @@ impl Switch {
 
     fn network_reply(&mut self, place: usize, link: LinkId, message: &Message) {
         let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
+        if self.key_reply(place, link, message, stan) {
+            return;
+        }
         let bank = &mut self.banks[place];
         let (approved, now) = (bank.network.is_approved(message), self.now.monotonic);
         let step = bank.sessions.get_mut(&link).and_then(|session| session.replied(stan, approved, now));
         match step {
             Some(step) => self.take_step(place, link, step),
             None => self.observe_link(place, link),
+        }
+        if step == Some(Step::SignedOn) {
+            self.signed_on(place, message);
         }
     }
 
@@ -94,6 +101,10 @@ impl Switch {
         let now = self.now.monotonic;
         let bank = &mut self.banks[place];
         let function = bank.function_of(message);
+        if matches!(function, Function::KeyChange | Function::KeyDemand) && self.key_request(place, link, message) {
+            return self.observe_link(place, link);
+        }
+        let bank = &mut self.banks[place];
         let answer = bank.network.answer(message);
         let frame = answer.and_then(|answer| bank.settings.translation.spec().encode_to_bytes(&answer).ok());
         let step = bank.sessions.get_mut(&link).and_then(|session| session.asked(function, now));
@@ -124,6 +135,9 @@ impl Switch {
         let (now, jitter) = (self.now.monotonic, self.jitter());
         if let Some(session) = self.banks[place].sessions.get_mut(&link) {
             session.disconnected(now, jitter);
+        }
+        if self.banks[place].keying.lose_link(link) {
+            self.keys_failed(place, "link_lost");
         }
         self.unsent(link, unsent);
         let lost = self.banks[place].pending.lose_link(link.0);

@@ -4,7 +4,8 @@
 //! rest are loaded when something is asked of them. The same events with the same times and the same seed give the
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
 //! asks), `choosing` (which host), `standing_in` (in its place), `recording` (what becomes durable), `sending`,
-//! `replies`, `owing` (advices and reversals), `taking_back`, `links`, `days` (business days and their cutover).
+//! `replies`, `owing` (advices and reversals), `taking_back`, `links`, `keying` and `key_change` (the keys shared with
+//! hosts), `days` (business days and their cutover).
 
 mod bank;
 mod choosing;
@@ -12,6 +13,8 @@ mod days;
 mod event;
 mod exposure;
 mod forms;
+mod key_change;
+mod keying;
 mod links;
 mod motion;
 mod operating;
@@ -33,7 +36,7 @@ pub use order::*;
 pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings, StandInLimit, StandInSettings};
 
 use crate::host::Reservation;
-use crate::payment::{Monotonic, Now, PaymentId, Wall};
+use crate::payment::{Monotonic, Now, PaymentId, Stan, Wall};
 use crate::transaction::Payment;
 use bank::Bank;
 use motion::{Motion, Open, Then};
@@ -173,6 +176,8 @@ impl Switch {
             Event::Connected { link } => self.connected(link),
             Event::Disconnected { link, unsent } => self.disconnected(link, &unsent),
             Event::Arrived { link, frame, mac } => self.arrived(link, frame, mac),
+            Event::Judged { link, frame, mac } => self.judged(link, frame, mac),
+            Event::KeysTaken { host, number, fault } => self.keys_taken(&host, number, fault),
             Event::Unsealed { link, sends } => self.unsealed(link, &sends),
             Event::Unsent { link, sends } => self.unsent(link, &sends),
             Event::Wake => {}
@@ -207,6 +212,7 @@ impl Switch {
         self.retry_appends();
         self.expire_pending();
         self.wake_sessions();
+        self.tend_keys();
         self.wake_breakers();
         self.advance_motions();
         self.send_owed();
@@ -263,7 +269,7 @@ impl Switch {
                 bank.outbox.next_deadline(bank.requests()).filter(|_| bank.is_online() && self.phase == Phase::Running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
             let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
-            let days = [day_ends, bank.mark_at, bank.close_at].into_iter().flatten();
+            let days = [day_ends, bank.mark_at, bank.close_at, bank.next_key_deadline()].into_iter().flatten();
             let spared = bank.breaker.next_deadline().filter(|_| bank.is_online());
             sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days).chain(spared)
         });

@@ -21,6 +21,8 @@ pub(super) struct Desk {
     echoes: BTreeMap<LinkId, Vec<(OperatorId, Monotonic, Monotonic)>>,
     /// Operators who wait until it is durable how the host at a place stands, its links too.
     hosts: BTreeMap<usize, Vec<OperatorId>>,
+    /// Operators who wait until the keys of the host at a place are changed.
+    keys: BTreeMap<usize, Vec<OperatorId>>,
 }
 
 impl Desk {
@@ -28,7 +30,8 @@ impl Desk {
         let loading: usize = self.loading.values().map(Vec::len).sum();
         let echoes: usize = self.echoes.values().map(Vec::len).sum();
         let hosts: usize = self.hosts.values().map(Vec::len).sum();
-        self.recording.len() + loading + echoes + hosts >= MOST_ORDERS
+        let keys: usize = self.keys.values().map(Vec::len).sum();
+        self.recording.len() + loading + echoes + hosts + keys >= MOST_ORDERS
     }
 
     /// When somebody has waited long enough.
@@ -74,11 +77,12 @@ impl Switch {
     fn may_link(&self, link: LinkId, what: LinkOrder) -> Result<(), OrderRefusal> {
         let place = self.place_of(link).ok_or(OrderRefusal::NoSuchLink)?;
         match what {
-            LinkOrder::ChangeKeys => Err(OrderRefusal::NoKeys),
+            LinkOrder::ChangeKeys if !self.banks[place].can_change_keys() => Err(OrderRefusal::NoKeys),
             LinkOrder::SignOn | LinkOrder::SignOff if self.banks[place].mode == HostMode::Down => {
                 Err(OrderRefusal::HostDown)
             }
-            LinkOrder::SignOn | LinkOrder::SignOff | LinkOrder::Drain | LinkOrder::Echo => Ok(()),
+            LinkOrder::SignOn | LinkOrder::SignOff | LinkOrder::Drain => Ok(()),
+            LinkOrder::Echo | LinkOrder::ChangeKeys => Ok(()),
         }
     }
 
@@ -151,7 +155,7 @@ impl Switch {
             LinkOrder::SignOff => self.rest_link(waiter, place, link, Some(LinkRest::SignedOff)),
             LinkOrder::Drain => self.rest_link(waiter, place, link, Some(LinkRest::Closed)),
             LinkOrder::Echo => self.order_echo(waiter, place, link),
-            LinkOrder::ChangeKeys => self.say_to(waiter, Err(OrderRefusal::NoKeys)),
+            LinkOrder::ChangeKeys => self.order_keys(waiter, place, link),
         }
     }
 
@@ -164,6 +168,26 @@ impl Switch {
             // Whoever signs on a link that is to be online does not want to wait for its next attempt.
             (false, None) => self.say_to(waiter, Ok(Told::Done)),
             (false, Some(_)) => self.say_to(waiter, Ok(Told::Unchanged)),
+        }
+    }
+
+    /// A change that is under way already is the one that was ordered.
+    fn order_keys(&mut self, waiter: OperatorId, place: usize, link: LinkId) {
+        let bank = &self.banks[place];
+        if !bank.sessions.get(&link).is_some_and(crate::link::Session::is_online) {
+            return self.say_to(waiter, Err(OrderRefusal::NotOnline));
+        }
+        let idle = bank.keying.is_idle();
+        self.desk.keys.entry(place).or_default().push(waiter);
+        if idle {
+            self.ask_for_keys(place, link);
+        }
+    }
+
+    /// Keys of the host at this place were changed, or could not be.
+    pub(super) fn keys_are_changed(&mut self, place: usize, said: Result<Told, OrderRefusal>) {
+        for waiter in self.desk.keys.remove(&place).unwrap_or_default() {
+            self.say_to(waiter, said.clone());
         }
     }
 

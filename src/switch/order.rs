@@ -204,8 +204,11 @@ pub enum OrderRefusal {
     #[error("the bank did not answer the echo; a link that misses several is given up and connected again")]
     NoAnswer,
     /// The host takes no exchange of keys.
-    #[error("this host exchanges no keys")]
+    #[error("this host exchanges no keys, or brings them only by itself")]
     NoKeys,
+    /// The exchange did not succeed.
+    #[error("the keys could not be exchanged; the log and isthmus_key_alarms_total say why")]
+    KeysRefused,
     /// No such payment or obligation.
     #[error("there is no such item; `isthmus operator parked` lists them")]
     NoSuchItem,
@@ -239,6 +242,7 @@ impl OrderRefusal {
             OrderRefusal::NotOnline => "link_not_online",
             OrderRefusal::NoAnswer => "no_answer",
             OrderRefusal::NoKeys => "no_keys",
+            OrderRefusal::KeysRefused => "keys_refused",
             OrderRefusal::NoSuchItem => "no_such_item",
             OrderRefusal::NotParked => "not_parked",
             OrderRefusal::TakenBack => "taken_back",

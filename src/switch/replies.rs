@@ -25,16 +25,50 @@ impl Switch {
         if let Some(session) = self.banks[place].sessions.get_mut(&link) {
             session.heard(now);
         }
+        if mac != MacVerdict::Bad {
+            return self.judged(link, frame, mac);
+        }
+        // It may be made under a key that came after it was looked at.
+        let keying = &mut self.banks[place].keying;
+        if keying.is_changing() {
+            if let Some(frame) = keying.put_aside(link, frame) {
+                self.judged(link, frame, mac);
+            }
+        } else if keying.changed_lately() {
+            self.effects.push(Effect::Judge { link, frame });
+        } else {
+            self.judged(link, frame, mac);
+        }
+    }
+
+    /// A frame of which its MAC says this and nothing else.
+    pub(super) fn judged(&mut self, link: LinkId, frame: Bytes, mac: MacVerdict) {
+        let Some(place) = self.place_of(link) else { return };
         if !mac.is_trusted() {
             self.observe(Observation::KeyAlarm { link, fault: mac.name() });
+            self.banks[place].keying.mac_error();
         }
         match self.banks[place].settings.translation.spec().decode(frame) {
             Ok(message) if message.mti().class() == 8 && !mac.is_trusted() => {}
             Ok(message) if message.mti().class() == 8 => self.network_message(place, link, &message),
             // What is not authentic says which request it was meant for, and nothing else.
-            Ok(message) if message.mti().is_response() => self.reply(place, link, &message, mac.is_trusted()),
+            Ok(message) if message.mti().is_response() => {
+                self.note_complaint(place, link, &message);
+                self.reply(place, link, &message, mac.is_trusted());
+            }
             Ok(_) => self.observe(Observation::Unreadable { link, code: "unexpected_request" }),
             Err(error) => self.unreadable(place, link, &error),
+        }
+    }
+
+    /// The host says that a MAC of ours was wrong: its key is another one.
+    fn note_complaint(&mut self, place: usize, link: LinkId, message: &Message) {
+        let bank = &mut self.banks[place];
+        let code = message.text(bank.settings.session.network.response_code);
+        let Some((settings, code)) = bank.keying.settings().zip(code) else { return };
+        if settings.complaints.iter().any(|complaint| *complaint == *code) {
+            bank.keying.mac_error();
+            self.observe(Observation::KeyAlarm { link, fault: "complaint" });
         }
     }
 

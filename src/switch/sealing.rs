@@ -3,7 +3,7 @@
 
 use super::bank::{Bank, Subject};
 use super::*;
-use crate::security::{Direction, KeySlot, MAC_ELEMENT, Seal, SlotUse};
+use crate::security::{Direction, MAC_ELEMENT, Seal, SlotUse};
 use bytes::{Bytes, BytesMut};
 
 impl Bank {
@@ -22,8 +22,7 @@ impl Bank {
         let mut bytes = BytesMut::with_capacity(frame.len() + 32);
         let encoded = spec.encode(&roomy, &mut bytes).ok()?;
         let place = mac.place(message.mti_span(), encoded.span(element)?);
-        let host = self.settings.name.clone();
-        let slot = KeySlot { host, usage: SlotUse::Mac, direction: Direction::Send, epoch: 0 };
+        let slot = self.keying.slot(SlotUse::Mac, Direction::Send);
         Some((bytes.freeze(), vec![Seal { slot, place }]))
     }
 }
@@ -34,6 +33,7 @@ impl Switch {
     pub(super) fn unsealed(&mut self, link: LinkId, sends: &[SendId]) {
         let Some(place) = self.place_of(link) else { return };
         self.observe(Observation::KeyAlarm { link, fault: "no_key" });
+        self.banks[place].keying.mac_error();
         for send in sends {
             match self.banks[place].pending.withdraw(send.0).map(|pending| pending.subject) {
                 Some(Subject::Request(payment, _)) => {

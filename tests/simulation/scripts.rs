@@ -18,6 +18,7 @@ mod days;
 mod desk;
 mod failover;
 mod forms;
+mod keys;
 mod macs;
 mod numbers;
 mod operators;

@@ -388,6 +388,8 @@ impl World {
                 self.checker.sent(self.now, link, id, &frame);
                 self.send(link, id, frame, send_by);
             }
+            // The banks of this world exchange no keys.
+            Effect::TakeKeys { .. } | Effect::ForgetKey(_) | Effect::Judge { .. } => {}
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Told { waiter, said } => self.order_told(waiter, &said),
             Effect::Drained => self.drained(),

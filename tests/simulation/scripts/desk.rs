@@ -1,7 +1,7 @@
 //! A switch on the desk: its effects are gathered, its commits and its bank's answers given by hand.
 
 use super::*;
-use isthmus::security::SlotUse;
+use isthmus::security::{Seal, SlotUse};
 use isthmus::switch::Observation;
 
 /// A switch on the desk, with a store whose commits are given by hand.
@@ -15,13 +15,15 @@ pub(super) struct Desk {
     pub(super) frames: Vec<Bytes>,
     /// The link and the id of each frame.
     pub(super) ways: Vec<(LinkId, SendId)>,
-    /// How many seals each frame had, and the faults of keys that were observed.
-    pub(super) seals: Vec<usize>,
+    /// The seals of each frame, and the faults of keys that were observed.
+    pub(super) seals: Vec<Vec<Seal>>,
     pub(super) key_faults: Vec<&'static str>,
     pub(super) answers: Vec<(WaiterId, Answer)>,
     pub(super) loads: Vec<PaymentId>,
     pub(super) drained: bool,
     pub(super) said: Vec<Result<Told, OrderRefusal>>,
+    /// What a key service or a link was to do.
+    pub(super) others: Vec<Effect>,
 }
 
 impl Desk {
@@ -60,6 +62,7 @@ impl Desk {
             loads: Vec::new(),
             drained: false,
             said: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -112,14 +115,15 @@ impl Desk {
                     self.ways.push((link, id));
                     self.frames.push(frame);
                     assert!(seals.iter().all(|seal| seal.slot.usage == SlotUse::Mac));
-                    self.seals.push(seals.len());
+                    self.seals.push(seals);
                 }
                 Effect::Observe(Observation::KeyAlarm { fault, .. }) => self.key_faults.push(fault),
                 Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
                 Effect::Load { payment } => self.loads.push(payment),
                 Effect::Told { said, .. } => self.said.push(said),
                 Effect::Drained => self.drained = true,
-                _ => {}
+                Effect::Observe(_) => {}
+                other => self.others.push(other),
             }
         }
     }
