@@ -12,9 +12,11 @@ import requests
 from lxml import etree
 from python_iso20022.caaa.caaa_001_001_13 import models as request
 from python_iso20022.caaa.caaa_002_001_13 import models as response
+from python_iso20022.caaa.caaa_003_001_13 import models as completion
+from python_iso20022.caaa.caaa_005_001_13 import models as cancellation
 
 demo = json.load(open(sys.argv[1]))
-schemas = {number: etree.XMLSchema(etree.parse(f"{sys.argv[2]}/caaa.{number}.001.13.xsd")) for number in ("001", "002")}
+schemas = {number: etree.XMLSchema(etree.parse(f"{sys.argv[2]}/caaa.{number}.001.13.xsd")) for number in ("001", "002", "003", "004", "005", "006")}
 session = requests.Session()
 session.verify = demo["ca_cert"]
 # Otherwise a REQUESTS_CA_BUNDLE of the environment would win over the line above.
@@ -28,9 +30,10 @@ def expect(what, found, wanted):
     print(f"ok: {what}")
 
 
-def built(name, **values):
+def built(name, models=request, **values):
     """A class of the package by its name without the suffix."""
-    return getattr(request, name + "Caaa00100113")(**values)
+    number = models.__name__.split("caaa_")[1][:3]
+    return getattr(models, f"{name}Caaa{number}00113")(**values)
 
 
 def valid(number, document):
@@ -42,33 +45,77 @@ def valid(number, document):
     return document
 
 
-def authorisation(reference, amount, card="4242424242424242", captures=True):
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    header = built(
+now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def header(function, models=request):
+    return built(
         "Header70",
-        msg_fctn="FAUQ" if captures else "AUTQ",
+        models,
+        msg_fctn=function,
         prtcol_vrsn="13.0",
         xchg_id=decimal.Decimal(1),
         cre_dt_tm=now,
-        initg_pty=built("GenericIdentification176", id="demo-shop"),
+        initg_pty=built("GenericIdentification176", models, id="demo-shop"),
     )
+
+
+def point(models=request):
+    terminal = built("GenericIdentification177", models, id=demo["merchant"]["terminal"])
+    return built("PointOfInteraction14", models, id=terminal)
+
+
+def named(reference, models=request):
+    return built("TransactionIdentifier1", models, tx_dt_tm=now, tx_ref=reference)
+
+
+def authorisation(reference, amount, card="4242424242424242", captures=True):
     data = built("PlainCardData22", pan=card, xpry_dt="2030-12")
-    terminal = built("GenericIdentification177", id=demo["merchant"]["terminal"])
-    environment = built(
-        "CardPaymentEnvironment80",
-        poi=built("PointOfInteraction14", id=terminal),
-        card=built("PaymentCard35", plain_card_data=data),
-    )
+    environment = built("CardPaymentEnvironment80", poi=point(), card=built("PaymentCard35", plain_card_data=data))
     transaction = built(
         "CardPaymentTransaction134",
         tx_captr=captures,
-        tx_id=built("TransactionIdentifier1", tx_dt_tm=now, tx_ref=reference),
+        tx_id=named(reference),
         tx_dtls=built("CardPaymentTransactionDetails53", ccy="EUR", ttl_amt=decimal.Decimal(amount)),
     )
     body = built("AcceptorAuthorisationRequest13", envt=environment, cntxt=built("CardPaymentContext30"), tx=transaction)
-    message = built("AcceptorAuthorisationRequestV13", hdr=header, authstn_req=body)
+    function = header("FAUQ" if captures else "AUTQ")
+    message = built("AcceptorAuthorisationRequestV13", hdr=function, authstn_req=body)
     document = request.Caaa00100113(accptr_authstn_req=message).to_iso20022_xml()
     return valid("001", document.encode())
+
+
+def completed(reference, amount):
+    models = completion
+    transaction = built(
+        "CardPaymentTransaction135",
+        models,
+        tx_id=named(reference, models),
+        tx_sucss=True,
+        tx_dtls=built("CardPaymentTransactionDetails53", models, ccy="EUR", ttl_amt=decimal.Decimal(amount)),
+    )
+    environment = built("CardPaymentEnvironment80", models, poi=point(models))
+    body = built("AcceptorCompletionAdvice13", models, envt=environment, tx=transaction)
+    message = built("AcceptorCompletionAdviceV13", models, hdr=header("FCMV", models), cmpltn_advc=body)
+    return valid("003", models.Caaa00300113(accptr_cmpltn_advc=message).to_iso20022_xml().encode())
+
+
+def cancelled(reference, amount):
+    models = cancellation
+    original = built("CardPaymentTransaction122", models, tx_id=named(reference, models), tx_tp="CRDP")
+    transaction = built(
+        "CardPaymentTransaction115",
+        models,
+        mrchnt_ctgy_cd="5999",
+        tx_id=named(reference + "-x", models),
+        orgnl_tx=original,
+        tx_dtls=built("CardPaymentTransactionDetails50", models, ccy="EUR", ttl_amt=decimal.Decimal(amount)),
+    )
+    environment = built("CardPaymentEnvironment80", models, poi=point(models))
+    context = built("CardPaymentContext30", models)
+    body = built("AcceptorCancellationRequest13", models, envt=environment, cntxt=context, tx=transaction)
+    message = built("AcceptorCancellationRequestV13", models, hdr=header("CCAQ", models), cxl_req=body)
+    return valid("005", models.Caaa00500113(accptr_cxl_req=message).to_iso20022_xml().encode())
 
 
 def post(document):
@@ -96,6 +143,18 @@ found = session.get(demo["edge_url"] + "/v1/payments", params={"reference": "cap
 expect("and it is a payment like all others", (found[0]["status"], found[0]["amount"]["value"]), ("captured", 1299))
 held = post(authorisation("cape-2", "10.00", captures=False))
 expect("an authorisation alone holds the money", result(answered(held)), "APPR")
+advice = post(completed("cape-2", "8.00"))
+root = etree.fromstring(valid("004", advice.content))
+expect("and a completion takes it", root.findtext(".//{*}Tx/{*}Rspn"), "APPR")
+post(authorisation("cape-4", "10.00", captures=False))
+taken_back = post(cancelled("cape-4", "10.00"))
+root = etree.fromstring(valid("006", taken_back.content))
+expect("a cancellation gives it back", root.findtext(".//{*}RspnToAuthstn/{*}Rspn"), "APPR")
+statuses = [
+    session.get(demo["edge_url"] + "/v1/payments", params={"reference": reference}).json()["data"][0]["status"]
+    for reference in ("cape-2", "cape-4")
+]
+expect("and the payments say so", statuses, ["captured", "voided"])
 declined = post(authorisation("cape-3", "10.51", card="4000000000999997"))
 expect("a decline is told with the bank's code", result(answered(declined)), "DECL")
 reason = answered(declined).authstn_rspn.tx_rspn.authstn_rslt.rspn_to_authstn.rspn_rsn

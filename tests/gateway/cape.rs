@@ -30,6 +30,32 @@ fn told(trip: &Trip, path: &str) -> String {
     path.split('/').fold(message, |element, name| element.only(RESPONSE, name).unwrap()).text.to_string()
 }
 
+/// A completion (`caaa.003`) or a cancellation (`005`) of what was authorised under a reference.
+fn following(kind: &str, reference: &str, amount: &str) -> String {
+    let time = "2026-01-01T00:00:00Z";
+    let id = |reference: &str| format!("<TxId><TxDtTm>{time}</TxDtTm><TxRef>{reference}</TxRef></TxId>");
+    let (number, message, body, function, own) = match kind {
+        "cancellation" => ("005", "AccptrCxlReq", "CxlReq", "CCAQ", id("cancel")),
+        "reversal" => ("003", "AccptrCmpltnAdvc", "CmpltnAdvc", "RVRA", id(reference)),
+        _ => ("003", "AccptrCmpltnAdvc", "CmpltnAdvc", "FCMV", id(reference)),
+    };
+    let more = match kind {
+        "cancellation" => format!("<OrgnlTx>{}<TxTp>CRDP</TxTp></OrgnlTx>", id(reference)),
+        "reversal" => "<TxSucss>false</TxSucss>".to_owned(),
+        _ => "<TxSucss>true</TxSucss>".to_owned(),
+    };
+    format!(
+        "<Document xmlns='urn:iso:std:iso:20022:tech:xsd:caaa.{number}.001.13'><{message}><Hdr><MsgFctn>{function}</MsgFctn>         <PrtcolVrsn>13.0</PrtcolVrsn><XchgId>9</XchgId><CreDtTm>{time}</CreDtTm><InitgPty><Id>shop</Id></InitgPty></Hdr>         <{body}><Envt/><Tx><MrchntCtgyCd>5999</MrchntCtgyCd>{own}{more}<TxDtls><Ccy>EUR</Ccy><TtlAmt>{amount}</TtlAmt>         </TxDtls></Tx></{body}></{message}></Document>"
+    )
+}
+
+/// Function and result of a response in whatever namespace.
+fn answered(trip: &Trip) -> (String, String) {
+    let root = Element::parse(&trip.received).unwrap();
+    let text = |name: &str| root.all().into_iter().find(|element| element.name == name).unwrap().text.to_string();
+    (text("MsgFctn"), text("Rspn"))
+}
+
 const RESULT: &str = "AuthstnRspn/TxRspn/AuthstnRslt/RspnToAuthstn/Rspn";
 
 #[tokio::test]
@@ -81,4 +107,38 @@ async fn what_cannot_be_asked_is_refused_at_its_path() {
     let request = client.request("POST".parse().unwrap(), "/v1/cape").header("content-type", "application/json");
     assert_eq!(client.send(request, "{}".into()).await.unwrap().status, 415);
     assert!(stage.seen.try_recv().is_err(), "the switch never saw one");
+}
+
+#[tokio::test]
+async fn a_payment_is_completed_and_cancelled_by_its_own_name() {
+    let stage = open().await;
+    let status = async |reference: &str| {
+        let found = stage.client().get(&format!("/v1/payments?reference={reference}")).await.unwrap();
+        found.body["data"][0]["status"].as_str().unwrap().to_owned()
+    };
+    let hold = |reference: &str| {
+        let sale = authorisation(reference, "10.00");
+        sale.replace("FAUQ", "AUTQ").replace("<TxCaptr>true", "<TxCaptr>false")
+    };
+    let answer = |function: &str| (function.to_owned(), "APPR".to_owned());
+    for reference in ["r-1", "r-2", "r-3"] {
+        assert_eq!(answered(&ask(&stage, hold(reference)).await), answer("AUTP"));
+    }
+    let completed = ask(&stage, following("completion", "r-1", "8.00")).await;
+    assert_eq!(answered(&completed), answer("FCMK"));
+    assert!(ask(&stage, following("completion", "r-1", "8.00")).await.is_replay());
+    assert_eq!(answered(&ask(&stage, following("cancellation", "r-2", "10.00")).await), answer("CCAP"));
+    assert_eq!(answered(&ask(&stage, following("reversal", "r-3", "10.00")).await), answer("RVRR"));
+    assert_eq!(
+        (status("r-1").await, status("r-2").await, status("r-3").await),
+        ("captured".into(), "voided".into(), "voided".into())
+    );
+
+    let part = ask(&stage, following("cancellation", "r-1", "5.00")).await;
+    assert_eq!((part.status.as_u16(), part.body["code"].as_str()), (422, Some("value_unsupported")));
+    assert_eq!(part.body["xpath"], "/Document/AccptrCxlReq/CxlReq/Tx/TxDtls/TtlAmt");
+    let stranger = ask(&stage, following("cancellation", "r-9", "10.00")).await;
+    assert_eq!((stranger.status.as_u16(), stranger.body["code"].as_str()), (404, Some("payment_not_found")));
+    let failed = following("completion", "r-1", "8.00").replace("<TxSucss>true", "<TxSucss>false");
+    assert_eq!(ask(&stage, failed).await.body["code"], "value_unsupported");
 }

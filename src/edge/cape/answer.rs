@@ -1,5 +1,6 @@
-//! `caaa.002`, AcceptorAuthorisationResponse, written from a payment.
+//! What an acceptor is told: `caaa.002`, `004` or `006`, written from a payment and one of its operations.
 
+use super::form::Shape;
 use super::question::Question;
 use crate::payment::Amount;
 use crate::transaction::{Operation, OperationState, Payment};
@@ -7,14 +8,13 @@ use quick_xml::escape::escape;
 use zeroize::Zeroizing;
 
 /// Writes the response. It says the same whenever it is written.
-pub(super) fn write(question: &Question, payment: &Payment) -> Zeroizing<Vec<u8>> {
-    let first = payment.first();
-    let of = |path| text(question.text(path));
+pub(super) fn write(question: &Question, payment: &Payment, operation: &Operation) -> Zeroizing<Vec<u8>> {
+    let of = |path: &str| text(question.text(path));
     let header = [
-        tag("MsgFctn", question.answering_function()),
+        tag("MsgFctn", question.answered_as),
         tag("PrtcolVrsn", &of("Hdr/PrtcolVrsn")),
         tag("XchgId", &of("Hdr/XchgId")),
-        tag("CreDtTm", &first.created_at.rfc3339()),
+        tag("CreDtTm", &operation.created_at.rfc3339()),
         tag("InitgPty", &tag("Id", &of("Hdr/InitgPty/Id"))),
     ];
     let card = &payment.origin.card;
@@ -23,43 +23,42 @@ pub(super) fn write(question: &Question, payment: &Payment) -> Zeroizing<Vec<u8>
         tag("POI", &tag("Id", &tag("Id", &text(&payment.origin.acceptor.terminal)))),
         tag("Card", &[tag("MskdPAN", &masked), tag("CardBrnd", card.brand.name())].concat()),
     ];
-    let id = [("TxDtTm", "AuthstnReq/Tx/TxId/TxDtTm"), ("TxRef", "AuthstnReq/Tx/TxId/TxRef")];
-    let id = id.map(|(name, path)| tag(name, &of(path))).concat();
-    let details = [
-        tag("Ccy", payment.amount.currency().code()),
-        tag("TtlAmt", &decimal(payment.amount)),
-        tag("AuthrsdAmt", &decimal(payment.authorized())),
-    ];
-    let transaction =
-        [tag("TxId", &id), tag("RcptTxId", &text(&first.message.rrn.to_string())), tag("TxDtls", &details.concat())];
-    let response = tag("TxRspn", &tag("AuthstnRslt", &result(first)));
-    let body = [tag("Envt", &environment.concat()), tag("Tx", &transaction.concat()), response];
-    let message = [tag("Hdr", &header.concat()), tag("AuthstnRspn", &body.concat())].concat();
-    let message = tag("AccptrAuthstnRspn", &message);
-    let document = format!("<Document xmlns=\"{}\">{message}</Document>", question.answered_in);
-    Zeroizing::new(document.into_bytes())
+    let id = [tag("TxDtTm", &of("Body/Tx/TxId/TxDtTm")), tag("TxRef", &of("Body/Tx/TxId/TxRef"))];
+    let id = [tag("TxId", &id.concat()), tag("RcptTxId", &text(&operation.message.rrn.to_string()))].concat();
+    let money = [tag("Ccy", payment.amount.currency().code()), tag("TtlAmt", &decimal(operation.amount))].concat();
+    let told = tag("TxRspn", &tag("AuthstnRslt", &result(operation)));
+    let rest = match question.form.shape {
+        Shape::Authorisation => {
+            let money = [money, tag("AuthrsdAmt", &decimal(payment.authorized()))].concat();
+            [tag("Tx", &[id, tag("TxDtls", &money)].concat()), told].concat()
+        }
+        Shape::Completion => tag("Tx", &[id, tag("Rspn", response(operation))].concat()),
+        Shape::Cancellation => [tag("Tx", &[id, tag("TxDtls", &money)].concat()), told].concat(),
+    };
+    let (message, body) = question.form.answer;
+    let body = tag(body, &[tag("Envt", &environment.concat()), rest].concat());
+    let message = tag(message, &[tag("Hdr", &header.concat()), body].concat());
+    Zeroizing::new(format!("<Document xmlns=\"{}\">{message}</Document>", question.form.response).into_bytes())
 }
 
 /// AuthorisationResult: what the acceptor is to do, and the bank's own words for why.
 fn result(operation: &Operation) -> String {
-    let (response, state) = response(operation);
     let reason = operation.response_code.as_deref().map(|code| tag("RspnRsn", &text(code)));
-    let told = tag("AddtlRspnInf", state);
-    let response = [tag("Rspn", response), reason.unwrap_or_default(), told].concat();
+    let told = tag("AddtlRspnInf", operation.state.name());
+    let response = [tag("Rspn", response(operation)), reason.unwrap_or_default(), told].concat();
     let code = operation.approval_code.filter(|_| operation.state == OperationState::Approved);
     let code = code.map(|code| tag("AuthstnCd", &text(code.as_str())));
     [tag("RspnToAuthstn", &response), code.unwrap_or_default()].concat()
 }
 
-/// What is being taken back is not paid, and what is pending may still be: the one is a failure, the other suspended.
-fn response(operation: &Operation) -> (&'static str, &'static str) {
-    let response = match operation.state {
+/// What is being taken back is not done, and what is pending may still be: the one is a failure, the other suspended.
+fn response(operation: &Operation) -> &'static str {
+    match operation.state {
         OperationState::Approved => "APPR",
         OperationState::Declined => "DECL",
         OperationState::Pending => "SUSP",
         OperationState::Failed | OperationState::Reversing | OperationState::Reversed => "TECH",
-    };
-    (response, operation.state.name())
+    }
 }
 
 /// An element without attributes.

@@ -1,34 +1,39 @@
-//! ISO 20022 CAPE, acceptor to acquirer: an authorisation request (`caaa.001`) in, its response (`caaa.002`) out.
+//! ISO 20022 CAPE, acceptor to acquirer: authorisation (`caaa.001` and `002`), completion and reversal advice (`003` and
+//! `004`) and cancellation (`005` and `006`).
 //!
-//! It is a profile of the same API and not another one: `question` turns a document into the JSON of `POST /v1/payments`
-//! by a table, so what a payment needs and what is refused is told in one place, and `answer` writes the response from
-//! the payment. The document has no idempotency key; its own identification is one. What surprises: an element that
+//! It is a profile of the same API and not another one: `form` says by a table what of a document is taken, `question`
+//! turns it into the JSON of the resource that means the same, so that what a payment needs and what is refused is told
+//! in one place, and `answer` writes the response from the payment. Documents have no idempotency key; their own
+//! identification is one, and by it a completion or a cancellation finds its payment. What surprises: an element that
 //! is not in the table is refused, because a gateway that passes over what it does not understand (a cash-back, an
 //! instalment plan, a PIN) books something else than was asked for.
 //!
-//! What it does not do: completions, cancellations and reconciliation (`caaa.003` to `010`), protected card data
-//! (`PrtctdCardData`), cards that are present. Documents can be sealed and signed like all others.
+//! What it does not do: cancellation advice, reconciliation, batches, diagnosis and rejection (`007` to `015`; refusals
+//! are problems as everywhere), protected card data (`PrtctdCardData`), cards that are present, completions in parts.
+//! Documents can be sealed and signed like all others.
 
 mod answer;
+mod form;
 mod question;
 
+use super::archive::Archive;
 use super::authentication::{Peer, authenticate};
+use super::command::{self, Canonical};
 use super::payment_json::status_of;
-use super::payments::{Handled, fresh_names, marked, reply};
+use super::payments::{Handled, fresh_names, from_store, load, marked, reply};
 use super::problem::{Code, Problem};
-use super::request::CreatePayment;
+use super::request::{self, CreateCapture, CreatePayment};
 use super::wrapping::declared_wrapping;
-use super::{Door, body, command, request};
-use crate::switch::{Answer, Submission};
+use super::{Door, body};
+use crate::merchants::Merchant;
+use crate::switch::{Answer, Command, Submission};
+use crate::transaction::{Fingerprint, Payment};
 use crate::xml::Element;
 use axum::Extension;
 use axum::extract::{Request, State};
+use form::Meaning;
 use question::Question;
 use std::sync::Arc;
-
-/// The versions that are spoken: namespaces of request and response.
-const VERSIONS: [(&str, &str); 1] =
-    [("urn:iso:std:iso:20022:tech:xsd:caaa.001.001.13", "urn:iso:std:iso:20022:tech:xsd:caaa.002.001.13")];
 
 /// `POST /v1/cape`.
 pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Handled {
@@ -43,26 +48,59 @@ pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extensio
     let credit = door.switchboard.credit()?;
     let opened = door.open(&merchant, declared, &parts.headers, sent).await?;
     let mut question = Question::read(&Element::read(&opened.payload)?)?;
-    let json = question.payment()?;
-    let begun = request::read::<CreatePayment>(json.as_slice())
-        .and_then(|payment| command::begin(&merchant, &payment, fresh_names(), &door.fingerprint_key));
-    let (command, fingerprint) = begun.map_err(|problem| question.located(problem))?;
+    let (command, fingerprint) = understood(&door, &merchant, &mut question).await?;
     let (wrapping, key, id) = (opened.wrapping, question.key(), merchant.id.clone());
-    drop((json, opened.payload, held));
+    drop((opened.payload, held));
     let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
     let told = door.switchboard.submit(credit, submission)?;
     let told = tokio::time::timeout(door.limits.answer_timeout(), told).await;
-    let (payment, replayed) = match told.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
-        Answer::Told { payment, replayed, .. } => (payment, replayed),
+    let (payment, operation, replayed) = match told.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
+        Answer::Told { payment, operation, replayed } => (payment, operation, replayed),
         Answer::Refused(refusal) => return Err(refusal.into()),
     };
-    let document = answer::write(&question, &payment);
-    let response = reply(&door, &merchant, wrapping, status_of(payment.first()), document)?;
+    let operation = payment.operation(operation).ok_or(Code::NoAnswer)?;
+    let document = answer::write(&question, &payment, operation);
+    let response = reply(&door, &merchant, wrapping, status_of(operation), document)?;
     Ok(marked(response, replayed))
 }
 
-/// The response's namespace for a request of this one.
-fn version(namespace: &str) -> Result<&'static str, Problem> {
-    let known = VERSIONS.iter().find(|(request, _)| *request == namespace);
-    known.map(|(_, response)| *response).ok_or(Code::XmlRoot.into())
+/// What is asked for, in the switch's words.
+async fn understood(
+    door: &Door,
+    merchant: &Merchant,
+    question: &mut Question,
+) -> Result<(Command, Fingerprint), Problem> {
+    if matches!(question.meaning, Meaning::Hold | Meaning::Sale) {
+        let json = question.payment()?;
+        let begun = request::read::<CreatePayment>(json.as_slice())
+            .and_then(|payment| command::begin(merchant, &payment, fresh_names(), &door.fingerprint_key));
+        return begun.map_err(|problem| question.located(problem));
+    }
+    let payment = original(door, merchant, question).await?;
+    let canonical = |resource: &str| {
+        let target = format!("/v1/payments/{}/{resource}", payment.id);
+        Canonical::new(&door.fingerprint_key, "POST", &target)
+    };
+    if question.meaning == Meaning::Capture {
+        let capture = question.capture()?;
+        let capture = request::read::<CreateCapture>(capture.as_bytes());
+        let captured = capture.and_then(|capture| command::capture(payment.id, &capture, canonical("captures")));
+        return captured.map_err(|problem| question.located(problem));
+    }
+    // All of it is taken back or nothing: there is no other void.
+    let amount = payment.amount;
+    if (amount.minor(), amount.currency()) != (question.minor, question.currency) {
+        return Err(question.amount_unsupported());
+    }
+    Ok(command::void(payment.id, canonical("voids")))
+}
+
+/// The payment that is completed or cancelled: the one that the same initiator began by that name.
+async fn original(door: &Door, merchant: &Merchant, question: &Question) -> Result<Payment, Problem> {
+    let (id, key) = (merchant.id.clone(), question.key_of_payment());
+    let found = from_store(door, move |archive: &dyn Archive| match archive.by_key(&id, &key)? {
+        Some(payment) => load(archive, payment),
+        None => Ok(None),
+    });
+    found.await?.filter(|payment| payment.origin.merchant == merchant.id).ok_or(Code::PaymentNotFound.into())
 }

@@ -1,6 +1,6 @@
-//! `caaa.001`, AcceptorAuthorisationRequest, as the JSON of a payment.
+//! What an acceptor asks: a document of `caaa`, understood by the table of its message.
 
-use super::version;
+use super::form::{Form, Meaning, Use};
 use crate::edge::problem::{Code, Problem};
 use crate::edge::request::is_plain;
 use crate::payment::Currency;
@@ -11,100 +11,59 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The document's root and the message in it.
-const ROOT: &str = "/Document/AccptrAuthstnReq";
-
-const TERMINAL: &str = "AuthstnReq/Envt/POI/Id/Id";
-const NUMBER: &str = "AuthstnReq/Envt/Card/PlainCardData/PAN";
-const EXPIRY: &str = "AuthstnReq/Envt/Card/PlainCardData/XpryDt";
-
-/// What is made of an element.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// It becomes what a JSON pointer names (its faults are this element's), or is kept for the response.
-    Taken(&'static str),
-    /// It may stand there, with all that is in it: the register knows better, or the bank is not told.
-    Known,
-    /// It may stand there and must say this.
-    Only(&'static str),
-}
-
-use Use::{Known, Only, Taken};
-
-/// Every element that may stand in a request, by its path in the message.
-const TABLE: &[(&str, Use)] = &[
-    ("Hdr/MsgFctn", Taken("/capture")),
-    ("Hdr/PrtcolVrsn", Taken("")),
-    ("Hdr/XchgId", Taken("")),
-    ("Hdr/ReTrnsmssnCntr", Known),
-    ("Hdr/CreDtTm", Known),
-    ("Hdr/InitgPty/Id", Taken("")),
-    ("Hdr/InitgPty", Known),
-    ("Hdr/RcptPty", Known),
-    ("Hdr/Tracblt", Known),
-    ("AuthstnReq/Envt/Acqrr", Known),
-    ("AuthstnReq/Envt/SvcPrvdr", Known),
-    ("AuthstnReq/Envt/Mrchnt", Known),
-    (TERMINAL, Taken("/terminal")),
-    ("AuthstnReq/Envt/POI/Id", Known),
-    ("AuthstnReq/Envt/POI", Known),
-    (NUMBER, Taken("/card/number")),
-    (EXPIRY, Taken("/card/expiry_year")),
-    ("AuthstnReq/Envt/Card/PlainCardData/CrdhldrNm", Known),
-    ("AuthstnReq/Envt/Card/CardBrnd", Known),
-    ("AuthstnReq/Envt/Card/CardCtryCd", Known),
-    ("AuthstnReq/Cntxt/PmtCntxt/CardPres", Only("false")),
-    ("AuthstnReq/Cntxt/PmtCntxt/CrdhldrPres", Only("false")),
-    ("AuthstnReq/Cntxt/PmtCntxt/AttnddInd", Known),
-    ("AuthstnReq/Cntxt/PmtCntxt/TxEnvt", Known),
-    ("AuthstnReq/Cntxt/PmtCntxt/TxChanl", Only("ECOM")),
-    ("AuthstnReq/Cntxt/PmtCntxt/CardDataNtryMd", Only("PHYS")),
-    ("AuthstnReq/Cntxt/SaleCntxt", Known),
-    ("AuthstnReq/Tx/TxCaptr", Taken("")),
-    ("AuthstnReq/Tx/TxTp", Only("CRDP")),
-    ("AuthstnReq/Tx/MrchntCtgyCd", Known),
-    ("AuthstnReq/Tx/SaleRefId", Known),
-    ("AuthstnReq/Tx/TxId/TxDtTm", Taken("")),
-    ("AuthstnReq/Tx/TxId/TxRef", Taken("/reference")),
-    ("AuthstnReq/Tx/InitrTxId", Known),
-    ("AuthstnReq/Tx/RcncltnId", Known),
-    ("AuthstnReq/Tx/TxDtls/Ccy", Taken("/amount/currency")),
-    ("AuthstnReq/Tx/TxDtls/TtlAmt", Taken("/amount/value")),
-    ("AuthstnReq/Tx/TxDtls/AmtQlfr", Only("ACTL")),
-    ("AuthstnReq/Tx/MrchntRefData", Known),
-];
+const FUNCTION: &str = "Hdr/MsgFctn";
+const TERMINAL: &str = "Body/Envt/POI/Id/Id";
+const NUMBER: &str = "Body/Envt/Card/PlainCardData/PAN";
+const EXPIRY: &str = "Body/Envt/Card/PlainCardData/XpryDt";
+const CURRENCY: &str = "Body/Tx/TxDtls/Ccy";
+const AMOUNT: &str = "Body/Tx/TxDtls/TtlAmt";
 
 /// A request as it was understood.
 pub(super) struct Question {
-    /// Namespace of the response.
-    pub answered_in: &'static str,
+    /// Which message it is.
+    pub form: &'static Form,
+    /// What it asks for.
+    pub meaning: Meaning,
+    /// The function of the response.
+    pub answered_as: &'static str,
     /// The texts of what is taken, by path.
     taken: BTreeMap<&'static str, Zeroizing<String>>,
-    currency: Currency,
-    minor: u64,
+    /// Of the amount.
+    pub currency: Currency,
+    /// The amount in minor units.
+    pub minor: u64,
 }
 
 impl Question {
     /// Reads a document.
     pub fn read(root: &Element) -> Result<Question, Problem> {
-        let answered_in = version(&root.namespace)?;
+        let form = Form::of(&root.namespace).ok_or(Code::XmlRoot)?;
         let message = match &root.children[..] {
             // Not every client calls the root `Document`: python-iso20022 names it after a class of its own.
-            [message] if message.is(&root.namespace, "AccptrAuthstnReq") => message,
+            [message] if message.is(&root.namespace, form.message) => message,
             _ => return Err(Code::XmlRoot.into()),
         };
-        let mut taken = BTreeMap::new();
-        message.children.iter().try_for_each(|child| take(child, &child.name, &root.namespace, &mut taken))?;
+        let mut taking = Taking { form, namespace: &root.namespace, taken: BTreeMap::new() };
+        for child in &message.children {
+            let step = match child.name.as_str() {
+                name if name == form.body => "Body",
+                "Body" => return Err(form.at(Code::FieldUnknown, "")),
+                name => name,
+            };
+            taking.take(child, step)?;
+        }
+        let taken = taking.taken;
         // The schema leaves out more than a payment can do without; the merchant's first terminal it can.
-        let mut needed = TABLE.iter().filter(|(path, used)| matches!(used, Taken(_)) && *path != TERMINAL);
+        let mut needed = form.rows().filter(|(path, used)| matches!(used, Use::Taken(_)) && *path != TERMINAL);
         if let Some((path, _)) = needed.find(|(path, _)| !taken.contains_key(path)) {
-            return Err(at(Code::FieldMissing, path));
+            return Err(form.at(Code::FieldMissing, path));
         }
         let text = |path: &str| taken.get(path).map_or("", |text: &Zeroizing<String>| text.as_str());
-        let (currency, amount) = ("AuthstnReq/Tx/TxDtls/Ccy", "AuthstnReq/Tx/TxDtls/TtlAmt");
-        let currency = Currency::from_code(text(currency)).ok_or_else(|| at(Code::CurrencyUnknown, currency))?;
-        let minor = minor_units(text(amount), currency.exponent()).ok_or_else(|| at(Code::FieldType, amount))?;
-        Ok(Question { answered_in, taken, currency, minor })
+        let function = form.functions.iter().find(|(function, _, _)| *function == text(FUNCTION));
+        let (_, answered_as, meaning) = *function.ok_or_else(|| form.at(Code::ValueUnsupported, FUNCTION))?;
+        let currency = Currency::from_code(text(CURRENCY)).ok_or_else(|| form.at(Code::CurrencyUnknown, CURRENCY))?;
+        let minor = minor_units(text(AMOUNT), currency.exponent()).ok_or_else(|| form.at(Code::FieldType, AMOUNT))?;
+        Ok(Question { form, meaning, answered_as, taken, currency, minor })
     }
 
     /// The text of what was taken.
@@ -112,41 +71,21 @@ impl Question {
         self.taken.get(path).map(|text| text.as_str()).unwrap_or_default()
     }
 
-    /// Whether the money is to be captured at once. Function and flag say it both, and must say the same.
-    fn captures(&self) -> Result<bool, Problem> {
-        let captures = match self.text("Hdr/MsgFctn") {
-            "FAUQ" => true,
-            "AUTQ" => false,
-            _ => return Err(at(Code::ValueUnsupported, "Hdr/MsgFctn")),
-        };
-        match self.text("AuthstnReq/Tx/TxCaptr") {
-            "true" | "1" if captures => Ok(true),
-            "false" | "0" if !captures => Ok(false),
-            _ => Err(at(Code::ValueUnsupported, "AuthstnReq/Tx/TxCaptr")),
-        }
-    }
-
-    /// The function of the response.
-    pub fn answering_function(&self) -> &'static str {
-        if self.text("Hdr/MsgFctn") == "FAUQ" { "FAUP" } else { "AUTP" }
-    }
-
     /// The body of `POST /v1/payments` that asks the same. The card number is given away with it.
     pub fn payment(&mut self) -> Result<Zeroizing<Vec<u8>>, Problem> {
         let (year, month) = self.expiry()?;
-        let (capture, minor) = (self.captures()?.to_string(), self.minor.to_string());
-        let reference = quoted(self.text("AuthstnReq/Tx/TxId/TxRef"));
+        let capture = self.captures()?.to_string();
+        let reference = quoted(self.text("Body/Tx/TxId/TxRef"));
         let number = quoted(&self.taken.remove(NUMBER).unwrap_or_default());
         let terminal = self.taken.get(TERMINAL).map(|terminal| quoted(terminal));
         let terminal = terminal.as_ref().map_or("null", |terminal| terminal.as_str());
-        let (year, month) = (year.to_string(), month.to_string());
-        let pieces: [[&str; 2]; 9] = [
+        let (year, month, amount) = (year.to_string(), month.to_string(), self.amount());
+        let pieces: [[&str; 2]; 8] = [
             ["{\"reference\":", &reference],
             [",\"capture\":", &capture],
             [",\"terminal\":", terminal],
-            [",\"amount\":{\"value\":", &minor],
-            [",\"currency\":\"", self.currency.code()],
-            ["\"},\"card\":{\"number\":", &number],
+            [",\"amount\":", &amount],
+            [",\"card\":{\"number\":", &number],
             [",\"expiry_month\":", &month],
             [",\"expiry_year\":", &year],
             ["}", "}"],
@@ -158,6 +97,30 @@ impl Question {
         Ok(json)
     }
 
+    /// The body of `POST /v1/payments/{id}/captures` that asks the same. There is no more than one completion, and none
+    /// of a transaction that did not succeed.
+    pub fn capture(&self) -> Result<String, Problem> {
+        let success = "Body/Tx/TxSucss";
+        match self.text(success) {
+            "true" | "1" => Ok(format!("{{\"amount\":{},\"final\":true}}", self.amount())),
+            _ => Err(self.form.at(Code::ValueUnsupported, success)),
+        }
+    }
+
+    fn amount(&self) -> String {
+        format!("{{\"value\":{},\"currency\":\"{}\"}}", self.minor, self.currency.code())
+    }
+
+    /// Whether the money is to be captured at once. Function and flag say it both, and must say the same.
+    fn captures(&self) -> Result<bool, Problem> {
+        let flag = "Body/Tx/TxCaptr";
+        match (self.text(flag), self.meaning) {
+            ("true" | "1", Meaning::Sale) => Ok(true),
+            ("false" | "0", Meaning::Hold) => Ok(false),
+            _ => Err(self.form.at(Code::ValueUnsupported, flag)),
+        }
+    }
+
     /// Year and month of expiry, written as `2030-12`.
     fn expiry(&self) -> Result<(u16, u16), Problem> {
         let number = |digits: &str, count| {
@@ -165,78 +128,104 @@ impl Question {
             is_number.then(|| digits.parse().ok()).flatten()
         };
         let (year, month) = self.text(EXPIRY).split_once('-').unwrap_or_default();
-        number(year, 4).zip(number(month, 2)).ok_or_else(|| at(Code::ExpiryInvalid, EXPIRY))
+        number(year, 4).zip(number(month, 2)).ok_or_else(|| self.form.at(Code::ExpiryInvalid, EXPIRY))
     }
 
-    /// A problem of that body, at the element from which its field came.
+    /// A problem of such a body, at the element from which its field came.
     pub fn located(&self, problem: Problem) -> Problem {
         // Both halves of the date of expiry come from one element.
         let pointer = problem.pointer.as_deref().map(|pointer| pointer.replace("expiry_month", "expiry_year"));
-        let row = TABLE.iter().find(|(_, used)| matches!(used, Taken(field) if Some(*field) == pointer.as_deref()));
-        row.map_or(problem.code.into(), |(path, _)| at(problem.code, path))
+        let is_field = |used: &Use| matches!(used, Use::Taken(field) if Some(*field) == pointer.as_deref());
+        let row = self.form.rows().find(|(_, used)| is_field(used));
+        row.map_or(problem.code.into(), |(path, _)| self.form.at(problem.code, path))
+    }
+
+    /// That the amount is not one for which this can be done.
+    pub fn amount_unsupported(&self) -> Problem {
+        self.form.at(Code::ValueUnsupported, AMOUNT)
     }
 
     /// The key of the exchange: who initiated it, at which point of interaction, its reference and time. What is asked
     /// for belongs to the body, so that the same exchange with another amount is refused.
     pub fn key(&self) -> IdempotencyKey {
-        let parts = ["Hdr/InitgPty/Id", TERMINAL, "AuthstnReq/Tx/TxId/TxRef", "AuthstnReq/Tx/TxId/TxDtTm"];
+        let own = "Body/Tx/TxId";
+        match self.meaning {
+            Meaning::Hold | Meaning::Sale => self.key_of("", own),
+            // A completion goes by the name of the transaction that it completes.
+            Meaning::Capture => self.key_of("completion-", own),
+            Meaning::Void => self.key_of("cancellation-", own),
+        }
+    }
+
+    /// The key of the payment that is completed or cancelled.
+    pub fn key_of_payment(&self) -> IdempotencyKey {
+        self.key_of("", self.form.original)
+    }
+
+    fn key_of(&self, kind: &str, transaction: &str) -> IdempotencyKey {
+        let (reference, time) = (format!("{transaction}/TxRef"), format!("{transaction}/TxDtTm"));
         let mut hash = Sha256::new();
-        for part in parts.map(|path| self.text(path)) {
+        for part in ["Hdr/InitgPty/Id", TERMINAL, reference.as_str(), time.as_str()].map(|path| self.text(path)) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let key = format!("caaa-{}", HEXLOWER.encode(&hash.finalize()));
+        let key = format!("caaa-{kind}{}", HEXLOWER.encode(&hash.finalize()));
         IdempotencyKey::new(&key).expect("letters and hexadecimal digits are visible")
     }
 }
 
-/// Takes what the table says of an element and of those in it.
-fn take(
-    element: &Element,
-    path: &str,
-    namespace: &str,
-    taken: &mut BTreeMap<&'static str, Zeroizing<String>>,
-) -> Result<(), Problem> {
-    let row = TABLE.iter().find(|(known, _)| *known == path);
-    let leads_on = || TABLE.iter().any(|(known, _)| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
-    if element.namespace != namespace || !(row.is_some() || leads_on()) {
-        return Err(at(Code::FieldUnknown, if is_plain(&element.name) { path } else { parent(path) }));
-    }
-    if !element.attributes.is_empty() {
-        return Err(at(Code::XmlForbidden, path));
-    }
-    let is_leaf = element.children.is_empty();
-    match row {
-        Some((known, Taken(_))) if is_leaf => {
-            let text = Zeroizing::new(element.text.trim().to_owned());
-            taken.insert(*known, text).map_or(Ok(()), |_earlier| Err(at(Code::FieldDuplicate, known)))
+/// A message on its way through its table.
+struct Taking<'a> {
+    form: &'static Form,
+    namespace: &'a str,
+    taken: BTreeMap<&'static str, Zeroizing<String>>,
+}
+
+impl Taking<'_> {
+    /// Takes what the table says of an element and of those in it.
+    fn take(&mut self, element: &Element, path: &str) -> Result<(), Problem> {
+        let form = self.form;
+        let row = form.rows().find(|(known, _)| *known == path);
+        if element.namespace != self.namespace || !(row.is_some() || form.leads_on(path)) {
+            return Err(form.at(Code::FieldUnknown, if is_plain(&element.name) { path } else { parent(path) }));
         }
-        Some((known, Only(wanted))) if is_leaf => {
-            (element.text.trim() == *wanted).then_some(()).ok_or_else(|| at(Code::ValueUnsupported, known))
+        if !element.attributes.is_empty() {
+            return Err(form.at(Code::XmlForbidden, path));
         }
-        Some((known, Taken(_) | Only(_))) => Err(at(Code::FieldType, known)),
-        // What is taken out of something known is still taken; the rest of it is let be.
-        Some((_, Known)) => element.children.iter().try_for_each(|child| {
+        match row {
+            Some((_, Use::Taken(_) | Use::Only(_))) if !element.children.is_empty() => {
+                Err(form.at(Code::FieldType, path))
+            }
+            Some((known, Use::Taken(_))) => {
+                let text = Zeroizing::new(element.text.trim().to_owned());
+                let earlier = self.taken.insert(*known, text);
+                earlier.map_or(Ok(()), |_| Err(form.at(Code::FieldDuplicate, path)))
+            }
+            Some((_, Use::Only(wanted))) => match element.text.trim() == *wanted {
+                true => Ok(()),
+                false => Err(form.at(Code::ValueUnsupported, path)),
+            },
+            // What is taken out of something known is still taken; the rest of it is let be.
+            Some((_, Use::Known)) => self.take_all(element, path, false),
+            None if element.has_text() => Err(form.at(Code::FieldType, path)),
+            None => self.take_all(element, path, true),
+        }
+    }
+
+    fn take_all(&mut self, element: &Element, path: &str, all: bool) -> Result<(), Problem> {
+        for child in &element.children {
             let path = format!("{path}/{}", child.name);
-            let is_ours = TABLE.iter().any(|(known, _)| *known == path || known.starts_with(&format!("{path}/")));
-            if is_ours { take(child, &path, namespace, taken) } else { Ok(()) }
-        }),
-        None if element.has_text() => Err(at(Code::FieldType, path)),
-        None => element
-            .children
-            .iter()
-            .try_for_each(|child| take(child, &format!("{path}/{}", child.name), namespace, taken)),
+            if all || self.form.leads_on(&path) || self.form.rows().any(|(known, _)| *known == path) {
+                self.take(child, &path)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// The path around the last step.
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
-}
-
-fn at(code: Code, path: &str) -> Problem {
-    let path = if path.is_empty() { ROOT.to_owned() } else { format!("{ROOT}/{path}") };
-    Problem { xpath: Some(path), ..code.into() }
 }
 
 /// An amount with a decimal point in minor units; `None` where it has more digits than the currency.
@@ -282,7 +271,7 @@ mod tests {
     fn refusal(from: &str, to: &str) -> (Code, String) {
         assert!(GOOD.contains(from), "{from}");
         let problem = payment(&GOOD.replacen(from, to, 1)).unwrap_err();
-        (problem.code, problem.xpath.unwrap_or_default().replacen(ROOT, "", 1))
+        (problem.code, problem.xpath.unwrap_or_default().replacen("/Document/AccptrAuthstnReq", "", 1))
     }
 
     #[test]
@@ -299,7 +288,7 @@ mod tests {
         assert_eq!((asked.terminal.as_deref(), asked.capture), (Some("T1"), true));
         let held = GOOD.replace("FAUQ", "AUTQ").replace("<TxCaptr>true", "<TxCaptr>false");
         assert!(!payment(&held).unwrap().capture);
-        assert_eq!(read(&held).unwrap().answering_function(), "AUTP");
+        assert_eq!(read(&held).unwrap().answered_as, "AUTP");
     }
 
     #[test]
