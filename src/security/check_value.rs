@@ -41,6 +41,11 @@ impl CheckValue {
         [self.0[0], self.0[1], self.0[2]]
     }
 
+    /// Its first bytes, at most five, as many as a host sends.
+    pub fn first(&self, bytes: usize) -> Option<&[u8]> {
+        self.0.get(..bytes)
+    }
+
     /// Whether the two to five bytes that came with a key are its check value; [`KeyFault::CheckValue`] otherwise.
     pub fn check(&self, received: &[u8]) -> Result<(), KeyFault> {
         let own = self.0.get(..received.len()).filter(|own| own.len() >= 2).ok_or(KeyFault::CheckValue)?;

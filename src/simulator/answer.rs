@@ -9,14 +9,14 @@ use bytes::Bytes;
 
 use crate::iso8583::{Message, MessageBuilder, Spec};
 use crate::payment::{BusinessDate, Currency, Wall};
+use crate::security::Key;
 
 use super::entry::Balances;
+use super::exchange::{Carrier, Content};
 use super::profile::Profile;
 use super::request::Network;
 use super::scenario::Wrong;
-
-/// Where a message authentication code stands (ISO 8583, elements 64 and 128).
-const MAC_ELEMENTS: [u8; 2] = [128, 64];
+use super::sealing::{MAC_ELEMENTS, Seal};
 
 /// What a financial answer says.
 #[derive(Clone, Debug)]
@@ -49,10 +49,21 @@ impl Said {
     }
 }
 
+/// What the answer to a network message says.
+pub(super) struct NetworkSaid<'a> {
+    pub(super) code: &'a str,
+    pub(super) now: Wall,
+    /// New keys, and how they are written.
+    pub(super) keys: Option<(Carrier<'a>, Content)>,
+    pub(super) wrong: &'a [Wrong],
+}
+
 /// Makes answers under a spec and a profile.
 pub(super) struct Pen<'a> {
     pub(super) spec: &'a Arc<Spec>,
     pub(super) profile: &'a Profile,
+    /// The key for MACs, where the bank has one.
+    pub(super) key: Option<&'a Key>,
 }
 
 impl Pen<'_> {
@@ -82,7 +93,16 @@ impl Pen<'_> {
         for wrong in wrong {
             self.spoil(message, &mut builder, *wrong);
         }
-        let bytes = self.spec.encode_to_bytes(&builder).ok()?;
+        self.written(builder, wrong)
+    }
+
+    /// The bytes, with their MAC where messages of the type bear one.
+    fn written(&self, mut builder: MessageBuilder, wrong: &[Wrong]) -> Option<Bytes> {
+        let practice = &self.profile.mac;
+        let bytes = match self.key.filter(|_| practice.classes.contains(&builder.mti().class())) {
+            Some(key) => Seal { practice, key }.put(self.spec, &mut builder)?,
+            None => self.spec.encode_to_bytes(&builder).ok()?,
+        };
         match wrong.contains(&Wrong::Mac) {
             true => Some(self.with_another_mac(bytes)),
             false => Some(bytes),
@@ -102,17 +122,30 @@ impl Pen<'_> {
     }
 
     /// The answer to a network message.
-    pub(super) fn network(&self, message: &Message, code: &str, now: Wall) -> Option<Bytes> {
+    pub(super) fn network(&self, message: &Message, said: &NetworkSaid<'_>) -> Option<Bytes> {
         let mut builder = self.echo(message, &self.profile.answers.network_echo)?;
         if self.profile.practice.gives_references {
-            self.tell_time(message, &mut builder, now);
+            self.tell_time(message, &mut builder, said.now);
         }
-        builder.set(self.profile.elements.code, code);
-        self.spec.encode_to_bytes(&builder).ok()
+        builder.set(self.profile.elements.code, said.code);
+        if let Some((carrier, content)) = &said.keys {
+            carrier.put(self.spec, &mut builder, content);
+        }
+        for wrong in said.wrong {
+            self.spoil(message, &mut builder, *wrong);
+        }
+        self.written(builder, said.wrong)
     }
 
     /// A question of the bank's own about the link; `None` where the profile has no code for it.
-    pub(super) fn question(&self, question: Network, stan: u32, now: Wall, day: BusinessDate) -> Option<Bytes> {
+    pub(super) fn question(
+        &self,
+        question: Network,
+        stan: u32,
+        now: Wall,
+        day: BusinessDate,
+        keys: Option<(Carrier<'_>, &str)>,
+    ) -> Option<Bytes> {
         let (element, code) = self.profile.network_code(question)?;
         let elements = &self.profile.elements;
         let mut builder = MessageBuilder::new(self.profile.network_request());
@@ -121,7 +154,10 @@ impl Pen<'_> {
         if question == Network::Cutover {
             builder.set(elements.business_date, self.profile.written_day(day));
         }
-        self.spec.encode_to_bytes(&builder).ok()
+        if let Some((carrier, content)) = keys {
+            carrier.put(self.spec, &mut builder, content);
+        }
+        self.written(builder, &[])
     }
 
     fn echo(&self, message: &Message, elements: &[u8]) -> Option<MessageBuilder> {
@@ -174,7 +210,7 @@ impl Pen<'_> {
             Wrong::Terminal => elements.terminal,
             Wrong::Currency => elements.currency,
             Wrong::Rrn => elements.rrn,
-            Wrong::Mac => return,
+            Wrong::Mac | Wrong::CheckValue => return,
         };
         let Some(value) = message.value(element) else { return };
         let right = value.whole_text();

@@ -52,6 +52,8 @@ pub struct Books {
     by_rrn: BTreeMap<String, Vec<Sequence>>,
     /// Originals that were reversed before they were seen.
     unseen: BTreeMap<OriginalKey, Sequence>,
+    /// Wrong PINs in a row, by account.
+    pin_tries: BTreeMap<AccountName, u8>,
     last: Sequence,
     /// The last business day that was begun before the clock did.
     begun: Option<BusinessDate>,
@@ -68,6 +70,7 @@ impl Books {
             by_identity: BTreeMap::new(),
             by_rrn: BTreeMap::new(),
             unseen: BTreeMap::new(),
+            pin_tries: BTreeMap::new(),
             last: 0,
             begun: None,
             bound: bound.max(1),
@@ -93,6 +96,15 @@ impl Books {
             (Kind::Cutover, _) => self.begun = self.begun.max(Some(entry.business_date)),
             _ => {}
         }
+        match (&entry.account, entry.pin_tries) {
+            (Some(account), Some(0)) => {
+                self.pin_tries.remove(account);
+            }
+            (Some(account), Some(tries)) => {
+                self.pin_tries.insert(account.clone(), tries);
+            }
+            _ => {}
+        }
         if let Some(unseen) = &entry.unseen {
             self.unseen.insert(unseen.clone(), entry.sequence);
         }
@@ -100,6 +112,11 @@ impl Books {
         while self.handled.len() > self.bound {
             self.forget_oldest();
         }
+    }
+
+    /// How many wrong PINs in a row an account has had.
+    pub(super) fn pin_tries(&self, account: &str) -> u8 {
+        self.pin_tries.get(account).copied().unwrap_or(0)
     }
 
     /// The bank's day where the clock says `by_clock`.

@@ -92,7 +92,9 @@ mod tests {
             expected.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
         };
         let mut keys = known(FileKind::Config, "x = 1\n");
-        keys.extend(known(FileKind::Config, "[framing]\nx = 1\n"));
+        for table in ["framing", "keys", "tls", "connect_tls"] {
+            keys.extend(known(FileKind::Config, &format!("[{table}]\nx = 1\n")));
+        }
         let rules = ["[[rule]]", "[[rule]]\n[rule.when]", "[[rule]]\n[rule.then]"];
         for table in ["[[card]]", "[[range]]", "[[outage]]", "[[event]]"].into_iter().chain(rules) {
             keys.extend(known(FileKind::Scenario, &format!("{table}\nx = 1\n")));

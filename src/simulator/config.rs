@@ -15,6 +15,7 @@ use toml::Spanned;
 use crate::framing::{self, Framing};
 use crate::iso8583::{Spec, dialects};
 
+use super::keys::{Keys, KeysTable};
 use super::mistake::{Examined, Mistake};
 use super::profile::Profile;
 use super::scenario::{Scenario, ScenarioTables};
@@ -33,6 +34,8 @@ pub struct Config {
     pub signs_on: bool,
     /// Where it takes orders while it runs.
     pub control: Option<SocketAddr>,
+    /// The keys it shares with its peers.
+    pub keys: Option<Keys>,
     /// What seals its links.
     pub tls: Tls,
     /// Where its messages are recorded.
@@ -76,6 +79,7 @@ struct ConfigFile {
     remembered_messages: Spanned<i64>,
     echo_every_ms: Spanned<i64>,
     framing: Option<Spanned<framing::Settings>>,
+    keys: Option<KeysTable>,
     tls: Option<TakenTable>,
     connect_tls: Option<DialledTable>,
     #[serde(rename = "card")]
@@ -110,6 +114,7 @@ impl Default for ConfigFile {
             remembered_messages: Spanned::new(0..0, Settings::REMEMBERED_MESSAGES as i64),
             echo_every_ms: Spanned::new(0..0, 0),
             framing: None,
+            keys: None,
             tls: None,
             connect_tls: None,
             cards: Vec::new(),
@@ -154,6 +159,7 @@ impl Config {
         let issuer = file.issuer.unwrap_or_else(|| Spanned::new(0..0, suiting.to_owned()));
         let profile = named.profile(&mut examined, &issuer, &mut within);
         let scenario = named.scenario(&mut examined, &file.scenario, &mut within);
+        let keys = file.keys.as_ref().zip(profile.as_ref()).map(|(keys, profile)| keys.read(&mut examined, profile));
         let framing = match &file.framing {
             None => Some(Framing::default()),
             Some(settings) => framing_of(&mut examined, settings),
@@ -181,6 +187,10 @@ impl Config {
                 control: match control {
                     None => None,
                     Some(control) => Some(control?),
+                },
+                keys: match keys {
+                    None => None,
+                    Some(keys) => Some(keys?),
                 },
                 tls,
                 recording,
@@ -216,6 +226,7 @@ impl Config {
             connect: self.connect.clone(),
             signs_on: self.signs_on,
             control: self.control,
+            keys: self.keys.clone(),
             tls: self.tls.clone(),
             recording: self.recording.clone(),
         }

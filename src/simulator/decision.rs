@@ -31,8 +31,21 @@ pub(super) struct Decision {
     pub(super) gives_approval: bool,
     /// The day of the original.
     pub(super) day: Option<BusinessDate>,
+    /// How many wrong PINs in a row it then is, where a PIN was looked at.
+    pub(super) pin_tries: Option<u8>,
     /// Refused for now: no entry is made of it, so that a repeat is decided anew.
     pub(super) leaves_no_trace: bool,
+}
+
+/// What the PIN of a request turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PinVerdict {
+    /// None was sent, or nobody compares it.
+    Unasked,
+    Right,
+    Wrong,
+    /// Not to be read under any of the keys in force.
+    Broken,
 }
 
 /// The bank at the moment of a decision.
@@ -44,6 +57,7 @@ pub(super) struct Bench<'a> {
     /// The account of the request's card.
     pub(super) account: Option<AccountName>,
     pub(super) today: BusinessDate,
+    pub(super) pin: PinVerdict,
 }
 
 impl Bench<'_> {
@@ -67,10 +81,13 @@ impl Bench<'_> {
             Kind::Void => self.void(request),
             Kind::Refund => self.refund(request),
             _ if request.is_advice() => self.book_advice(request),
-            _ => match self.objection(request, terms) {
-                Some(code) => self.decline(code),
-                None => self.approve(request, terms),
-            },
+            _ => {
+                let decision = match self.objection(request, terms) {
+                    Some(code) => self.decline(code),
+                    None => self.approve(request, terms),
+                };
+                Decision { pin_tries: self.tries_then(), ..decision }
+            }
         }
     }
 
@@ -106,11 +123,36 @@ impl Bench<'_> {
         let foreign = || terms.currency.is_some() && request.currency.is_some() && request.currency != terms.currency;
         match by_status {
             Some(code) => Some(code),
+            None if self.pin == PinVerdict::Broken => Some(&codes.broken_pin),
+            None if self.has_no_tries() => Some(&codes.pin_tries),
+            None if self.pin == PinVerdict::Wrong => Some(&codes.wrong_pin),
             None if expired() || differs() => Some(&codes.expired),
             None if wrong_cvc() => Some(&codes.wrong_cvc),
             None if foreign() => Some(&codes.other_currency),
             None if terms.limit.is_some_and(|limit| request.amount > limit) => Some(&codes.over_limit),
             None => None,
+        }
+    }
+
+    fn tries(&self) -> u8 {
+        self.account.as_deref().map_or(0, |account| self.books.pin_tries(account))
+    }
+
+    /// Whether the PIN is blocked, or this wrong one is the one too many.
+    fn has_no_tries(&self) -> bool {
+        match self.pin {
+            PinVerdict::Right => self.tries() >= self.profile.pin.tries,
+            PinVerdict::Wrong => self.tries().saturating_add(1) >= self.profile.pin.tries,
+            PinVerdict::Unasked | PinVerdict::Broken => false,
+        }
+    }
+
+    fn tries_then(&self) -> Option<u8> {
+        match self.pin {
+            PinVerdict::Right if self.has_no_tries() => None,
+            PinVerdict::Right => Some(0),
+            PinVerdict::Wrong => Some(self.tries().saturating_add(1)),
+            PinVerdict::Unasked | PinVerdict::Broken => None,
         }
     }
 

@@ -35,10 +35,12 @@ pub enum Kind {
     Reversal,
     /// The bank began a new business day before the clock did; touches no account.
     Cutover,
+    /// New keys came into force; touches no account.
+    KeyChange,
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 9] = [
+    const NAMES: [(Kind, &'static str); 10] = [
         (Kind::Authorisation, "authorisation"),
         (Kind::Sale, "sale"),
         (Kind::Capture, "capture"),
@@ -48,6 +50,7 @@ impl Kind {
         (Kind::Void, "void"),
         (Kind::Reversal, "reversal"),
         (Kind::Cutover, "cutover"),
+        (Kind::KeyChange, "key-change"),
     ];
 
     /// Its name in the ledger and in scenario files.
@@ -122,6 +125,8 @@ pub struct Entry {
     pub standing: i64,
     /// What a balance inquiry was told.
     pub balances: Option<Balances>,
+    /// How many wrong PINs in a row the account has had then, where a PIN was looked at.
+    pub pin_tries: Option<u8>,
     /// The original that a reversal named and that the bank has never seen.
     pub unseen: Option<OriginalKey>,
 }

@@ -4,14 +4,15 @@
 //! clock, no socket, no randomness but the seed's: the server drives it over TCP and makes the entries
 //! durable before it lets an action out; a simulation drives it with a virtual clock.
 //!
-//! How answers leave is told in `delivery`, which rule applies in `rules`, and what goes on between two
-//! peers beside money in `sessions`.
+//! How answers leave is told in `delivery`, which rule applies in `rules`, what goes on between two peers
+//! beside money in `sessions`, and how keys come into it in `secrets`.
 //!
 //! What surprises: an answer that a scenario makes late is kept here until a reversal of its request
 //! arrives, since late means "after the reversal", not "after so many seconds".
 
 mod delivery;
 mod rules;
+mod secrets;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -24,17 +25,20 @@ use sha2::Sha256;
 
 use crate::iso8583::{Message, Spec};
 use crate::payment::{BusinessDate, Pan, Wall};
+use crate::security::Key;
 
 use super::answer::{Pen, Said};
 use super::books::{Books, REMEMBERED_MESSAGES};
-use super::decision::{Bench, Decision};
+use super::decision::{Bench, Decision, PinVerdict};
 use super::entry::{AccountName, Entry, Kind, Sequence};
+use super::keyring::Keyring;
 use super::ledger::Ledger;
 use super::profile::Profile;
 use super::request::{Asked, Request};
 use super::scenario::{Behaviour, Down, Moment, Scenario};
 use delivery::{HeldBack, Late};
 use rules::Tally;
+use secrets::Word;
 pub use sessions::LinkState;
 
 /// A connection by its number, which the driver gives and never gives twice.
@@ -95,6 +99,12 @@ pub struct Counters {
     pub ignored: u64,
     /// Financial messages on a link that had not signed on.
     pub not_signed_on: u64,
+    /// Messages whose MAC was wrong or missing.
+    pub bad_macs: u64,
+    /// Times that new keys came into force.
+    pub keys_changed: u64,
+    /// Times that keys were refused, by the bank or by a peer.
+    pub keys_refused: u64,
     /// Financial messages that were answered as one before.
     pub duplicates: u64,
     /// Messages to which a rule of the scenario applied.
@@ -113,12 +123,15 @@ pub struct Counters {
 
 impl Counters {
     /// Each by its name.
-    pub fn named(&self) -> [(&'static str, u64); 11] {
+    pub fn named(&self) -> [(&'static str, u64); 14] {
         [
             ("received", self.received),
             ("unreadable", self.unreadable),
             ("ignored", self.ignored),
             ("not_signed_on", self.not_signed_on),
+            ("bad_macs", self.bad_macs),
+            ("keys_changed", self.keys_changed),
+            ("keys_refused", self.keys_refused),
             ("duplicates", self.duplicates),
             ("by_rule", self.by_rule),
             ("answers", self.answers),
@@ -143,6 +156,15 @@ enum Session {
     Stalled,
 }
 
+/// A message whose word is good.
+struct Heard<'a> {
+    link: Link,
+    message: &'a Message,
+    /// The key that its MAC was made with, and its answer's is to be.
+    key: Option<Arc<Key>>,
+    at: Moment,
+}
+
 /// The bank host's mind.
 #[derive(Clone, Debug)]
 pub struct Issuer {
@@ -153,6 +175,7 @@ pub struct Issuer {
     random: fastrand::Rng,
     books: Books,
     ledger: Ledger,
+    keyring: Option<Keyring>,
     /// Links that are up.
     links: BTreeMap<Link, Session>,
     /// Answers that wait for a reversal of what they answer.
@@ -187,6 +210,7 @@ impl Issuer {
             random: fastrand::Rng::with_seed(seed),
             books: Books::new(REMEMBERED_MESSAGES),
             ledger: Ledger::default(),
+            keyring: None,
             links: BTreeMap::new(),
             late: BTreeMap::new(),
             held_back: BTreeMap::new(),
@@ -208,6 +232,9 @@ impl Issuer {
 
     /// Books an entry of an earlier run; oldest first, before the first message.
     pub fn restore(&mut self, entry: &Entry) {
+        if entry.kind == Kind::KeyChange {
+            self.restore_keys(entry);
+        }
         self.books.apply(entry);
     }
 
@@ -249,20 +276,30 @@ impl Issuer {
             self.counters.unreadable += 1;
             return Vec::new();
         };
+        let Word::Good(key) = self.authenticate(&message, now) else {
+            return self.refuse_forged(link, &message);
+        };
         if message.mti().is_response() {
-            self.answered(link, &message);
+            self.answered(link, &message, now);
             return Vec::new();
         }
+        let heard = Heard { link, message: &message, key, at };
         match self.profile.clone().understand(&message) {
-            Asked::Network(network) => self.network(link, &message, network, at),
+            Asked::Network(network) => self.network(&heard, network),
             Asked::Financial(_) | Asked::Incomplete(_) if !self.is_signed_on(link) => {
                 self.counters.not_signed_on += 1;
                 let code = self.profile.codes.not_signed_on.clone();
-                self.refuse(link, &message, &code)
+                self.refuse(link, &message, heard.key, &code)
             }
-            Asked::Financial(request) => self.financial(link, &message, &request, at),
-            Asked::Incomplete(_) => self.refuse(link, &message, &self.profile.codes.incomplete.clone()),
-            Asked::Unsupported => self.refuse(link, &message, &self.profile.codes.invalid.clone()),
+            Asked::Financial(request) => self.financial(&heard, &request),
+            Asked::Incomplete(_) => {
+                let code = self.profile.codes.incomplete.clone();
+                self.refuse(link, &message, heard.key, &code)
+            }
+            Asked::Unsupported => {
+                let code = self.profile.codes.invalid.clone();
+                self.refuse(link, &message, heard.key, &code)
+            }
         }
     }
 
@@ -296,12 +333,12 @@ impl Issuer {
     }
 
     /// Answers with a code and books nothing.
-    fn refuse(&mut self, link: Link, message: &Message, code: &str) -> Vec<Planned> {
+    fn refuse(&mut self, link: Link, message: &Message, key: Option<Arc<Key>>, code: &str) -> Vec<Planned> {
         if message.mti().response().is_none() {
             self.counters.ignored += 1;
             return Vec::new();
         }
-        let answer = self.pen().financial(message, &Said::code(code), &[]);
+        let answer = self.pen(key.as_deref()).financial(message, &Said::code(code), &[]);
         self.send(link, answer)
     }
 
@@ -314,7 +351,8 @@ impl Issuer {
         vec![Planned::now(link, Action::Send(answer))]
     }
 
-    fn financial(&mut self, link: Link, message: &Message, request: &Request, at: Moment) -> Vec<Planned> {
+    fn financial(&mut self, heard: &Heard<'_>, request: &Request) -> Vec<Planned> {
+        let Heard { link, message, at, .. } = *heard;
         let payment = || (request.identity.acquirer.clone(), request.rrn.clone());
         let behaviour = self.applying(|when| when.fits(request, at), || Some(payment()));
         if !behaviour.reply.is_booked() {
@@ -323,9 +361,12 @@ impl Issuer {
         let account = self.account(request);
         let (said, concerns) = match self.repeated(request, account.as_ref()) {
             Some(again) => again,
-            None => self.book(request, account, &behaviour, at.now),
+            None => {
+                let pin = self.verify_pin(message, request, at.now);
+                self.book(request, account, pin, &behaviour, at.now)
+            }
         };
-        let answer = self.pen().financial(message, &said, &behaviour.wrong);
+        let answer = self.pen(heard.key.as_deref()).financial(message, &said, &behaviour.wrong);
         let mut planned = self.plan(link, Some(request.kind), &behaviour, answer, concerns);
         planned.extend(self.ask_too(link, &behaviour, at.now));
         planned
@@ -349,12 +390,13 @@ impl Issuer {
         &mut self,
         request: &Request,
         account: Option<AccountName>,
+        pin: PinVerdict,
         behaviour: &Behaviour,
         now: Wall,
     ) -> (Said, Option<Sequence>) {
         let today = self.business_date(now);
-        let bench =
-            Bench { profile: &self.profile, scenario: &self.scenario, books: &self.books, behaviour, account, today };
+        let (profile, scenario, books) = (&*self.profile, &*self.scenario, &self.books);
+        let bench = Bench { profile, scenario, books, behaviour, account, today, pin };
         let decision = bench.decide(request);
         let untraced = decision.leaves_no_trace;
         let entry = self.entry(request, decision, now);
@@ -391,6 +433,7 @@ impl Issuer {
             original: decision.original,
             standing: decision.standing,
             balances: decision.balances,
+            pin_tries: decision.pin_tries,
             unseen: decision.unseen,
         }
     }
@@ -441,8 +484,8 @@ impl Issuer {
         format!("{}-{name}", pan.first6())
     }
 
-    fn pen(&self) -> Pen<'_> {
-        Pen { spec: &self.spec, profile: &self.profile }
+    fn pen<'a>(&'a self, key: Option<&'a Key>) -> Pen<'a> {
+        Pen { spec: &self.spec, profile: &self.profile, key }
     }
 }
 

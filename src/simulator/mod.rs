@@ -20,7 +20,12 @@ mod decision;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod entry;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod exchange;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod issuer;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod keyring;
+mod keys;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod ledger;
 mod mistake;
@@ -32,6 +37,8 @@ mod report;
 mod request;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod scenario;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod sealing;
 mod server;
 mod store;
 mod tape;
@@ -42,11 +49,13 @@ pub use check::{FileKind, check};
 pub use config::Config;
 pub use entry::{AccountName, Balances, Entry, Kind, Sequence};
 pub use issuer::{Action, Counters, Issuer, Link, LinkState, Manner, Planned};
+pub use keyring::KeyLine;
+pub use keys::Keys;
 pub use ledger::{Effect, Ledger, PaymentKey};
 pub use mistake::Mistake;
 pub use profile::{Codes, LesserReversal, Practice, Profile, Rest};
 pub use report::{AccountLine, EntryLine, EventLine, LinkLine, OutageLine, RuleLine, ScenarioReport};
-pub use request::{Asked, Network, OriginalKey, Request};
+pub use request::{Asked, Network, OriginalKey, Request, SentPin};
 pub use scenario::{
     Act, Asks, Behaviour, CardRange, Counted, DEMO, Delay, Down, Due, Event, ListedCard, Moment, Outage, Reply, Rule,
     Scenario, Span, Status, Terms, When, Wrong,

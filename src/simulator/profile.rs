@@ -6,6 +6,7 @@
 //! Reading a message under a profile is the border: behind it stands a request and no element.
 
 mod place;
+mod secrets;
 mod understanding;
 
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use crate::payment::{BusinessDate, Wall};
 use super::mistake::{Examined, Mistake, expected_of};
 use super::request::Network;
 use place::Place;
+pub(super) use secrets::{Forged, KeyExchange, KeyPart, MacPractice, PinPractice, WorkingUse, Wrapping};
 
 /// The built-in profiles by name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -60,6 +62,9 @@ pub struct Profile {
     /// In what banks differ.
     pub practice: Practice,
     network: NetworkCodes,
+    pub(super) mac: MacPractice,
+    pub(super) pin: PinPractice,
+    pub(super) key_exchange: KeyExchange,
 }
 
 /// Element numbers by what they carry.
@@ -203,6 +208,11 @@ pub struct Codes {
     pub invalid: String,
     pub incomplete: String,
     pub duplicate: String,
+    pub bad_mac: String,
+    pub bad_key: String,
+    pub wrong_pin: String,
+    pub pin_tries: String,
+    pub broken_pin: String,
     pub original_missing: String,
     pub original_amount: String,
     pub reversed_before: String,
@@ -325,6 +335,7 @@ impl Profile {
         if profile.network.origin > 9 {
             examined.note_key("network.origin", "a digit");
         }
+        profile.examine_secrets(&mut examined);
         examined.finish(profile)
     }
 

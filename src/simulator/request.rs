@@ -2,6 +2,7 @@
 
 use crate::iso8583::Mti;
 use crate::payment::{Currency, Cvc, Expiry, Pan};
+use crate::security::PinBlock;
 
 use super::entry::Kind;
 
@@ -17,6 +18,15 @@ pub struct OriginalKey {
     pub transmission: String,
     /// Acquirer (DE32) without leading zeros; empty where it wasn't said.
     pub acquirer: String,
+}
+
+/// A PIN block as it was sent.
+#[derive(Clone, Debug)]
+pub enum SentPin {
+    /// Of a length that blocks have.
+    Block(PinBlock),
+    /// Of another.
+    Malformed,
 }
 
 /// What a financial message asks for.
@@ -42,6 +52,8 @@ pub struct Request {
     pub expiry: Option<Expiry>,
     /// Card verification code, where it was sent.
     pub cvc: Option<Cvc>,
+    /// PIN block, where it was sent.
+    pub pin: Option<SentPin>,
     /// Amount in minor units; 0 where there was none.
     pub amount: i64,
     /// Its currency.
@@ -68,6 +80,7 @@ impl Request {
             pan: None,
             expiry: None,
             cvc: None,
+            pin: None,
             amount: 0,
             currency: None,
             original: None,

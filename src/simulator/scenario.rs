@@ -1,8 +1,9 @@
 //! A scenario: which cards the bank knows, and where it misbehaves on purpose.
 //!
 //! A TOML file of cards (`[[card]]`), ranges of cards (`[[range]]`), rules (`[[rule]]`, a `when` and a
-//! `then`), outages (`[[outage]]`) and things the bank does by itself (`[[event]]`). The first rule whose conditions hold is the one that applies; where none holds the
-//! bank is an ordinary bank. A card that is neither listed nor in a range is unknown and declined.
+//! `then`), outages (`[[outage]]`) and things the bank does by itself (`[[event]]`). The first rule whose
+//! conditions hold is the one that applies; where none holds the bank is an ordinary bank. A card that is
+//! neither listed nor in a range is unknown and declined.
 //!
 //! Two things surprise. A rule without `mti` applies to requests only (0100, 0200), so that a silent
 //! card still has its reversals answered; one with `network` applies to network messages only. And a
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::iso8583::Mti;
 use crate::payment::{Currency, Cvc, Expiry, Pan};
+use crate::security::Pin;
 
 use super::entry::{AccountName, Kind};
 use super::mistake::Mistake;
@@ -79,6 +81,8 @@ pub struct Terms {
     pub expiry: Option<Expiry>,
     /// Verification code to be quoted, where it is compared.
     pub cvc: Option<Cvc>,
+    /// PIN to be given, where it is compared.
+    pub pin: Option<Pin>,
     /// Whether it may be used.
     pub status: Status,
     /// The most that one request may take.
@@ -203,8 +207,10 @@ pub struct Behaviour {
 pub enum Asks {
     /// Whether the peer lives.
     Echo,
-    /// New keys.
+    /// That the peer ask for new keys.
     KeyChange,
+    /// Nothing: it brings new keys.
+    NewKeys,
     /// Nothing: it tells that the next business day begins.
     Cutover,
     /// Nothing: it signs off.
@@ -271,6 +277,8 @@ pub enum Wrong {
     Rrn,
     /// Another message authentication code.
     Mac,
+    /// New keys whose check values are those of others.
+    CheckValue,
 }
 
 impl Scenario {

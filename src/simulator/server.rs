@@ -33,6 +33,7 @@ use crate::payment::Wall;
 use super::books::REMEMBERED_MESSAGES;
 use super::config::Config;
 use super::issuer::{Counters, Issuer, Link};
+use super::keys::Keys;
 use super::profile::Profile;
 use super::scenario::Scenario;
 use super::store::{Store, StoreError};
@@ -81,6 +82,8 @@ pub struct Settings {
     pub signs_on: bool,
     /// Where it takes orders while it runs; loopback.
     pub control: Option<SocketAddr>,
+    /// The keys it shares with its peers; without them it looks at no MAC and at no PIN.
+    pub keys: Option<Keys>,
     /// What seals its links.
     pub tls: Tls,
     /// Where its messages are recorded.
@@ -177,7 +180,8 @@ impl Server {
         let store = Store::open(&settings.ledger, settings.seed).map_err(ServerError::Store)?;
         let mut issuer =
             Issuer::new(settings.spec.clone(), settings.profile.clone(), settings.scenario.clone(), settings.seed)
-                .remembering(settings.remembered_messages);
+                .remembering(settings.remembered_messages)
+                .with_keys(settings.keys.clone());
         store.each(|entry| issuer.restore(&entry)).map_err(ServerError::Store)?;
         let (inbox, arrivals) = mpsc::channel(WAITING_MESSAGES);
         let (stop, shown) = (CancellationToken::new(), Arc::new(Shown::default()));

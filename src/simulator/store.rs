@@ -18,7 +18,10 @@ use super::entry::{Balances, Entry, Kind};
 use super::request::OriginalKey;
 
 /// The format of the table; another number is another program's file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// Formats that are read; the first one had no `pin_tries`.
+const READ: std::ops::RangeInclusive<i64> = 1..=FORMAT;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS entries (
@@ -49,13 +52,14 @@ CREATE TABLE IF NOT EXISTS entries (
     unseen_mti TEXT,
     unseen_stan TEXT,
     unseen_transmission TEXT,
-    unseen_acquirer TEXT
+    unseen_acquirer TEXT,
+    pin_tries INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS bank (seed INTEGER NOT NULL) STRICT;
 ";
 
 const INSERT: &str = "INSERT INTO entries VALUES \
-    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28)";
+    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)";
 
 const SELECT: &str = "SELECT * FROM entries WHERE sequence > ?1 ORDER BY sequence";
 
@@ -118,10 +122,11 @@ impl Store {
         let connection = Connection::open(path).map_err(sql)?;
         let format = format(&connection).map_err(sql)?;
         let empty = is_empty(&connection).map_err(sql)?;
-        if format != FORMAT && !(format == 0 && empty) {
+        let is_new = format == 0 && empty;
+        if !is_new && !READ.contains(&format) {
             return Err(StoreError::Format(path.to_owned(), format));
         }
-        prepare(&connection).map_err(sql)?;
+        prepare(&connection, format).map_err(sql)?;
         let store = Self { path: path.to_owned(), connection, _lock: lock };
         store.keep_seed(seed)?;
         Ok(store)
@@ -159,7 +164,7 @@ pub fn read(path: &Path, after: u64, give: impl FnMut(Entry)) -> Result<(), Stor
     let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
     connection.busy_timeout(BUSY).map_err(sql)?;
     match format(&connection).map_err(sql)? {
-        FORMAT => each(&connection, after, give).map_err(sql),
+        known if READ.contains(&known) => each(&connection, after, give).map_err(sql),
         other => Err(StoreError::Format(path.to_owned(), other)),
     }
 }
@@ -185,11 +190,14 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, format: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(SCHEMA)?;
+    if format == 1 {
+        connection.execute_batch("ALTER TABLE entries ADD COLUMN pin_tries INTEGER")?;
+    }
     connection.pragma_update(None, "user_version", FORMAT)
 }
 
@@ -235,6 +243,7 @@ fn insert_one(insert: &mut rusqlite::CachedStatement<'_>, entry: &Entry) -> rusq
         unseen.map(|unseen| &unseen.stan),
         unseen.map(|unseen| &unseen.transmission),
         unseen.map(|unseen| &unseen.acquirer),
+        entry.pin_tries,
     ])
 }
 
@@ -273,6 +282,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         original: row.get::<_, Option<i64>>("original")?.map(i64::cast_unsigned),
         standing: row.get("standing")?,
         balances,
+        pin_tries: row.get("pin_tries").unwrap_or(None),
         unseen: unseen(row)?,
     })
 }
@@ -353,6 +363,7 @@ mod tests {
             original: None,
             standing: 0,
             balances: Some(Balances { booked: -1, available: -2 }),
+            pin_tries: Some(2),
             unseen: None,
         };
         let unseen = Some(key("0100"));
@@ -379,6 +390,23 @@ mod tests {
         assert_eq!(later, entries()[1..]);
         drop(store);
         assert_eq!(all(&Store::open(&path, u64::MAX).unwrap()), entries());
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_format_is_read_and_goes_on() {
+        let directory = Scratch::new("first");
+        let path = directory.file("ledger.sqlite");
+        Store::open(&path, 1).unwrap().append(&entries()).unwrap();
+        let first = "ALTER TABLE entries DROP COLUMN pin_tries; PRAGMA user_version = 1";
+        Connection::open(&path).unwrap().execute_batch(first).unwrap();
+        let mut lines = 0;
+        read(&path, 0, |_| lines += 1).unwrap();
+        let mut store = Store::open(&path, 1).unwrap();
+        let without: Vec<Entry> = entries().into_iter().map(|entry| Entry { pin_tries: None, ..entry }).collect();
+        assert_eq!((lines, all(&store)), (2, without));
+        let next = Entry { sequence: 3, pin_tries: Some(1), ..entries()[0].clone() };
+        store.append(std::slice::from_ref(&next)).unwrap();
+        assert_eq!(all(&store).last(), Some(&next));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod command;
 mod control;
 mod conversations;
+mod keys;
 mod load;
 mod misbehaviour;
 mod peer;

@@ -40,6 +40,8 @@ pub(super) struct Ctl {
 enum Order {
     /// Day, outage, links and counters.
     State,
+    /// Check values of the keys in force.
+    Keys,
     /// The links that are up.
     Links,
     /// Do something to one link.
@@ -171,6 +173,7 @@ impl Order {
         let asked = |method, path: String, body| Asked { method, path, body };
         Ok(match self {
             Self::State => get("/state".into()),
+            Self::Keys => get("/keys".into()),
             Self::Links => get("/links".into()),
             Self::Link { link, what } => {
                 asked(Method::POST, format!("/links/{}/{}", plain(link)?, name(*what)), String::new())

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use crate::iso8583::Message;
 use crate::payment::{BusinessDate, Wall};
 
+use super::super::answer::NetworkSaid;
 use super::super::decision::Decision;
 use super::super::entry::{Entry, Kind};
 use super::super::request::{Network, Request};
-use super::super::scenario::{Act, Asks, Behaviour, Down, Moment};
-use super::{Action, Issuer, Link, Planned, Session};
+use super::super::scenario::{Act, Asks, Behaviour, Down, Moment, Wrong};
+use super::{Action, Heard, Issuer, Link, Planned, Session};
 
 /// What the bank thinks of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -100,6 +101,7 @@ impl Issuer {
                     .for_each(|link| *link = Session::Silent);
                 planned
             }
+            (Act::NewKeys | Act::WrongKeys, _) => self.send_keys_somewhere(act == Act::WrongKeys, now),
             (Act::CloseLinks, _) => each(&self.links, Action::Close),
             (Act::ResetLinks, _) => each(&self.links, Action::Reset),
             (Act::HalfOpenLinks, _) => {
@@ -154,20 +156,29 @@ impl Issuer {
 
     /// A question of the bank's own to every peer that has signed on.
     fn ask_all(&mut self, question: Network, now: Wall) -> Vec<Planned> {
-        let Some(question) = self.question(question, now) else { return Vec::new() };
+        let Some(question) = self.question(question, None, now) else { return Vec::new() };
         let working = self.links.iter().filter(|(_, session)| **session == Session::Working);
         working.map(|(link, _)| Planned::now(*link, Action::Send(question.clone()))).collect()
     }
 
     /// A question of the bank's own on one link.
     fn ask_one(&mut self, link: Link, question: Network, now: Wall) -> Vec<Planned> {
-        let question = self.question(question, now);
+        let question = self.question(question, None, now);
         question.map(|question| Planned::now(link, Action::Send(question))).into_iter().collect()
     }
 
-    fn question(&mut self, question: Network, now: Wall) -> Option<Bytes> {
+    pub(super) fn question(&mut self, question: Network, keys: Option<&str>, now: Wall) -> Option<Bytes> {
         self.own_stan = self.own_stan % 999_999 + 1;
-        self.pen().question(question, self.own_stan, now, self.business_date(now))
+        let ring = self.keyring.as_ref();
+        let key = ring.and_then(|ring| ring.now("").mac.clone());
+        let keys = ring.and_then(|ring| ring.carrier(&self.profile)).zip(keys);
+        self.pen(key.as_deref()).question(question, self.own_stan, now, self.business_date(now), keys)
+    }
+
+    /// Keys are the whole bank's, so they go over one link: the first that has signed on.
+    fn send_keys_somewhere(&mut self, spoiled: bool, now: Wall) -> Vec<Planned> {
+        let working = self.links.iter().find(|(_, session)| **session == Session::Working).map(|(link, _)| *link);
+        working.map(|link| self.send_keys(link, spoiled, now)).unwrap_or_default()
     }
 
     /// What a rule has the bank ask after its answer.
@@ -177,6 +188,7 @@ impl Issuer {
             match asks {
                 Asks::Echo => planned.extend(self.ask_one(link, Network::Echo, now)),
                 Asks::KeyChange => planned.extend(self.ask_one(link, Network::KeyChange, now)),
+                Asks::NewKeys => planned.extend(self.send_keys(link, false, now)),
                 Asks::Cutover => planned.extend(self.cut_over(now)),
                 Asks::SignOff => {
                     planned.extend(self.ask_one(link, Network::SignOff, now));
@@ -188,8 +200,11 @@ impl Issuer {
     }
 
     /// A peer answered a question of the bank's own.
-    pub(super) fn answered(&mut self, link: Link, message: &Message) {
+    pub(super) fn answered(&mut self, link: Link, message: &Message, now: Wall) {
         self.counters.echoes_answered += u64::from(self.profile.is_echo(message));
+        if message.mti().class() == 8 {
+            self.keys_answered(message, now);
+        }
         let Some(Session::SigningOn(stan)) = self.links.get(&link).copied() else { return };
         let elements = &self.profile.elements;
         let is_ours = message.mti().class() == 8 && message.number(elements.stan) == Some(u64::from(stan));
@@ -208,23 +223,46 @@ impl Issuer {
         self.entry(&request, decision, now)
     }
 
-    pub(super) fn network(&mut self, link: Link, message: &Message, network: Network, at: Moment) -> Vec<Planned> {
+    pub(super) fn network(&mut self, heard: &Heard<'_>, network: Network) -> Vec<Planned> {
+        let Heard { link, message, at, .. } = *heard;
         let behaviour = self.applying(|when| when.fits_network(network, at), || None);
         if !behaviour.reply.is_booked() {
             return self.pass_over(link, &behaviour);
         }
-        let codes = &self.profile.codes;
-        let is_known = !matches!(network, Network::Other | Network::KeyChange);
-        let ordinary = if is_known { &codes.network_approved } else { &codes.invalid };
-        let code = behaviour.code.as_ref().unwrap_or(ordinary);
+        let mut code = behaviour.code.clone().unwrap_or_else(|| self.ordinarily(network).to_owned());
+        let approved = self.profile.codes.network_approved.clone();
+        let content = match code == approved && self.brings_keys(network) {
+            false => None,
+            true => match self.take_keys(message, at.now) {
+                Some(true) => None,
+                Some(false) => {
+                    self.counters.keys_refused += 1;
+                    code.clone_from(&self.profile.codes.bad_key);
+                    None
+                }
+                None => self.give_keys(message, behaviour.wrong.contains(&Wrong::CheckValue), at.now),
+            },
+        };
         match network {
-            Network::SignOn if *code == codes.network_approved => self.links.insert(link, Session::Working),
-            Network::SignOff if *code == codes.network_approved => self.links.insert(link, Session::Silent),
+            Network::SignOn if code == approved => self.links.insert(link, Session::Working),
+            Network::SignOff if code == approved => self.links.insert(link, Session::Silent),
             _ => None,
         };
-        let answer = self.pen().network(message, code, at.now);
+        let keys = self.keyring.as_ref().and_then(|ring| ring.carrier(&self.profile)).zip(content);
+        let said = NetworkSaid { code: &code, now: at.now, keys, wrong: &behaviour.wrong };
+        let answer = self.pen(heard.key.as_deref()).network(message, &said);
         let mut planned = self.plan(link, None, &behaviour, answer, None);
         planned.extend(self.ask_too(link, &behaviour, at.now));
         planned
+    }
+
+    /// What a network message is told where no rule says otherwise.
+    fn ordinarily(&self, network: Network) -> &str {
+        let codes = &self.profile.codes;
+        match network {
+            Network::Other => &codes.invalid,
+            Network::KeyChange if !self.brings_keys(network) => &codes.invalid,
+            _ => &codes.network_approved,
+        }
     }
 }

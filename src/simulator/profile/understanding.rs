@@ -7,9 +7,12 @@
 
 use crate::iso8583::{Message, Mti};
 use crate::payment::{Currency, Cvc, Expiry, Pan};
+use crate::security::PinBlock;
+
+use zeroize::Zeroizing;
 
 use super::super::entry::Kind;
-use super::super::request::{Asked, Network, OriginalKey, Request};
+use super::super::request::{Asked, Network, OriginalKey, Request, SentPin};
 use super::{OriginalLayout, OriginalPart, Profile, ReversalNames};
 
 impl Profile {
@@ -73,6 +76,7 @@ impl Profile {
             pan,
             expiry: Expiry::from_yymm(&text(message, elements.expiry)).ok(),
             cvc: self.cvc(message),
+            pin: self.pin(message),
             amount,
             currency,
             original: self.original(message, &identity),
@@ -200,6 +204,21 @@ impl Profile {
         let from = self.elements.amount_prefix;
         let amount = amounts.get(from..from.saturating_add(12));
         amount.and_then(|amount| amount.parse::<u64>().ok()).and_then(|amount| i64::try_from(amount).ok()).unwrap_or(0)
+    }
+
+    fn pin(&self, message: &Message) -> Option<SentPin> {
+        let element = self.pin.element;
+        let bytes = match message.binary(element) {
+            Some(bytes) => Zeroizing::new(bytes.into_owned()),
+            // A dialect may have it as hexadecimal digits.
+            None => {
+                let text = Zeroizing::new(message.text(element)?.into_owned());
+                Zeroizing::new(
+                    data_encoding::HEXUPPER_PERMISSIVE.decode(text.trim_end().as_bytes()).unwrap_or_default(),
+                )
+            }
+        };
+        Some(PinBlock::new(&bytes).map_or(SentPin::Malformed, SentPin::Block))
     }
 
     fn cvc(&self, message: &Message) -> Option<Cvc> {

@@ -84,8 +84,12 @@ pub struct Outage {
 pub enum Act {
     /// Asks every peer whether it lives.
     Echo,
-    /// Demands new keys of every peer.
+    /// Demands of every peer that it ask for new keys.
     KeyChange,
+    /// Sends new keys to a peer.
+    NewKeys,
+    /// Sends new keys to a peer with check values that are those of others.
+    WrongKeys,
     /// Begins the next business day.
     Cutover,
     /// Signs off from every peer, which leaves the link up and without a sign-on.
@@ -106,7 +110,7 @@ impl Act {
             Self::KeyChange => Some(Network::KeyChange),
             Self::Cutover => Some(Network::Cutover),
             Self::SignOff => Some(Network::SignOff),
-            Self::CloseLinks | Self::ResetLinks | Self::HalfOpenLinks => None,
+            Self::NewKeys | Self::WrongKeys | Self::CloseLinks | Self::ResetLinks | Self::HalfOpenLinks => None,
         }
     }
 }

@@ -9,8 +9,9 @@
 //! | `GET /state` | day, outage, links, counters |
 //! | `GET /scenario`, `PUT /scenario` | the scenario in force; another one |
 //! | `POST /rules`, `DELETE /rules/{name}` | rules before those in force; one taken away |
+//! | `GET /keys` | check values of the keys in force |
 //! | `GET /links`, `POST /links/{number or all}/{close, reset or half-open}` | |
-//! | `POST /acts/{echo, key-change, cutover, sign-off, ...}` | what the bank does of its own accord |
+//! | `POST /acts/{echo, key-change, new-keys, cutover, ...}` | what the bank does of its own accord |
 //! | `PUT /outage/{closed or deaf}`, `DELETE /outage` | |
 //! | `GET /ledger?after=&most=`, `GET /accounts` | |
 //! | `GET /messages?after=&most=&unmasked=` | the last messages of every link |
@@ -42,6 +43,7 @@ pub(super) fn router(desk: Desk) -> Router {
         .route("/scenario", get(scenario).put(replace_scenario))
         .route("/rules", post(add_rules))
         .route("/rules/{name}", delete(remove_rule))
+        .route("/keys", get(keys))
         .route("/links", get(links))
         .route("/links/{link}/{order}", post(order_links))
         .route("/acts/{act}", post(act))
@@ -87,6 +89,10 @@ async fn remove_rule(State(desk): State<Desk>, Path(name): Path<String>) -> Answ
         Ok(false) => problem(StatusCode::NOT_FOUND, "no_such_rule", "GET /scenario lists the rules by name"),
         other => told(other.map(|_| Done { done: true })),
     }
+}
+
+async fn keys(State(desk): State<Desk>) -> Answer {
+    told(desk.keys().await)
 }
 
 async fn links(State(desk): State<Desk>) -> Answer {

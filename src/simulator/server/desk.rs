@@ -14,6 +14,7 @@ use crate::iso8583::Spec;
 use crate::payment::Wall;
 
 use super::super::issuer::{Action, Issuer, Link, Planned};
+use super::super::keyring::KeyLine;
 use super::super::mistake::Mistake;
 use super::super::report::{self, AccountLine, EntryLine, LinkLine, ScenarioReport};
 use super::super::scenario::{Act, Down, Scenario};
@@ -160,6 +161,10 @@ impl Desk {
             (Vec::new(), is_removed)
         })
         .await
+    }
+
+    pub(super) async fn keys(&self) -> Result<Vec<KeyLine>, Stopped> {
+        self.order(|issuer, _| (Vec::new(), issuer.keys())).await
     }
 
     pub(super) async fn links(&self) -> Result<Vec<LinkLine>, Stopped> {

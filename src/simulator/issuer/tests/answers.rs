@@ -129,7 +129,7 @@ fn a_scrambled_answer_is_as_long_and_another() {
 #[test]
 fn another_mac_differs_in_the_mac_alone() {
     let bank = Bank::new();
-    let pen = Pen { spec: &bank.spec, profile: &bank.issuer.profile };
+    let pen = Pen { spec: &bank.spec, profile: &bank.issuer.profile, key: None };
     let mut builder = MessageBuilder::new("0210".parse().unwrap());
     builder.set(11, "000001").set(39, "00").set_binary(64, &[0x1A; 8]);
     let good = bank.spec.encode_to_bytes(&builder).unwrap();

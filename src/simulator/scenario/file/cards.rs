@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::payment::{Cvc, Expiry};
+use crate::security::Pin;
 
 use super::super::super::mistake::Examined;
 use super::super::{CardRange, ListedCard, Status, Terms};
@@ -24,6 +25,7 @@ macro_rules! with_terms {
             currency: Option<Spanned<String>>,
             expiry_yymm: Option<Spanned<String>>,
             cvc: Option<Spanned<String>>,
+            pin: Option<Spanned<String>>,
             #[serde(default)]
             status: Status,
             limit_minor: Option<Spanned<i64>>,
@@ -35,10 +37,14 @@ macro_rules! with_terms {
                     balance: minor(examined, &self.balance_minor, at("balance_minor")).unwrap_or(0),
                     currency: currency(examined, &self.currency, at("currency")),
                     expiry: self.expiry_yymm.as_ref().and_then(|text| {
-                        examined.parsed(text, at("expiry_yymm"), "four digits YYMM", |text| Expiry::from_yymm(text).ok())
+                        let expected = "four digits YYMM";
+                        examined.parsed(text, at("expiry_yymm"), expected, |text| Expiry::from_yymm(text).ok())
                     }),
                     cvc: self.cvc.as_ref().and_then(|text| {
                         examined.parsed(text, at("cvc"), "three or four digits", |text| Cvc::parse(text).ok())
+                    }),
+                    pin: self.pin.as_ref().and_then(|text| {
+                        examined.parsed(text, at("pin"), "4 to 12 digits", |text| Pin::parse(text))
                     }),
                     status: self.status,
                     limit: minor(examined, &self.limit_minor, at("limit_minor")),
