@@ -4,9 +4,11 @@
 //! verification code, because whoever asks again may not have stored it (PCI DSS 3.3.1).
 
 use super::problem::{Code, Problem};
-use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Money};
+use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Inquiry, Money};
 use crate::merchants::Merchant;
-use crate::payment::{Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry};
+use crate::payment::{
+    Acceptor, Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry,
+};
 use crate::switch::{Begin, Command};
 use crate::transaction::Fingerprint;
 use hmac::{Hmac, KeyInit, Mac};
@@ -47,14 +49,10 @@ pub(super) fn begin(
     key: &FingerprintKey,
 ) -> Result<(Command, Fingerprint), Problem> {
     let mut canonical = Canonical::new(key, "POST", "/v1/payments");
-    let printable = request.reference.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if !printable || !(1..=64).contains(&request.reference.len()) {
-        return Err(Problem::at(Code::ReferenceInvalid, "/reference"));
-    }
+    reference(&request.reference)?;
     let amount = amount(&request.amount)?;
     let card = card(&request.card, merchant.luhn)?;
-    let acceptor = merchant.terminal(request.terminal.as_deref());
-    let acceptor = acceptor.ok_or_else(|| Problem::at(Code::TerminalUnknown, "/terminal"))?.clone();
+    let acceptor = acceptor(merchant, request.terminal.as_deref())?;
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
     canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
     let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
@@ -63,6 +61,36 @@ pub(super) fn begin(
         kind,
         amount,
         allow_partial: request.allow_partial,
+        reference: request.reference.clone(),
+        card_print: key.card_print(&card.pan),
+        card,
+        card_id: names.card,
+        acceptor,
+        entry: PosEntry::Ecommerce,
+    };
+    Ok((Command::Begin(Box::new(begin)), canonical.finish()))
+}
+
+/// `POST /v1/verifications` and `POST /v1/balance-inquiries`, as `target` says.
+pub(super) fn inquire(
+    merchant: &Merchant,
+    (kind, target): (OperationKind, &str),
+    request: &Inquiry,
+    names: FreshNames,
+    key: &FingerprintKey,
+) -> Result<(Command, Fingerprint), Problem> {
+    let mut canonical = Canonical::new(key, "POST", target);
+    reference(&request.reference)?;
+    let amount = Amount::zero(currency(&request.currency, "/currency")?);
+    let card = card(&request.card, merchant.luhn)?;
+    let acceptor = acceptor(merchant, request.terminal.as_deref())?;
+    canonical.text(&request.reference).amount(Some(amount));
+    canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
+    let begin = Begin {
+        payment: names.payment,
+        kind,
+        amount,
+        allow_partial: false,
         reference: request.reference.clone(),
         card_print: key.card_print(&card.pan),
         card,
@@ -100,10 +128,27 @@ pub(super) fn void(payment: PaymentId, canonical: Canonical) -> (Command, Finger
     (Command::Void { payment }, canonical.finish())
 }
 
+/// Whether a text may be a merchant's reference.
+pub(super) fn is_reference(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~')) && (1..=64).contains(&text.len())
+}
+
+fn reference(text: &str) -> Result<(), Problem> {
+    is_reference(text).then_some(()).ok_or_else(|| Problem::at(Code::ReferenceInvalid, "/reference"))
+}
+
+fn acceptor(merchant: &Merchant, terminal: Option<&str>) -> Result<Acceptor, Problem> {
+    let acceptor = merchant.terminal(terminal).cloned();
+    acceptor.ok_or_else(|| Problem::at(Code::TerminalUnknown, "/terminal"))
+}
+
+fn currency(code: &str, pointer: &str) -> Result<Currency, Problem> {
+    Currency::from_code(code).ok_or_else(|| Problem::at(Code::CurrencyUnknown, pointer))
+}
+
 fn amount(money: &Money) -> Result<Amount, Problem> {
     let value = |code| Problem::at(code, "/amount/value");
-    let currency = Currency::from_code(&money.currency);
-    let currency = currency.ok_or_else(|| Problem::at(Code::CurrencyUnknown, "/amount/currency"))?;
+    let currency = currency(&money.currency, "/amount/currency")?;
     if money.value.0 <= 0 {
         return Err(value(Code::AmountNotPositive));
     }

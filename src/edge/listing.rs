@@ -6,6 +6,7 @@
 
 use super::archive::ArchiveUnavailable;
 use super::authentication::{Peer, authenticate};
+use super::command::is_reference;
 use super::payment_json::{PaymentJson, PaymentsJson};
 use super::payments::{Handled, from_store, load, respond};
 use super::problem::{Code, Problem};
@@ -63,7 +64,8 @@ impl Wanted {
     fn take(&mut self, name: &str, value: &str) -> Result<(), Code> {
         let listing = &mut self.listing;
         match name {
-            "reference" => listing.reference = Some(reference(value).ok_or(Code::ReferenceUnlikely)?),
+            "reference" if is_reference(value) => listing.reference = Some(value.to_owned()),
+            "reference" => return Err(Code::ReferenceUnlikely),
             "idempotency_key" => self.key = Some(IdempotencyKey::new(value).ok_or(Code::KeyUnlikely)?),
             "status" => listing.status = Some(PaymentStatus::from_name(value).ok_or(Code::StatusUnknown)?),
             "from" => listing.from = Wall::parse_rfc3339(value).ok_or(Code::TimeInvalid)?,
@@ -85,7 +87,8 @@ impl Wanted {
         let loaded: Result<Vec<_>, _> = page.places.iter().map(|place| load(archive, place.payment)).collect();
         let wanted = |payment: &Payment| {
             let (origin, status) = (&payment.origin, payment.status());
-            origin.merchant == listing.merchant
+            !payment.is_inquiry()
+                && origin.merchant == listing.merchant
                 && listing.reference.as_ref().is_none_or(|reference| origin.reference == *reference)
                 && listing.status.is_none_or(|wanted| wanted == status)
         };
@@ -105,11 +108,6 @@ fn refused(code: Code, parameter: &str) -> Problem {
         true => Problem::of_parameter(code, parameter),
         false => code.into(),
     }
-}
-
-fn reference(text: &str) -> Option<String> {
-    let printable = text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    (printable && (1..=64).contains(&text.len())).then(|| text.to_owned())
 }
 
 fn limit(text: &str) -> Option<usize> {

@@ -17,6 +17,8 @@ mod command;
 mod connections;
 pub mod envelope;
 mod framed;
+mod inquiries;
+mod inquiry_json;
 mod keys;
 mod listing;
 mod manners;
@@ -43,7 +45,7 @@ pub use tls::SetupError;
 
 use crate::merchants::Register;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use connections::Speech;
 use envelope::Opener;
@@ -141,14 +143,26 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
     Ok(Doors { https, framed })
 }
 
+/// The resources.
+fn resources() -> Vec<(&'static str, MethodRouter<Arc<Door>>)> {
+    vec![
+        ("/v1/payments", get(listing::read).post(payments::create)),
+        ("/v1/payments/{id}", get(payments::read)),
+        ("/v1/payments/{id}/captures", post(payments::capture)),
+        ("/v1/payments/{id}/voids", post(payments::void)),
+        ("/v1/payments/{id}/refunds", post(payments::refund)),
+        ("/v1/verifications", post(inquiries::verify)),
+        ("/v1/verifications/{id}", get(inquiries::read_verification)),
+        ("/v1/balance-inquiries", post(inquiries::ask_balance)),
+        ("/v1/balance-inquiries/{id}", get(inquiries::read_balance)),
+        ("/v1/keys", get(keys::read)),
+    ]
+}
+
 fn router(door: Arc<Door>) -> Router {
-    Router::new()
-        .route("/v1/payments", get(listing::read).post(payments::create))
-        .route("/v1/payments/{id}", get(payments::read))
-        .route("/v1/payments/{id}/captures", post(payments::capture))
-        .route("/v1/payments/{id}/voids", post(payments::void))
-        .route("/v1/payments/{id}/refunds", post(payments::refund))
-        .route("/v1/keys", get(keys::read))
+    let resources = resources().into_iter();
+    let router = resources.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    router
         .route("/v1/cape", post(cape::ask))
         .route("/v1/isthmus.xsd", get(xml::schema))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))

@@ -2,7 +2,7 @@
 
 use super::xml::Document;
 use crate::payment::{Amount, DeclineKind};
-use crate::transaction::{Operation, OperationState, Payment};
+use crate::transaction::{CardSummary, Operation, OperationState, Payment};
 use serde::Serialize;
 
 /// A payment in JSON.
@@ -26,13 +26,13 @@ pub struct PaymentJson {
 }
 
 #[derive(Debug, Serialize)]
-struct MoneyJson {
+pub(super) struct MoneyJson {
     value: u64,
     currency: &'static str,
 }
 
 #[derive(Debug, Serialize)]
-struct CardJson {
+pub(super) struct CardJson {
     brand: &'static str,
     first6: String,
     last4: String,
@@ -60,7 +60,7 @@ struct OperationJson {
 }
 
 #[derive(Debug, Serialize)]
-struct DeclineJson {
+pub(super) struct DeclineJson {
     category: &'static str,
     kind: &'static str,
     message: &'static str,
@@ -96,17 +96,19 @@ impl From<&Payment> for PaymentJson {
             refunded: payment.refunded().into(),
             partial: payment.is_partial(),
             business_date: first.business_date.to_string(),
-            card: CardJson {
-                brand: payment.origin.card.brand.name(),
-                first6: payment.origin.card.first6.clone(),
-                last4: payment.origin.card.last4.clone(),
-            },
+            card: (&payment.origin.card).into(),
             terminal: payment.origin.acceptor.terminal.clone(),
             approval_code: first.approval_code.map(|code| code.as_str().to_owned()),
             retrieval_reference: first.message.rrn.to_string(),
             operations: payment.operations.iter().map(|operation| operation_json(payment, operation)).collect(),
             created_at: payment.created_at.rfc3339(),
         }
+    }
+}
+
+impl From<&CardSummary> for CardJson {
+    fn from(card: &CardSummary) -> CardJson {
+        CardJson { brand: card.brand.name(), first6: card.first6.clone(), last4: card.last4.clone() }
     }
 }
 
@@ -133,7 +135,7 @@ fn operation_json(payment: &Payment, operation: &Operation) -> OperationJson {
     }
 }
 
-fn declined(operation: &Operation) -> Option<DeclineJson> {
+pub(super) fn declined(operation: &Operation) -> Option<DeclineJson> {
     let decline = operation.result.filter(|_| operation.state == OperationState::Declined)?.decline()?;
     let kind = match decline.kind {
         DeclineKind::Soft => "soft",

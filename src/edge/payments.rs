@@ -3,6 +3,7 @@
 use super::archive::ArchiveUnavailable;
 use super::authentication::{Peer, authenticate};
 use super::command::{self, Canonical, FreshNames};
+use super::inquiry_json::{BalanceInquiryJson, VerificationJson};
 use super::payment_json::{PaymentJson, status_of};
 use super::problem::{Code, Problem};
 use super::request::Sent;
@@ -10,7 +11,7 @@ use super::wrapping::{Unwrapped, Wrapping, answer_wrapping, declared_wrapping};
 use super::xml::{self, Document};
 use super::{Archive, Door, body, request};
 use crate::merchants::Merchant;
-use crate::payment::{CardId, PaymentId};
+use crate::payment::{CardId, OperationKind, PaymentId};
 use crate::switch::{Answer, Command, Submission};
 use crate::transaction::{Fingerprint, IdempotencyKey, Payment};
 use crate::xml::Element;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub(super) type Handled = Result<Response<Body>, Problem>;
-type PaymentPath = Result<Path<String>, PathRejection>;
+pub(super) type PaymentPath = Result<Path<String>, PathRejection>;
 
 /// How long a read waits for its turn at the store.
 const STORE_WAIT: Duration = Duration::from_secs(2);
@@ -83,7 +84,7 @@ pub(super) async fn void(
 
 /// What all POSTs have in common. Whatever is refused before [`super::Switchboard::submit`] leaves no trace: nothing
 /// was recorded and the key is not used up.
-async fn post(
+pub(super) async fn post(
     State(door): State<Arc<Door>>,
     Extension(peer): Extension<Peer>,
     request: Request,
@@ -135,7 +136,7 @@ fn told(door: &Door, merchant: &Merchant, wrapping: Wrapping, answer: Answer) ->
         Answer::Refused(refusal) => return Err(refusal.into()),
     };
     let status = payment.operation(operation).map_or(202, status_of);
-    let response = respond(door, merchant, wrapping, status, &PaymentJson::from(&*payment))?;
+    let response = respond_with(door, merchant, wrapping, status, &payment)?;
     Ok(marked(response, replayed))
 }
 
@@ -149,9 +150,24 @@ pub(super) async fn read(
     let merchant = authenticate(&door.register, &headers, peer)?;
     let id = payment_id(path)?;
     let found = from_store(&door, move |archive| load(archive, id)).await?;
-    let payment = found.filter(|payment| payment.origin.merchant == merchant.id).ok_or(Code::PaymentNotFound)?;
-    let wrapping = answer_wrapping(&headers, &merchant);
-    respond(&door, &merchant, wrapping, 200, &PaymentJson::from(&payment))
+    let mine = |payment: &Payment| payment.origin.merchant == merchant.id && !payment.is_inquiry();
+    let payment = found.filter(mine).ok_or(Code::PaymentNotFound)?;
+    respond_with(&door, &merchant, answer_wrapping(&headers, &merchant), 200, &payment)
+}
+
+/// Responds with a payment, or with the inquiry that it is.
+pub(super) fn respond_with(
+    door: &Door,
+    merchant: &Merchant,
+    wrapping: Wrapping,
+    status: u16,
+    payment: &Payment,
+) -> Handled {
+    match payment.first().kind {
+        OperationKind::Verification => respond(door, merchant, wrapping, status, &VerificationJson::from(payment)),
+        OperationKind::BalanceInquiry => respond(door, merchant, wrapping, status, &BalanceInquiryJson::from(payment)),
+        _ => respond(door, merchant, wrapping, status, &PaymentJson::from(payment)),
+    }
 }
 
 pub(super) fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, ArchiveUnavailable> {

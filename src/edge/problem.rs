@@ -71,6 +71,7 @@ problem_codes! {
     PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
     RouteNotFound 404 "not_found" "There is no such resource.";
     PaymentNotFound 404 "payment_not_found" "There is no such payment.";
+    InquiryNotFound 404 "inquiry_not_found" "There is no such inquiry.";
     MethodNotAllowed 405 "method_not_allowed" "The resource does not know this method.";
     BodyTimeout 408 "body_timeout" "The body did not arrive in time.";
     NotAuthorized 409 "payment_not_authorized" "The payment was not authorised.";

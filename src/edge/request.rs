@@ -61,6 +61,30 @@ pub struct CreateRefund {
 #[serde(deny_unknown_fields)]
 pub struct CreateVoid {}
 
+/// Body of `POST /v1/verifications`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct CreateVerification(pub Inquiry);
+
+/// Body of `POST /v1/balance-inquiries`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct CreateBalanceInquiry(pub Inquiry);
+
+/// A question about a card.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inquiry {
+    /// The merchant's own reference.
+    pub reference: String,
+    /// ISO 4217, alphabetic: of the zero amount, or of the account.
+    pub currency: String,
+    /// The card.
+    pub card: Object<CardFields>,
+    /// Terminal identification; the merchant's first one if absent.
+    pub terminal: Option<String>,
+}
+
 /// An amount as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +127,14 @@ impl Document for CreateRefund {
 
 impl Document for CreateVoid {
     const ROOT: &'static str = "void_request";
+}
+
+impl Document for CreateVerification {
+    const ROOT: &'static str = "verification_request";
+}
+
+impl Document for CreateBalanceInquiry {
+    const ROOT: &'static str = "balance_inquiry_request";
 }
 
 /// A body in one of its notations.
@@ -156,6 +188,8 @@ fn fuzz_each(body: Sent<'_>) {
     let _ = read::<CreateCapture>(body);
     let _ = read::<CreateRefund>(body);
     let _ = read::<CreateVoid>(body);
+    let _ = read::<CreateVerification>(body);
+    let _ = read::<CreateBalanceInquiry>(body);
 }
 
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {

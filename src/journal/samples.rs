@@ -202,6 +202,7 @@ pub(super) fn approved(payment: u128, version: u32, operation: u16) -> Record {
         business_date: None,
         obligations: Vec::new(),
         stand_in: None,
+        balances: None,
     };
     record(payment, version, Body::Settled(outcome))
 }
@@ -232,6 +233,7 @@ pub(super) fn outcome(result: ResultCode) -> Outcome {
         business_date: None,
         obligations: vec![],
         stand_in: None,
+        balances: None,
     }
 }
 

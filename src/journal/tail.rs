@@ -5,7 +5,7 @@
 
 use super::row::{Content, Row};
 use crate::payment::{MerchantId, PaymentId};
-use crate::transaction::{Body, IdempotencyKey, Listing, Place, Requested};
+use crate::transaction::{Body, IdempotencyKey, Listing, Origin, Place, Requested};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -134,7 +134,7 @@ impl Rows {
         }
         if let Some((merchant, payment, requested)) = noted.requested() {
             self.by_key.insert((merchant.clone(), requested.key.clone()), payment);
-            if let (Some(origin), Some(record)) = (&requested.origin, noted.row.record()) {
+            if let (Some(origin), Some(record)) = (listed_origin(requested), noted.row.record()) {
                 let place = Place { created: record.at, payment };
                 for reference in [None, Some(origin.reference.clone())] {
                     self.begun.entry((merchant.clone(), reference)).or_default().push_back(place);
@@ -151,7 +151,7 @@ impl Rows {
         }
         if let Some((merchant, _, requested)) = noted.requested() {
             self.by_key.remove(&(merchant.clone(), requested.key.clone()));
-            if let Some(origin) = &requested.origin {
+            if let Some(origin) = listed_origin(requested) {
                 for reference in [None, Some(origin.reference.clone())] {
                     self.forget_begun((merchant.clone(), reference));
                 }
@@ -168,6 +168,11 @@ impl Rows {
             }
         }
     }
+}
+
+/// The origin of what is listed: what only asks is no payment.
+fn listed_origin(requested: &Requested) -> Option<&Origin> {
+    requested.origin.as_deref().filter(|_| !requested.kind.is_inquiry())
 }
 
 fn remove_first(rows: &mut HashMap<PaymentId, Vec<Arc<Row>>>, payment: PaymentId, which: impl Fn(&Arc<Row>) -> bool) {

@@ -326,7 +326,8 @@ impl Batch<'_> {
             tracing::error!(%payment, version = record.version, "the history of a payment does not fold");
         }
         let is_moving = folded.as_ref().is_none_or(|payment| !payment.is_at_rest());
-        let listed = folded.as_ref().map(|p| (p.origin.merchant.clone(), p.created_at, p.status()));
+        let listed =
+            folded.as_ref().filter(|p| !p.is_inquiry()).map(|p| (p.origin.merchant.clone(), p.created_at, p.status()));
         self.touched.insert(payment, Touched { is_moving, listed });
         self.folds.extend(folded.map(|folded| (payment, folded)));
         Ok(())

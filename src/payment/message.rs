@@ -115,6 +115,12 @@ pub enum MessageKind {
     /// Tells of a sale that was approved in the bank's place (x220).
     #[n(14)]
     StandInSale,
+    /// Asks whether a card is good (x100 for a zero amount).
+    #[n(15)]
+    Verification,
+    /// Asks what is on an account (x100).
+    #[n(16)]
+    BalanceInquiry,
 }
 
 /// Each kind with its name in dialect files.
@@ -134,6 +140,8 @@ const MESSAGE_KINDS: &[(MessageKind, &str)] = &[
     (MessageKind::VoidCapture, "void_capture"),
     (MessageKind::StandInAdvice, "stand_in_advice"),
     (MessageKind::StandInSale, "stand_in_sale"),
+    (MessageKind::Verification, "verification"),
+    (MessageKind::BalanceInquiry, "balance_inquiry"),
 ];
 
 impl MessageKind {

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod amount;
+mod balance;
 mod card;
 mod cutover;
 mod expiry;
@@ -18,6 +19,7 @@ mod time;
 
 pub use acceptor::Acceptor;
 pub use amount::{Amount, AmountError, Currency};
+pub use balance::Balance;
 pub use card::{Brand, Card, CardError, Cvc, Pan};
 pub use cutover::CutoverClock;
 pub use expiry::Expiry;

@@ -15,6 +15,10 @@ pub enum OperationKind {
     Void,
     /// Give captured money back.
     Refund,
+    /// Ask whether a card is good, for a zero amount. Moves nothing.
+    Verification,
+    /// Ask what is on an account. Moves nothing.
+    BalanceInquiry,
 }
 
 impl OperationKind {
@@ -26,12 +30,19 @@ impl OperationKind {
             OperationKind::Capture => "capture",
             OperationKind::Void => "void",
             OperationKind::Refund => "refund",
+            OperationKind::Verification => "verification",
+            OperationKind::BalanceInquiry => "balance_inquiry",
         }
     }
 
-    /// Whether it begins a payment; the others act on one.
+    /// Whether it begins a payment; the others act on one, or only ask.
     pub fn begins_payment(self) -> bool {
         matches!(self, OperationKind::Authorisation | OperationKind::Sale)
+    }
+
+    /// Whether it only asks: nothing is held or moved by it, and so nothing has ever to be taken back.
+    pub fn is_inquiry(self) -> bool {
+        matches!(self, OperationKind::Verification | OperationKind::BalanceInquiry)
     }
 }
 

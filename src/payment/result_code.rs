@@ -71,6 +71,7 @@ const HARD: ResultClass = ResultClass::Declined(DeclineKind::Hard);
 
 result_codes! {
     Approved, "approved", Approved, "Approved.";
+    Verified, "verified", Approved, "Nothing speaks against the card.";
     ApprovedPartly, "approved_partly", ApprovedPartly, "Approved for a part of the amount.";
     Generic, "generic", SOFT, "The bank declined without giving a reason.";
     CallIssuer, "call_issuer", SOFT, "The cardholder should contact the card's bank.";

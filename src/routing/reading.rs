@@ -115,7 +115,12 @@ impl Reading<'_> {
             bins: self.apart(bins),
             brands: self.each("brands", &route.brands, "visa, mastercard or another brand", Brand::from_name),
             instruments: self.each("instruments", &route.instruments, "card", Instrument::from_name),
-            operations: self.each("operations", &route.operations, "authorisation or sale", operation),
+            operations: self.each(
+                "operations",
+                &route.operations,
+                "authorisation, sale, verification or balance_inquiry",
+                operation,
+            ),
             currencies: self.each("currencies", &route.currencies, "codes of ISO 4217", Currency::from_code),
             merchants: self.each("merchants", &route.merchants, "ids of merchants", MerchantId::new),
             hours: route.hours.as_ref().and_then(|hours| self.hours(hours, zone)),
@@ -201,7 +206,8 @@ impl Reading<'_> {
     }
 }
 
-/// Only what begins a payment is routed.
+/// Only what begins a payment is routed, and what only asks.
 fn operation(name: &str) -> Option<OperationKind> {
-    [OperationKind::Authorisation, OperationKind::Sale].into_iter().find(|kind| kind.name() == name)
+    use OperationKind::{Authorisation, BalanceInquiry, Sale, Verification};
+    [Authorisation, Sale, Verification, BalanceInquiry].into_iter().find(|kind| kind.name() == name)
 }

@@ -7,7 +7,7 @@
 
 use super::bank::Bank;
 use super::*;
-use crate::payment::{MessageValues, OperationKind, ResultCode};
+use crate::payment::{MessageValues, ResultCode};
 use crate::routing::{Case, Health, Instrument};
 use crate::transaction::{Body, Operation, Rerouted};
 
@@ -141,11 +141,9 @@ impl Switch {
     }
 }
 
-/// Only what begins a payment can begin it elsewhere, and only while its outcome is open.
+/// Only what begins a payment can begin it elsewhere, or what only asks, and only while its outcome is open.
 fn may_move(operation: &Operation, open: &Open) -> bool {
-    matches!(operation.kind, OperationKind::Authorisation | OperationKind::Sale)
-        && operation.told_at.is_none()
-        && !open.decided
+    (operation.kind.begins_payment() || operation.kind.is_inquiry()) && operation.told_at.is_none() && !open.decided
 }
 
 impl Bank {

@@ -277,7 +277,7 @@ impl Command {
 pub struct Begin {
     /// Its name, made by the edge.
     pub payment: PaymentId,
-    /// [`OperationKind::Authorisation`] or [`OperationKind::Sale`].
+    /// What begins a payment, or only asks.
     pub kind: OperationKind,
     /// How much.
     pub amount: Amount,

@@ -129,6 +129,8 @@ impl Forms {
     /// What begins a payment.
     pub(super) fn first_kind(&self, kind: OperationKind) -> MessageKind {
         match (kind, self.sale) {
+            (OperationKind::Verification, _) => MessageKind::Verification,
+            (OperationKind::BalanceInquiry, _) => MessageKind::BalanceInquiry,
             (OperationKind::Sale, SaleForm::Single) => MessageKind::Sale,
             _ => MessageKind::Authorisation,
         }

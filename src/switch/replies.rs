@@ -243,6 +243,7 @@ fn verdict(reply: Reply, allow_partial: bool) -> Verdict {
         approval_code: reply.approval_code,
         business_date: reply.business_date,
         reverse: None,
+        balances: reply.balances,
         stand_in: None,
     };
     match reply.result.class() {

@@ -4,7 +4,9 @@ use super::bank::Subject;
 use super::submitting::card_for;
 use super::*;
 use crate::host::Pending;
-use crate::payment::{Amount, ApprovalCode, BusinessDate, MessageValues, OperationKind, ResultCode, ReversalReason};
+use crate::payment::{
+    Amount, ApprovalCode, Balance, BusinessDate, MessageValues, OperationKind, ResultCode, ReversalReason,
+};
 use crate::transaction::{Body, Delivery, Obligation, ObligationKind, Operation, Outcome};
 use bytes::Bytes;
 
@@ -26,6 +28,8 @@ pub(super) struct Verdict {
     pub business_date: Option<BusinessDate>,
     /// Why the request is taken back, where it is.
     pub reverse: Option<ReversalReason>,
+    /// What the bank says of the account.
+    pub balances: Vec<Balance>,
     /// What was promised in the bank's place, where it was.
     pub stand_in: Option<Box<super::standing_in::StandIn>>,
 }
@@ -33,7 +37,16 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn plain(result: ResultCode) -> Verdict {
         let (response_code, approved, approval_code, business_date) = (None, None, None, None);
-        Verdict { result, response_code, approved, approval_code, business_date, reverse: None, stand_in: None }
+        Verdict {
+            result,
+            response_code,
+            approved,
+            approval_code,
+            business_date,
+            reverse: None,
+            balances: Vec::new(),
+            stand_in: None,
+        }
     }
 }
 
@@ -182,12 +195,16 @@ impl Switch {
             business_date: verdict.business_date,
             obligations,
             stand_in,
+            balances: (operation.kind == OperationKind::BalanceInquiry).then_some(verdict.balances),
         };
         self.append(id, vec![Body::Settled(outcome)], Then::Tell);
     }
 
     /// What an outcome leaves to be told to the bank.
     fn owed_by(&mut self, payment: &Payment, operation: &Operation, verdict: &Verdict) -> Vec<Obligation> {
+        if operation.kind.is_inquiry() {
+            return Vec::new();
+        }
         let Some(place) = self.bank_named(&operation.message.host) else { return Vec::new() };
         let on_unknown = self.banks[place].settings.on_unknown;
         match (verdict.reverse, verdict.approved) {

@@ -105,6 +105,7 @@ impl Switch {
         let payment = self.motions.get(&submission.command.payment()).and_then(|motion| motion.payment.as_ref());
         match payment {
             Some(payment) if payment.origin.merchant != submission.merchant => Some(Lookup::NotFound),
+            Some(payment) if payment.is_inquiry() => Some(Lookup::NotFound),
             Some(payment) if payment.operation_by_key(&submission.key).is_some() => Some(Lookup::Repeat),
             Some(_) => None,
             None => Some(Lookup::NotFound),
@@ -251,12 +252,15 @@ impl Switch {
             held: None,
             tried: Vec::new(),
         });
+        let is_inquiry = planned.kind.is_inquiry();
         let then = if planned.delivery == Delivery::Advice { Then::Tell } else { Then::Send };
         let bodies = planned.bodies(operation, &submission);
         if let Some(open) = &mut motion.open {
             open.submission = Some(Box::new(submission.without_card()));
         }
-        let card = card.map(|(card_id, card)| (card_id, Box::new(card.without_cvc())));
+        // Nothing follows an inquiry, so its card is not kept.
+        let kept = card.filter(|_| !is_inquiry);
+        let card = kept.map(|(card_id, card)| (card_id, Box::new(card.without_cvc())));
         self.append_first(id, bodies, then, card);
     }
 

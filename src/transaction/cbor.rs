@@ -5,8 +5,8 @@
 
 use super::record::{Fingerprint, IdempotencyKey, Record};
 use crate::payment::{
-    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, CardPrint, Currency, MerchantId, Name, OperationKind,
-    PaymentId, ResultCode, Rrn, Stan, Wall,
+    Acceptor, Amount, ApprovalCode, Balance, Brand, BusinessDate, CardId, CardPrint, Currency, MerchantId, Name,
+    OperationKind, PaymentId, ResultCode, Rrn, Stan, Wall,
 };
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
@@ -72,6 +72,7 @@ stored_as! {
     Wall: i64, |wall| wall.0, |micros| Some(Wall(micros));
     Stan: u32, |stan| stan.number(), |number| Stan::new(number).ok();
     OperationKind: u8, |kind| kind_number(*kind), kind_of;
+    Balance: (u8, u8, Amount, bool), |b| (b.account_type, b.amount_type, b.amount, b.is_negative), |parts| Some(balance_of(parts));
     Amount: (u64, u16), |amount| (amount.minor(), amount.currency().numeric()), amount_of;
     Acceptor: (String, String, String, String, String, String), acceptor_parts, acceptor_of;
 }
@@ -123,6 +124,8 @@ fn kind_number(kind: OperationKind) -> u8 {
         OperationKind::Capture => 3,
         OperationKind::Void => 4,
         OperationKind::Refund => 5,
+        OperationKind::Verification => 6,
+        OperationKind::BalanceInquiry => 7,
     }
 }
 
@@ -133,12 +136,18 @@ fn kind_of(number: u8) -> Option<OperationKind> {
         3 => OperationKind::Capture,
         4 => OperationKind::Void,
         5 => OperationKind::Refund,
+        6 => OperationKind::Verification,
+        7 => OperationKind::BalanceInquiry,
         _ => return None,
     })
 }
 
 fn amount_of((minor, currency): (u64, u16)) -> Option<Amount> {
     Amount::new(minor, Currency::from_numeric(currency)?).ok()
+}
+
+fn balance_of((account_type, amount_type, amount, is_negative): (u8, u8, Amount, bool)) -> Balance {
+    Balance { account_type, amount_type, amount, is_negative }
 }
 
 type AcceptorParts = (String, String, String, String, String, String);

@@ -58,6 +58,8 @@ pub(super) fn older_kind(kind: OperationKind) -> MessageKind {
         OperationKind::Capture => MessageKind::Capture,
         OperationKind::Refund => MessageKind::Refund,
         OperationKind::Void => MessageKind::Reversal,
+        OperationKind::Verification => MessageKind::Verification,
+        OperationKind::BalanceInquiry => MessageKind::BalanceInquiry,
     }
 }
 

@@ -3,8 +3,8 @@
 use super::obligation::{Discharge, Obligation, ObligationKind, older_kind};
 use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted};
 use crate::payment::{
-    Amount, ApprovalCode, BusinessDate, CardPrint, MessageKind, MessageValues, OperationKind, PaymentId, ResultClass,
-    ResultCode, Wall,
+    Amount, ApprovalCode, Balance, BusinessDate, CardPrint, MessageKind, MessageValues, OperationKind, PaymentId,
+    ResultClass, ResultCode, Wall,
 };
 
 /// A payment, folded from its records.
@@ -61,6 +61,8 @@ pub struct Operation {
     pub approval_code: Option<ApprovalCode>,
     /// The card, where it was approved in the bank's place.
     pub stand_in: Option<CardPrint>,
+    /// What a balance inquiry was told.
+    pub balances: Vec<Balance>,
     /// When it was asked for.
     pub created_at: Wall,
     /// Version of the record by which its merchant was told: the answer to a repeat is the fold up to here.
@@ -284,6 +286,7 @@ impl Payment {
             approved: told.then_some(requested.amount),
             approval_code: None,
             stand_in: None,
+            balances: Vec::new(),
             created_at: record.at,
             told_at: told.then_some(record.version),
         });
@@ -295,12 +298,19 @@ impl Payment {
             |owed: &Obligation| owed.kind == ObligationKind::Reversal && owed.operation == outcome.operation;
         let owes_reversal = outcome.obligations.iter().any(takes_it_back);
         let operation = self.operation_mut(outcome.operation)?;
-        operation.state = state_of(outcome.result, owes_reversal);
+        operation.state = match state_of(outcome.result, owes_reversal) {
+            // Nothing can have been done by it, so nothing remains open.
+            OperationState::Pending | OperationState::Reversing if operation.kind.is_inquiry() => {
+                OperationState::Failed
+            }
+            state => state,
+        };
         operation.result = Some(outcome.result);
         operation.response_code.clone_from(&outcome.response_code);
         operation.approved = outcome.approved;
         operation.approval_code = outcome.approval_code;
         operation.stand_in = outcome.stand_in;
+        operation.balances = outcome.balances.clone().unwrap_or_default();
         if let (Some(_), Some(advice)) = (outcome.stand_in, outcome.obligations.first()) {
             // The bank will know it by its advice: what follows names that as its original.
             operation.message = advice.message.clone();
@@ -381,6 +391,11 @@ impl Payment {
     /// The request that has no outcome record yet.
     pub fn unsettled(&self) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.told_at.is_none())
+    }
+
+    /// Whether it only asks: no payment to merchants, and nothing may follow.
+    pub fn is_inquiry(&self) -> bool {
+        self.first().kind.is_inquiry()
     }
 
     /// What the bank authorised.

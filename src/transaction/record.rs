@@ -6,8 +6,8 @@
 
 use super::obligation::{Discharge, Obligation};
 use crate::payment::{
-    Acceptor, Amount, ApprovalCode, Brand, BusinessDate, CardId, CardPrint, MerchantId, MessageValues, OperationKind,
-    PaymentId, ResultCode, Wall,
+    Acceptor, Amount, ApprovalCode, Balance, Brand, BusinessDate, CardId, CardPrint, MerchantId, MessageValues,
+    OperationKind, PaymentId, ResultCode, Wall,
 };
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -206,6 +206,9 @@ pub struct Outcome {
     /// The card, where it was approved in the bank's place.
     #[n(7)]
     pub stand_in: Option<CardPrint>,
+    /// What a balance inquiry was told (data element 54).
+    #[n(8)]
+    pub balances: Option<Vec<Balance>>,
 }
 
 /// The merchant's `Idempotency-Key`: 1 to 255 visible ASCII characters.

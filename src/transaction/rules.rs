@@ -107,6 +107,7 @@ impl Payment {
 
     fn must_stand(&self) -> Result<(), Illegal> {
         match self.first().state {
+            _ if self.is_inquiry() => Err(Illegal::NotAuthorized),
             OperationState::Approved if self.is_voided() => Err(Illegal::Voided),
             OperationState::Approved if self.may_be_voided() => Err(Illegal::OutcomeOpen),
             OperationState::Approved => Ok(()),

@@ -60,6 +60,8 @@ pub(super) struct ReplyElements {
     pub approval_code: u8,
     pub amount: u8,
     pub business_date: u8,
+    /// Additional amounts, where a balance inquiry is answered by them.
+    pub balances: Option<u8>,
     /// Compared with what was sent where the reply carries them.
     pub pan: u8,
     pub currency: u8,

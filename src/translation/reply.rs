@@ -3,7 +3,7 @@
 use super::mapping::Mapping;
 use super::template::Terms;
 use crate::iso8583::Message;
-use crate::payment::{Amount, ApprovalCode, BusinessDate, MessageValues, ResultClass, ResultCode};
+use crate::payment::{Amount, ApprovalCode, Balance, BusinessDate, MessageValues, ResultClass, ResultCode};
 
 /// A reply, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Reply {
     pub approval_code: Option<ApprovalCode>,
     /// The bank's day.
     pub business_date: Option<BusinessDate>,
+    /// What it says of the account.
+    pub balances: Vec<Balance>,
     /// Whether its code asks to send a reversal or advice again later.
     pub wants_retry: bool,
     /// Whether its code says that the original of a reversal is not known.
@@ -49,6 +51,10 @@ pub(super) fn read(mapping: &Mapping, reply: &Message, sent: &MessageValues) -> 
         business_date: reply
             .text(elements.business_date)
             .and_then(|digits| BusinessDate::from_element(&digits, sent.transmitted_at)),
+        balances: elements
+            .balances
+            .and_then(|element| reply.text(element))
+            .map_or_else(Vec::new, |text| Balance::read_all(&text)),
         wants_retry: mapping.is_retry(given),
         original_unknown: mapping.is_original_unknown(given),
         is_duplicate: mapping.is_duplicate(given),
@@ -67,6 +73,9 @@ fn judge(named: ResultCode, amount: Option<u64>, present: bool, sent: Amount) ->
         (ResultClass::ApprovedPartly, Some(minor)) => (named, Amount::new(minor, sent.currency()).ok()),
         (ResultClass::ApprovedPartly, None) => (ResultCode::InvalidResponse, None),
         _ if !same => (ResultCode::InvalidResponse, None),
+        // A code for cards that are good says nothing of money.
+        _ if named == ResultCode::Verified && sent.minor() > 0 => (ResultCode::InvalidResponse, None),
+        _ if named == ResultCode::Verified => (ResultCode::Approved, Some(sent)),
         (ResultClass::Approved, _) => (named, Some(sent)),
         _ => (named, None),
     }
@@ -111,6 +120,8 @@ mod tests {
         assert_eq!(judged(ApprovedPartly, None), (InvalidResponse, None));
         assert_eq!(judged(InsufficientFunds, Some(1000)), (InsufficientFunds, None));
         assert_eq!(judged(InsufficientFunds, Some(1)), (InvalidResponse, None));
+        assert_eq!(judged(ResultCode::Verified, Some(1000)), (InvalidResponse, None), "it moves no money");
+        assert_eq!(judge(ResultCode::Verified, Some(0), true, eur(0)), (Approved, Some(eur(0))));
     }
 
     #[test]

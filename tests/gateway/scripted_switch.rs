@@ -165,11 +165,20 @@ fn settle(store: &Store, submission: &Submission, id: PaymentId, result: ResultC
         business_date: None,
         obligations: if result == ResultCode::Timeout { vec![reversal] } else { Vec::new() },
         stand_in: None,
+        balances: (operation.kind == OperationKind::BalanceInquiry).then(balances),
     };
     let number = operation.number;
     records.push(Record { payment: id, version: records.len() as u32 + 1, at: NOW, body: Body::Settled(outcome) });
     let payment = Payment::fold(records).unwrap();
     Answer::Told { payment: Box::new(payment), operation: number, replayed: false }
+}
+
+/// An account that holds money and owes some.
+fn balances() -> Vec<Balance> {
+    let euros = |minor| Amount::new(minor, Currency::from_code("EUR").unwrap()).unwrap();
+    let balance =
+        |amount_type, minor, is_negative| Balance { account_type: 0, amount_type, amount: euros(minor), is_negative };
+    vec![balance(1, 100_000, false), balance(2, 2_500, true)]
 }
 
 fn origin(submission: &Submission) -> Option<Box<Origin>> {

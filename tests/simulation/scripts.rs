@@ -22,6 +22,7 @@ mod keys;
 mod macs;
 mod numbers;
 mod operators;
+mod questions;
 
 use desk::Desk;
 
