@@ -49,7 +49,7 @@ pub struct Trip {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// The JSON of the body, taken out of its envelope; `Null` for an empty one and for XML.
+    /// The JSON of the body, taken out of its envelope; `Null` for an empty one, for XML and for HTML.
     pub body: Value,
     /// The JSON of the request, before it went into its envelope; `Null` where it was not this client's to wrap.
     pub asked: Value,
@@ -124,7 +124,7 @@ impl Client {
     /// The JSON of an answer. Only what says that it is sealed is opened: problems never are.
     fn unwrap(&self, headers: &HeaderMap, received: &[u8]) -> Result<Value, ClientError> {
         let is = |media_type: &str| headers.get(CONTENT_TYPE).is_some_and(|value| value == media_type);
-        if received.is_empty() || is("application/xml") {
+        if received.is_empty() || is("application/xml") || is("text/html; charset=utf-8") {
             return Ok(Value::Null);
         }
         let jose = is("application/jose");

@@ -26,11 +26,13 @@ pub mod measure;
 mod payment_json;
 mod payments;
 mod problem;
+mod reference;
 pub mod request;
 mod sealed_body;
 mod settings;
 mod switchboard;
 mod tls;
+mod version;
 mod wrapping;
 pub mod xml;
 
@@ -39,9 +41,11 @@ pub use command::FingerprintKey;
 pub use connections::Handle;
 pub use payment_json::{PaymentJson, PaymentsJson};
 pub use problem::{Code, Problem};
+pub use reference::OPENAPI;
 pub use settings::{Limits, Settings};
 pub use switchboard::{Credit, Switchboard, Waiters};
 pub use tls::SetupError;
+pub use version::VERSIONS;
 
 use crate::merchants::Register;
 use axum::Router;
@@ -143,7 +147,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
     Ok(Doors { https, framed })
 }
 
-/// The resources.
+/// The resources of `specs/openapi.json`.
 fn resources() -> Vec<(&'static str, MethodRouter<Arc<Door>>)> {
     vec![
         ("/v1/payments", get(listing::read).post(payments::create)),
@@ -159,14 +163,22 @@ fn resources() -> Vec<(&'static str, MethodRouter<Arc<Door>>)> {
     ]
 }
 
+/// Their paths.
+pub fn paths() -> Vec<&'static str> {
+    resources().into_iter().map(|(path, _)| path).collect()
+}
+
 fn router(door: Arc<Door>) -> Router {
     let resources = resources().into_iter();
     let router = resources.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     router
         .route("/v1/cape", post(cape::ask))
+        .route("/v1/openapi.json", get(reference::openapi))
+        .route("/v1/docs", get(reference::page))
         .route("/v1/isthmus.xsd", get(xml::schema))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::RouteNotFound))
+        .layer(axum::middleware::from_fn(version::attend))
         .layer(axum::middleware::from_fn(manners::attend))
         .with_state(door)
 }

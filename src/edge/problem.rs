@@ -55,6 +55,7 @@ problem_codes! {
     OperationUnknown 400 "operation_unknown" "There is no such operation.";
     SignatureInvalid 400 "signature_invalid" "The signature does not hold.";
     PayloadUnreadable 400 "payload_unreadable" "The sealed payload cannot be opened.";
+    VersionUnknown 400 "version_unknown" "This service does not speak that version of the API.";
     QueryMalformed 400 "query_malformed" "The query is not percent-encoded UTF-8.";
     ParameterUnknown 400 "parameter_unknown" "There is no such query parameter.";
     ParameterDuplicate 400 "parameter_duplicate" "A query parameter stands twice.";
@@ -196,6 +197,7 @@ struct ProblemJson<'a> {
     pointer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     xpath: Option<&'a str>,
 }
 

@@ -411,6 +411,40 @@ mod tests {
         }
     }
 
+    /// The fields that a shape knows, in serde's own words.
+    fn fields<T: DeserializeOwned>() -> std::collections::BTreeSet<String> {
+        let told = serde_json::from_str::<Object<T>>("{\"?\": 0}").err().unwrap().to_string();
+        let expected = told.split_once("expected").map_or("", |(_, expected)| expected);
+        expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_document_describes_these_shapes() {
+        let document: serde_json::Value = serde_json::from_str(crate::edge::OPENAPI).unwrap();
+        let shapes = [
+            ("PaymentRequest", fields::<CreatePayment>()),
+            ("CaptureRequest", fields::<CreateCapture>()),
+            ("RefundRequest", fields::<CreateRefund>()),
+            ("VoidRequest", fields::<CreateVoid>()),
+            ("VerificationRequest", fields::<CreateVerification>()),
+            ("BalanceInquiryRequest", fields::<CreateBalanceInquiry>()),
+            ("Amount", fields::<Money>()),
+            ("Card", fields::<CardFields>()),
+        ];
+        for (name, fields) in shapes {
+            let properties = document["components"]["schemas"][name]["properties"].as_object().unwrap();
+            assert_eq!(fields, properties.keys().cloned().collect(), "{name}");
+        }
+        let required = &document["components"]["schemas"]["PaymentRequest"]["required"];
+        let mut good: serde_json::Value = serde_json::from_str(GOOD).unwrap();
+        for name in required.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
+            let taken = good.as_object_mut().unwrap().remove(name).unwrap();
+            assert_eq!(refusal(&good.to_string()), (Code::FieldMissing, format!("/{name}")));
+            good[name] = taken;
+        }
+        assert!(read::<CreatePayment>(good.to_string().as_bytes()).is_ok(), "nothing else is required");
+    }
+
     #[test]
     fn huge_amounts_stay_huge() {
         for (text, minor) in

@@ -8,6 +8,7 @@ mod cape;
 mod door;
 mod framed;
 mod load;
+mod openapi;
 mod scripted_switch;
 mod sealed;
 mod stage;
