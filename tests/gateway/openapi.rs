@@ -210,6 +210,10 @@ async fn problems_and_pages_fit_their_shapes() {
 /// Whether a value has a shape, as far as the document's shapes go (JSON Schema 2020-12).
 fn fits(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     let schema = resolved(document, schema);
+    if let Some(shapes) = schema["anyOf"].as_array() {
+        let fits_one = shapes.iter().any(|shape| fits(document, shape, value, at).is_ok());
+        return fits_one.then_some(()).ok_or_else(|| format!("{at}: {value} fits none of the shapes"));
+    }
     let kinds: Vec<&str> = match &schema["type"] {
         Value::String(kind) => vec![kind],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
