@@ -19,6 +19,8 @@ const DEPTH_LIMIT: usize = 16;
 const ELEMENT_LIMIT: usize = 4096;
 /// Attributes of an element, declarations of namespaces among them.
 const ATTRIBUTE_LIMIT: usize = 16;
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 /// Attributes that say where a schema lies are for editors; nothing is ever fetched from there.
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
@@ -57,9 +59,10 @@ impl Element {
     /// Reads a document.
     pub fn parse(document: &[u8]) -> Result<Element, Fault> {
         let text = std::str::from_utf8(document).map_err(|_| Fault::Malformed)?;
-        // A byte order mark stands before the document (appendix F), which begins with its declaration.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if !text.chars().all(is_xml) {
+        // A byte order mark stands before the document (appendix F), once: a second one the reader below would pass over
+        // without counting it, and every place in the document would be off.
+        let text = text.strip_prefix(MARK).unwrap_or(text);
+        if text.starts_with(MARK) || !text.chars().all(is_xml) {
             return Err(Fault::Malformed);
         }
         Reading::new(text, document.len() - text.len()).document()
@@ -314,6 +317,7 @@ mod tests {
             "<a>&</a>",
             " <?xml version='1.0'?><a/>",
             "<a/>&amp;",
+            "\u{feff}\u{feff}<a/>",
         ] {
             assert_eq!(fault(text), Fault::Malformed, "{text}");
         }
