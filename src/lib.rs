@@ -80,6 +80,8 @@ pub mod load;
 #[cfg(feature = "switch")]
 pub mod merchants;
 #[cfg(feature = "switch")]
+pub mod network;
+#[cfg(feature = "switch")]
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod payment;
 #[cfg(feature = "switch")]

@@ -23,9 +23,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("switch", &["payment", "iso8583", "security", "translation", "link", "host", "transaction", "routing"]),
     // floor 2
     ("clock", &["payment"]),
+    ("network", &[]),
     ("simulator", &["iso8583", "framing", "payment", "security"]),
     ("keys", &["payment", "iso8583", "security", "switch"]),
-    ("bank", &["framing", "payment", "security", "switch", "clock", "keys"]),
+    ("bank", &["framing", "payment", "security", "switch", "clock", "keys", "network"]),
     ("vault", &["payment"]),
     ("journal", &["payment", "switch", "transaction", "vault"]),
     ("merchants", &["payment"]),

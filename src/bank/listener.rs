@@ -6,8 +6,9 @@
 
 use super::LinkError;
 use super::settings::{Duplicate, LinkSettings};
-use super::source::{Connection, Network, prepare};
+use super::source::{Connection, prepare};
 use super::tls::{Acceptor, Pin, Pins};
+use crate::network::Network;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,7 +87,7 @@ impl Listener {
         let (sender, connections) = mpsc::channel(1);
         let taken = Arc::new(Taken::default());
         self.door.posts.push(Post {
-            allow: settings.allow.iter().filter_map(|text| Network::parse(text)).collect(),
+            allow: settings.allow.clone(),
             pins: Pins::of(settings.tls.as_ref()),
             connections: sender,
             taken: Arc::clone(&taken),

@@ -3,7 +3,7 @@
 use super::settings::LinkSettings;
 use super::tls::Connector;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -72,56 +72,4 @@ impl Dialler {
 pub(super) fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
     stream.set_nodelay(true)?;
     stream.peer_addr()
-}
-
-/// A network, or one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
-    base: u128,
-    mask: u128,
-}
-
-impl Network {
-    /// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
-    pub(super) fn parse(text: &str) -> Option<Network> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix: u32 = prefix.map_or(Some(width), |prefix| prefix.parse().ok()).filter(|prefix| *prefix <= width)?;
-        let host_bits = width - prefix;
-        let mask = if host_bits == 128 { 0 } else { u128::MAX << host_bits };
-        Some(Network { base: bits(address) & mask, mask })
-    }
-
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
-        bits(address) & self.mask == self.base
-    }
-}
-
-/// An IPv4 address lies where IPv6 maps it, however it was written.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn networks_hold_their_addresses() {
-        let holds = |network: &str, address: &str| Network::parse(network).unwrap().holds(address.parse().unwrap());
-        assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
-        assert!(holds("192.0.2.0/24", "192.0.2.200") && !holds("192.0.2.0/24", "192.0.3.1"));
-        assert!(holds("192.0.2.0/24", "::ffff:192.0.2.9"));
-        assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
-        assert!(holds("0.0.0.0/0", "10.1.1.1") && !holds("0.0.0.0/0", "2001:db8::1"));
-        assert!(holds("::/0", "2001:db8::1"));
-        for wrong in ["", "192.0.2", "192.0.2.0/33", "host", "::/129"] {
-            assert_eq!(Network::parse(wrong), None, "{wrong}");
-        }
-    }
 }
