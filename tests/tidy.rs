@@ -29,7 +29,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("bank", &["framing", "payment", "security", "switch", "clock", "keys", "network"]),
     ("vault", &["payment"]),
     ("journal", &["payment", "switch", "transaction", "vault"]),
-    ("merchants", &["payment"]),
+    ("merchants", &["payment", "network"]),
     ("edge", &["payment", "xml", "switch", "transaction", "merchants"]),
     ("control", &["payment", "switch", "transaction", "journal"]),
     ("client", &[]),

@@ -3,9 +3,10 @@
 //! The fingerprint is taken over values, not bytes, so that wrapping, order and spacing do not matter; and without the
 //! verification code, because whoever asks again may not have stored it (PCI DSS 3.3.1).
 
+use super::authentication::Asker;
 use super::problem::{Code, Problem};
 use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Inquiry, Money};
-use crate::merchants::Merchant;
+use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
     Acceptor, Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry,
 };
@@ -167,6 +168,29 @@ fn card(fields: &CardFields, luhn: bool) -> Result<Card, Problem> {
     let cvc = fields.cvc.as_deref().map(Cvc::parse).transpose();
     let cvc = cvc.map_err(|_| Problem::at(Code::CvcInvalid, "/card/cvc"))?;
     Ok(Card { pan, expiry, cvc })
+}
+
+/// A command that whoever asks may give, or why not.
+pub(super) fn permitted(
+    asker: &Asker,
+    (command, fingerprint): (Command, Fingerprint),
+) -> Result<(Command, Fingerprint), Problem> {
+    asker.may(command.kind().into())?;
+    within_ceilings(&asker.merchant, &command)?;
+    Ok((command, fingerprint))
+}
+
+fn within_ceilings(merchant: &Merchant, command: &Command) -> Result<(), Problem> {
+    let amount = match command {
+        Command::Begin(begin) => Some(begin.amount),
+        Command::Capture { amount, .. } | Command::Refund { amount, .. } => *amount,
+        Command::Void { .. } => None,
+    };
+    let Some(amount) = amount else { return Ok(()) };
+    merchant.amount_max.check(amount).map_err(|beyond| match beyond {
+        Beyond::Currency => Problem::at(Code::CurrencyNotPermitted, "/amount/currency"),
+        Beyond::Amount => Problem::at(Code::AmountNotPermitted, "/amount/value"),
+    })
 }
 
 /// A request as a sequence of values, each with its length, on its way into a keyed hash.

@@ -105,7 +105,9 @@ impl Hall {
         loop {
             tokio::select! {
                 _ = stopping.wait_for(|stop| *stop) => break,
-                (stream, place) = self.next(&listener) => drop(open.spawn(self.clone().attend(stream, place))),
+                (stream, address, place) = self.next(&listener) => {
+                    open.spawn(self.clone().attend(stream, address, place));
+                }
             }
             while open.try_join_next().is_some() {}
         }
@@ -116,11 +118,11 @@ impl Hall {
     }
 
     /// A place first, then a connection for it: what is beyond the bound waits in the listener's queue.
-    async fn next(&self, listener: &TcpListener) -> (TcpStream, OwnedSemaphorePermit) {
+    async fn next(&self, listener: &TcpListener) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return (stream, place),
+                Ok((stream, address)) => return (stream, address, place),
                 // Out of descriptors, or the client is gone already: neither gets better by asking at once.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -130,14 +132,14 @@ impl Hall {
         }
     }
 
-    async fn attend(self, stream: TcpStream, _place: OwnedSemaphorePermit) {
+    async fn attend(self, stream: TcpStream, address: SocketAddr, _place: OwnedSemaphorePermit) {
         let _counted = Counted::new();
         // Without it small answers wait for acknowledgements; where it cannot be set they are merely late.
         let _ = stream.set_nodelay(true);
         let shaken = timeout(self.limits.handshake_timeout(), self.shake_hands(stream)).await;
         match shaken {
             Ok(Ok(stream)) => {
-                let peer = Peer { certificate_key: client_key_hash(stream.get_ref().1) };
+                let peer = Peer { certificate_key: client_key_hash(stream.get_ref().1), address: address.ip() };
                 match self.speech {
                     Speech::Http => self.serve(stream, peer).await,
                     Speech::Frames => framed::converse(stream, peer, self.router, self.limits, self.stopping).await,

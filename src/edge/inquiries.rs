@@ -3,7 +3,7 @@
 //! They go the way of a payment and are kept like one, under a name of their own: `ver_`, `bal_`.
 
 use super::Door;
-use super::authentication::{Peer, authenticate};
+use super::authentication::{Peer, reader};
 use super::command;
 use super::inquiry_json::{BALANCE_INQUIRY, VERIFICATION};
 use super::payments::{Handled, PaymentPath, fresh_names, from_store, load, post, respond_with};
@@ -64,7 +64,7 @@ async fn read(
     headers: HeaderMap,
     (kind, prefix): (OperationKind, &str),
 ) -> Handled {
-    let merchant = authenticate(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register, &headers, peer)?;
     let id = path.ok().and_then(|Path(text)| id(&text, prefix)).ok_or(Code::InquiryNotFound)?;
     let found = from_store(&door, move |archive| load(archive, id)).await?;
     let mine = |inquiry: &Payment| inquiry.origin.merchant == merchant.id && inquiry.first().kind == kind;

@@ -5,7 +5,7 @@
 //! it looked at have the status that was asked for.
 
 use super::archive::ArchiveUnavailable;
-use super::authentication::{Peer, authenticate};
+use super::authentication::{Peer, reader};
 use super::command::is_reference;
 use super::payment_json::{PaymentJson, PaymentsJson};
 use super::payments::{Handled, from_store, load, respond};
@@ -31,7 +31,7 @@ pub(super) async fn read(
     uri: Uri,
     headers: HeaderMap,
 ) -> Handled {
-    let merchant = authenticate(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register, &headers, peer)?;
     let wanted = Wanted::read(&uri, merchant.id.clone())?;
     let (found, next) = from_store(&door, move |archive| wanted.find(archive)).await?;
     let data = found.iter().map(PaymentJson::from).collect();

@@ -1,7 +1,7 @@
 //! The resources under `/v1/payments`: from a request to the switch and from its answer to the merchant.
 
 use super::archive::ArchiveUnavailable;
-use super::authentication::{Peer, authenticate};
+use super::authentication::{Peer, authenticate, reader};
 use super::command::{self, Canonical, FreshNames};
 use super::inquiry_json::{BalanceInquiryJson, VerificationJson};
 use super::payment_json::{PaymentJson, status_of};
@@ -91,23 +91,27 @@ pub(super) async fn post(
     understand: impl FnOnce(&Door, &Merchant, Sent<'_>) -> Result<(Command, Fingerprint), Problem>,
 ) -> Handled {
     let (parts, body) = request.into_parts();
-    let merchant = authenticate(&door.register, &parts.headers, peer)?;
+    let asker = authenticate(&door.register, &parts.headers, peer)?;
+    let (merchant, place) = (&asker.merchant, asker.place()?);
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
     let sent = body::read(body, &door.limits).await?;
     let credit = door.switchboard.credit()?;
-    let Unwrapped { wrapping, payload, is_fresh } = door.open(&merchant, declared, &parts.headers, sent).await?;
+    let Unwrapped { wrapping, payload, is_fresh } = door.open(merchant, declared, &parts.headers, sent).await?;
     if !is_fresh {
-        must_be_known(&door, &merchant, &key).await?;
+        must_be_known(&door, merchant, &key).await?;
     }
-    let (command, fingerprint) = understood(wrapping, &payload, |sent| understand(&door, &merchant, sent))?;
+    let (command, fingerprint) = understood(wrapping, &payload, |sent| {
+        understand(&door, merchant, sent).and_then(|understood| command::permitted(&asker, understood))
+    })?;
     drop((payload, held));
     let id = merchant.id.clone();
     let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
     let answer = door.switchboard.submit(credit, submission)?;
     let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
-    told(&door, &merchant, wrapping, answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)?)
+    drop(place);
+    told(&door, merchant, wrapping, answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)?)
 }
 
 /// Understands a body in the notation in which it came. An empty one says nothing in either.
@@ -147,7 +151,7 @@ pub(super) async fn read(
     path: PaymentPath,
     headers: HeaderMap,
 ) -> Handled {
-    let merchant = authenticate(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register, &headers, peer)?;
     let id = payment_id(path)?;
     let found = from_store(&door, move |archive| load(archive, id)).await?;
     let mine = |payment: &Payment| payment.origin.merchant == merchant.id && !payment.is_inquiry();

@@ -9,6 +9,7 @@ use crate::transaction::Illegal;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use std::time::Duration;
 
 macro_rules! problem_codes {
     ($($variant:ident $status:literal $name:literal $title:literal;)*) => {
@@ -67,6 +68,9 @@ problem_codes! {
     LimitInvalid 400 "parameter_limit_invalid" "A limit is a number from 1 to 100.";
     BodyIncomplete 400 "body_incomplete" "The body ended before its end.";
     Unauthenticated 401 "unauthenticated" "No valid proof of who asks.";
+    AddressNotPermitted 403 "address_not_permitted" "This merchant may not ask from this address.";
+    OperationNotPermitted 403 "operation_not_permitted" "This merchant, or this key, may not ask for this.";
+    Suspended 403 "merchant_suspended" "This merchant may only read.";
     SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
     SignatureRequired 403 "signature_required" "This merchant's payloads must be signed.";
     PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
@@ -102,8 +106,12 @@ problem_codes! {
     CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
     ValueUnsupported 422 "value_unsupported" "This value is not taken here.";
     NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
+    CurrencyNotPermitted 422 "currency_not_permitted" "This merchant takes no payments in this currency.";
+    AmountNotPermitted 422 "amount_above_limit" "The amount is above the limit of this merchant.";
     TerminalUnknown 422 "terminal_unknown" "The merchant has no such terminal.";
     NoRoute 422 "no_route" "No bank takes this payment; nothing was done.";
+    TooManyRequests 429 "too_many_requests" "More requests than this merchant's share; nothing was done. Ask again later.";
+    TooManyOpen 429 "too_many_in_flight" "More in flight than this merchant's share; nothing was done. Ask again later.";
     Overloaded 503 "overloaded" "Too much is in flight; nothing was done. Ask again.";
     HostBusy 503 "bank_busy" "Too much waits for the bank of this payment; nothing was done. Ask again.";
     Draining 503 "stopping" "The service is stopping; nothing was done. Ask again.";
@@ -123,6 +131,8 @@ pub struct Problem {
     pub parameter: Option<String>,
     /// XPath to it in its stead, where the request was XML; a step is a local name.
     pub xpath: Option<String>,
+    /// After how many seconds asking again may help.
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -136,6 +146,11 @@ impl Problem {
         Problem { parameter: Some(parameter.into()), ..code.into() }
     }
 
+    /// A problem that is none any more after a time.
+    pub fn after(code: Code, wait: Duration) -> Problem {
+        Problem { retry_after: Some(wait.as_secs() + 1), ..code.into() }
+    }
+
     /// The same of a document with this root: its field is named by an XPath.
     pub(super) fn in_document(self, root: &str) -> Problem {
         Problem { xpath: self.pointer.map(|pointer| xpath(root, &pointer)), pointer: None, ..self }
@@ -144,7 +159,8 @@ impl Problem {
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Problem {
-        Problem { code, pointer: None, parameter: None, xpath: None }
+        let retry_after = matches!(code.status(), 429 | 503 | 504).then_some(1);
+        Problem { code, pointer: None, parameter: None, xpath: None, retry_after }
     }
 }
 
@@ -204,7 +220,7 @@ struct ProblemJson<'a> {
 impl Problem {
     /// The answer as it goes over the wire. Its code is left in the extensions for whoever counts.
     pub fn into_response(self) -> Response<Body> {
-        let Problem { code, pointer, parameter, xpath } = self;
+        let Problem { code, pointer, parameter, xpath, retry_after } = self;
         let json = ProblemJson {
             title: code.title(),
             status: code.status(),
@@ -219,10 +235,11 @@ impl Problem {
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match code.status() {
-            401 => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            503 | 504 => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            _ => {}
+        if code.status() == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

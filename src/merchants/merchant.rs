@@ -1,8 +1,12 @@
 //! One merchant: its proofs, its payload key, its terminals.
 
-use super::{PayloadKey, SignatureKey};
+use super::{Ceilings, PayloadKey, Scopes, Share, SignatureKey};
+use crate::network::Network;
 use crate::payment::{Acceptor, MerchantId};
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A merchant of the register.
 #[derive(Debug)]
@@ -23,10 +27,42 @@ pub struct Merchant {
     pub signature_keys: Vec<SignatureKey>,
     /// Whether the check digit of a card number is checked before a bank sees it.
     pub luhn: bool,
+    /// Whether it may only read.
+    pub suspended: bool,
+    /// What it may ask for.
+    pub operations: Scopes,
+    /// For how much.
+    pub amount_max: Ceilings,
+    /// How often, and how much at once.
+    pub share: Arc<Share>,
+    pub(super) addresses: Vec<Network>,
     pub(super) terminals: Vec<Acceptor>,
 }
 
+/// An API key of a merchant, without the key.
+#[derive(Debug)]
+pub struct ApiKey {
+    /// Whose it is.
+    pub merchant: Arc<Merchant>,
+    /// What it may be used for, within what its merchant may do.
+    pub scopes: Scopes,
+    /// From when on it proves nothing.
+    pub expires: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it still proves something.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
 impl Merchant {
+    /// Whether it may ask from this address.
+    pub fn may_come_from(&self, address: IpAddr) -> bool {
+        self.addresses.is_empty() || self.addresses.iter().any(|network| network.holds(address))
+    }
+
     /// The terminal of an identification, or the first one where the request names none.
     pub fn terminal(&self, identification: Option<&str>) -> Option<&Acceptor> {
         match identification {
@@ -37,7 +73,7 @@ impl Merchant {
 }
 
 /// What a merchant must prove itself by. Whatever else it presents must be its own as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
     /// An API key or a client certificate.
@@ -52,7 +88,7 @@ pub enum Proof {
 }
 
 /// Whether payloads must be sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sealing {
     /// Plain and sealed requests are taken.
@@ -63,7 +99,7 @@ pub enum Sealing {
 }
 
 /// Whether payloads must be signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signing {
     /// What has no signature is taken; a signature that is there must hold.

@@ -5,12 +5,16 @@
 
 mod merchant;
 mod payload_key;
+mod permission;
 mod register;
 mod settings;
+mod share;
 mod signature_key;
 
-pub use merchant::{Merchant, Proof, Sealing, Signing};
+pub use merchant::{ApiKey, Merchant, Proof, Sealing, Signing};
 pub use payload_key::{PayloadKey, PayloadKeyError};
+pub use permission::{Beyond, Ceilings, Scope, Scopes};
 pub use register::{Register, RegisterError, Sha256Hash};
-pub use settings::{MerchantSettings, TerminalSettings};
+pub use settings::{ApiKeySettings, MerchantSettings, TerminalSettings};
+pub use share::{Exceeded, Place, Share, ShareSettings};
 pub use signature_key::{SignatureKey, SignatureKeyError};

@@ -1,8 +1,8 @@
 //! The register itself: built whole or not at all, then only read.
 
 use super::{
-    Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Sealing, SignatureKey, SignatureKeyError, Signing,
-    TerminalSettings,
+    ApiKey, ApiKeySettings, Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Scopes, Sealing, Share,
+    SignatureKey, SignatureKeyError, Signing, TerminalSettings,
 };
 use crate::payment::{Acceptor, MerchantId};
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -19,7 +19,7 @@ pub type Sha256Hash = [u8; 32];
 #[derive(Debug, Default)]
 pub struct Register {
     /// In buckets by the first bytes of the hash, so that the whole of it is only ever compared in constant time.
-    keys: BTreeMap<[u8; 4], Vec<(Sha256Hash, Arc<Merchant>)>>,
+    keys: BTreeMap<[u8; 4], Vec<(Sha256Hash, ApiKey)>>,
     certificates: BTreeMap<Sha256Hash, Arc<Merchant>>,
     merchants: Vec<Arc<Merchant>>,
 }
@@ -69,11 +69,11 @@ impl Register {
         if builder.errors.is_empty() { Ok(builder.register) } else { Err(builder.errors) }
     }
 
-    /// Whose API key this is.
-    pub fn by_api_key(&self, key: &[u8]) -> Option<&Arc<Merchant>> {
+    /// The API key, where it is one of ours; whether it is still valid is for the caller to see.
+    pub fn by_api_key(&self, key: &[u8]) -> Option<&ApiKey> {
         let hash: Sha256Hash = Sha256::digest(key).into();
         let bucket = self.keys.get(&bucket_of(&hash))?;
-        bucket.iter().find(|(known, _)| known.ct_eq(&hash).into()).map(|(_, merchant)| merchant)
+        bucket.iter().find(|(known, _)| known.ct_eq(&hash).into()).map(|(_, key)| key)
     }
 
     /// Whose client certificate has a public key of this hash (of the whole SubjectPublicKeyInfo).
@@ -109,35 +109,64 @@ impl Builder<'_> {
         if settings.signing == Signing::Required && settings.signature_key_files.is_empty() {
             self.fault("signature_key_files", Fault::Missing);
         }
-        if settings.api_key_sha256.is_empty() && settings.client_cert_spki_sha256.is_empty() {
+        if settings.api_key_sha256.is_empty()
+            && settings.api_keys.is_empty()
+            && settings.client_cert_spki_sha256.is_empty()
+        {
             self.fault("api_key_sha256", Fault::Missing);
         }
         let name = settings.name.clone().unwrap_or_else(|| settings.id.clone());
         let terminals = self.terminals(&settings.terminals, &name);
+        if settings.amount_max.mistake().is_some() {
+            self.fault("amount_max", Fault::Expected("ISO 4217 codes of currencies with minor units"));
+        }
         let keys = self.hashes("api_key_sha256", &settings.api_key_sha256);
         let certificates = self.hashes("client_cert_spki_sha256", &settings.client_cert_spki_sha256);
         let Some(id) = id else { return };
-        let (require, sealing, luhn) = (settings.require, settings.sealing, settings.luhn);
-        let signing = settings.signing;
-        let merchant =
-            Arc::new(Merchant { id, name, require, sealing, payload_key, luhn, terminals, signing, signature_keys });
-        self.enter(merchant, keys, certificates);
-    }
-
-    fn enter(&mut self, merchant: Arc<Merchant>, keys: Vec<Sha256Hash>, certificates: Vec<Sha256Hash>) {
-        for hash in keys {
-            let bucket = self.register.keys.entry(bucket_of(&hash)).or_default();
-            match bucket.iter().any(|(known, _)| *known == hash) {
-                true => self.fault("api_key_sha256", Fault::Duplicate),
-                false => bucket.push((hash, Arc::clone(&merchant))),
-            }
-        }
+        let merchant = Arc::new(Merchant {
+            id,
+            name,
+            require: settings.require,
+            sealing: settings.sealing,
+            payload_key,
+            signing: settings.signing,
+            signature_keys,
+            luhn: settings.luhn,
+            suspended: settings.suspended,
+            operations: settings.operations.clone(),
+            amount_max: settings.amount_max.clone(),
+            share: Arc::new(Share::new(&settings.share)),
+            addresses: settings.addresses.clone(),
+            terminals,
+        });
+        self.enter_keys(&merchant, keys, &settings.api_keys);
         for hash in certificates {
             if self.register.certificates.insert(hash, Arc::clone(&merchant)).is_some() {
                 self.fault("client_cert_spki_sha256", Fault::Duplicate);
             }
         }
         self.register.merchants.push(merchant);
+    }
+
+    fn enter_keys(&mut self, merchant: &Arc<Merchant>, plain: Vec<Sha256Hash>, scoped: &[ApiKeySettings]) {
+        for hash in plain {
+            let key = ApiKey { merchant: Arc::clone(merchant), scopes: Scopes::default(), expires: None };
+            self.enter_key("api_key_sha256", hash, key);
+        }
+        for key in scoped {
+            for hash in self.hashes("api_keys.sha256", std::slice::from_ref(&key.sha256)) {
+                let (merchant, scopes) = (Arc::clone(merchant), key.scopes.clone());
+                self.enter_key("api_keys.sha256", hash, ApiKey { merchant, scopes, expires: key.expires });
+            }
+        }
+    }
+
+    fn enter_key(&mut self, name: &str, hash: Sha256Hash, key: ApiKey) {
+        let bucket = self.register.keys.entry(bucket_of(&hash)).or_default();
+        match bucket.iter().any(|(known, _)| *known == hash) {
+            true => self.fault(name, Fault::Duplicate),
+            false => bucket.push((hash, key)),
+        }
     }
 
     fn identifier(&mut self, text: &str) -> Option<MerchantId> {
@@ -257,7 +286,7 @@ mod tests {
     #[test]
     fn a_merchant_is_found_by_its_key_alone() {
         let register = build(&acme("secret", "")).unwrap();
-        assert_eq!(register.by_api_key(b"secret").unwrap().id.as_str(), "acme");
+        assert_eq!(register.by_api_key(b"secret").unwrap().merchant.id.as_str(), "acme");
         assert!(register.by_api_key(b"Secret").is_none());
         assert!(register.by_certificate_key(&[0; 32]).is_none());
         let merchant = &register.merchants()[0];

@@ -1,6 +1,8 @@
 //! How a merchant stands in the configuration.
 
-use super::{Proof, Sealing, Signing};
+use super::{Ceilings, Proof, Scopes, Sealing, ShareSettings, Signing};
+use crate::network::Network;
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -15,6 +17,9 @@ pub struct MerchantSettings {
     /// SHA-256 of each API key, hexadecimal. The keys themselves are nowhere.
     #[serde(default)]
     pub api_key_sha256: Vec<String>,
+    /// API keys that may do less than their merchant, or expire.
+    #[serde(default)]
+    pub api_keys: Vec<ApiKeySettings>,
     /// SHA-256 of the SubjectPublicKeyInfo of each client certificate, hexadecimal.
     #[serde(default)]
     pub client_cert_spki_sha256: Vec<String>,
@@ -35,9 +40,39 @@ pub struct MerchantSettings {
     /// Whether the check digit of card numbers is checked.
     #[serde(default = "yes")]
     pub luhn: bool,
+    /// Whether it may only read: what it asked for before is still answered to whoever reads it.
+    #[serde(default)]
+    pub suspended: bool,
+    /// Where its requests may come from: addresses and networks; from anywhere if empty.
+    #[serde(default)]
+    pub addresses: Vec<Network>,
+    /// What it may ask for: `read`, `authorisation`, `sale`, `capture`, `void`, `refund`,
+    /// `verification`, `balance_inquiry`; everything if absent.
+    #[serde(default)]
+    pub operations: Scopes,
+    /// The most that one operation may be about, in minor units by currency; other currencies are refused.
+    #[serde(default)]
+    pub amount_max: Ceilings,
+    /// Its share of the door.
+    #[serde(default)]
+    pub share: ShareSettings,
     /// At least one; the first is used where a request names none.
     #[serde(default)]
     pub terminals: Vec<TerminalSettings>,
+}
+
+/// One `[[merchants.api_keys]]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeySettings {
+    /// SHA-256 of the key, hexadecimal.
+    pub sha256: String,
+    /// From when on it is no longer taken (RFC 3339).
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
+    /// What it may be used for; everything its merchant may do if absent.
+    #[serde(default)]
+    pub scopes: Scopes,
 }
 
 /// One `[[merchants.terminals]]` table: the card acceptor as a bank is told it.

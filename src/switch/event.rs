@@ -263,6 +263,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// What kind of operation it asks for.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Command::Begin(begin) => begin.kind,
+            Command::Capture { .. } => OperationKind::Capture,
+            Command::Void { .. } => OperationKind::Void,
+            Command::Refund { .. } => OperationKind::Refund,
+        }
+    }
+
     /// The payment it is about.
     pub fn payment(&self) -> PaymentId {
         match self {

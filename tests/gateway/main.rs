@@ -9,6 +9,7 @@ mod door;
 mod framed;
 mod load;
 mod openapi;
+mod permitted;
 mod scripted_switch;
 mod sealed;
 mod stage;

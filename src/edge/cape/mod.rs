@@ -38,7 +38,8 @@ use std::sync::Arc;
 /// `POST /v1/cape`.
 pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Handled {
     let (parts, sent) = request.into_parts();
-    let merchant = authenticate(&door.register, &parts.headers, peer)?;
+    let asker = authenticate(&door.register, &parts.headers, peer)?;
+    let (merchant, place) = (&asker.merchant, asker.place()?);
     let declared = declared_wrapping(&parts.headers)?;
     if !declared.is_xml() {
         return Err(Code::ContentType.into());
@@ -46,21 +47,24 @@ pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extensio
     let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
     let sent = body::read(sent, &door.limits).await?;
     let credit = door.switchboard.credit()?;
-    let opened = door.open(&merchant, declared, &parts.headers, sent).await?;
+    let opened = door.open(merchant, declared, &parts.headers, sent).await?;
     let mut question = Question::read(&Element::read(&opened.payload)?)?;
-    let (command, fingerprint) = understood(&door, &merchant, &mut question).await?;
+    let understood = understood(&door, merchant, &mut question).await?;
+    let permitted = command::permitted(&asker, understood);
+    let (command, fingerprint) = permitted.map_err(|problem| question.located(problem))?;
     let (wrapping, key, id) = (opened.wrapping, question.key(), merchant.id.clone());
     drop((opened.payload, held));
     let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
     let told = door.switchboard.submit(credit, submission)?;
     let told = tokio::time::timeout(door.limits.answer_timeout(), told).await;
+    drop(place);
     let (payment, operation, replayed) = match told.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
         Answer::Told { payment, operation, replayed } => (payment, operation, replayed),
         Answer::Refused(refusal) => return Err(refusal.into()),
     };
     let operation = payment.operation(operation).ok_or(Code::NoAnswer)?;
     let document = answer::write(&question, &payment, operation);
-    let response = reply(&door, &merchant, wrapping, status_of(operation), document)?;
+    let response = reply(&door, merchant, wrapping, status_of(operation), document)?;
     Ok(marked(response, replayed))
 }
 

@@ -206,8 +206,7 @@ mod tests {
             Router::new().route("/v1/payments", post(echo)).route("/v1/payments/{id}", get(std::future::pending::<()>));
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (stop, stopping) = watch::channel(false);
-        let peer = Peer { certificate_key: None };
-        let served = tokio::spawn(converse(far, peer, router, Arc::new(limits), stopping));
+        let served = tokio::spawn(converse(far, Peer::NEARBY, router, Arc::new(limits), stopping));
         (near, stop, served)
     }
 
