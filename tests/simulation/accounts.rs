@@ -1,5 +1,6 @@
 //! The books of both sides, compared when everything is at rest: what merchants were told against the bank's ledger.
 
+use crate::balance::{self, is_set_aside};
 use crate::checker::Checker;
 use crate::journal::Journal;
 use crate::merchants::{Market, Told};
@@ -7,17 +8,16 @@ use crate::tally::Tally;
 use isthmus::payment::{BusinessDate, OperationKind, PaymentId};
 use isthmus::simulator::Entry as BankEntry;
 use isthmus::switch::OnUnknown;
-use isthmus::transaction::{Delivery, Discharge, ObligationKind, OperationState, Payment};
+use isthmus::transaction::{Body, Delivery, Discharge, ObligationKind, OperationState, Owed, Payment, Record};
 use std::collections::BTreeMap;
 
 /// A card whose bank declines captures, so that its captures become exceptions.
 const DECLINES_CAPTURES: &str = "4000000000010811";
+/// A card whose bank takes nothing that was promised in its place.
+pub const REFUSES_PROMISES: &str = "4242424242424242";
 
 /// A named difference.
 type Difference = (&'static str, String);
-
-/// What is booked, and what is set aside.
-type Sums = (i64, i64);
 
 pub fn compare(
     checker: &Checker,
@@ -50,13 +50,14 @@ pub fn compare(
         days_of_messages(checker, &payment, &bank_days, &mut differences);
         told.values_mut().for_each(|told| told.learn(&payment));
         within_limits(*id, &told, &mut differences);
-        balance(checker, &payment, &told, &mut ledger, tally, &mut differences);
-    }
-    for (rrn, entries) in ledger {
-        if sums(&entries) != (0, 0) {
-            differences.push(("no money moves for nobody", format!("{rrn}: {:?}", sums(&entries))));
+        refusals(checker, &payment, records, tally, &mut differences);
+        differences.extend(balance::compare(checker, &payment, &told, &mut ledger, tally));
+        if told.values().any(|told| told.state == OperationState::Pending) {
+            tally.figure("payments left to the bank's file", 1);
         }
     }
+    let strangers = ledger.into_values().flatten().filter(|entry| entry.has_effect());
+    differences.extend(strangers.map(|entry| ("no money moves for nobody", format!("{} {}", entry.rrn, entry.mti))));
     tally.figure("entries in the bank's ledger", bank.len() as u64);
     differences
 }
@@ -75,7 +76,9 @@ fn ends(payment: &Payment, told: &BTreeMap<u16, Told>, on_unknown: OnUnknown, di
         use OperationState::{Pending, Reversed, Reversing};
         let agrees = match (told.state, operation.state) {
             (Reversing | Reversed, Reversing | Reversed) => true,
-            (Pending, Pending) if operation.delivery == Delivery::Awaited => is_set_aside(payment, operation.number),
+            (Pending, Pending) if operation.delivery == Delivery::Awaited => {
+                is_left_to_people(payment, operation.number)
+            }
             (Pending, Pending) => on_unknown == OnUnknown::Nothing,
             // What was awaited in vain is known once its repeat is answered.
             (Pending, _) => operation.delivery == Delivery::Awaited,
@@ -131,7 +134,7 @@ fn bank_days(bank: &[BankEntry]) -> BankDays {
 }
 
 /// Whether what is owed of an operation stands in the exceptions list, or was taken from there by an operator.
-fn is_set_aside(payment: &Payment, operation: u16) -> bool {
+fn is_left_to_people(payment: &Payment, operation: u16) -> bool {
     let mut owed = payment.obligations.iter().filter(|owed| owed.obligation.operation == operation);
     owed.any(|owed| owed.discharge.as_ref().is_some_and(|discharge| !discharge.is_done()))
 }
@@ -150,102 +153,20 @@ fn within_limits(payment: PaymentId, told: &BTreeMap<u16, Told>, differences: &m
     }
 }
 
-fn sums(entries: &[&BankEntry]) -> Sums {
-    entries.iter().fold((0, 0), |(net, held), entry| (net + entry.net, held + entry.held))
-}
-
-/// The bank's net effect of each reference of a payment is what its merchant was told, save for exceptions.
-fn balance(
+/// Counts what was left to people, and finds what the bank refused without a reason.
+fn refusals(
     checker: &Checker,
     payment: &Payment,
-    told: &BTreeMap<u16, Told>,
-    ledger: &mut BTreeMap<&str, Vec<&BankEntry>>,
+    records: &[Record],
     tally: &mut Tally,
     differences: &mut Vec<Difference>,
 ) {
-    for (rrn, expected) in expectations(payment, told, checker.release) {
-        let entries = ledger.remove(rrn.as_str()).unwrap_or_default();
-        let actual = sums(&entries);
-        let exceptions = exceptions(checker, payment, &rrn, &entries, tally, differences);
-        if told.values().any(|told| told.rrn == rrn && told.state == OperationState::Pending) {
-            tally.figure("payments left to the bank's file", 1);
-            continue;
-        }
-        if actual == expected {
-            continue;
-        }
-        let difference = actual.0 - expected.0;
-        let explained = subset_sums(&exceptions).contains(&difference) && !exceptions.is_empty();
-        if explained {
-            tally.figure("differences explained by exceptions", 1);
-        } else {
-            let what =
-                format!("{} {rrn}: told {expected:?}, the bank has {actual:?}, exceptions {exceptions:?}", payment.id);
-            differences.push(("the bank has what the merchant was told", what));
-        }
-    }
-}
-
-/// What merchants were told, as money booked and set aside, by retrieval reference.
-fn expectations(payment: &Payment, told: &BTreeMap<u16, Told>, release: bool) -> BTreeMap<String, Sums> {
-    let mut expected: BTreeMap<String, Sums> = BTreeMap::new();
-    let approved =
-        |kind: OperationKind| told.values().filter(move |t| t.kind == kind && t.state == OperationState::Approved);
-    let voided = approved(OperationKind::Void).next().is_some();
-    let is_final = |told: &Told| payment.operation(told.operation).is_some_and(|operation| operation.is_final);
-    let is_released = release && approved(OperationKind::Capture).any(is_final);
-    let captured = || approved(OperationKind::Capture).map(|told| told.approved as i64).sum::<i64>();
-    for told in told.values() {
-        let minor = told.approved as i64;
-        let stands = told.state == OperationState::Approved && !voided;
-        let (net, held) = match told.kind {
-            OperationKind::Refund if told.state == OperationState::Approved => (minor, 0),
-            OperationKind::Sale if stands => (-minor, 0),
-            OperationKind::Authorisation if stands && is_released => (0, captured()),
-            OperationKind::Authorisation if stands => (0, minor),
-            OperationKind::Capture if stands => (-minor, -minor),
-            _ => (0, 0),
-        };
-        let sums = expected.entry(told.rrn.clone()).or_default();
-        *sums = (sums.0 + net, sums.1 + held);
-    }
-    expected
-}
-
-/// What each item of the exceptions list may have left undone at the bank.
-fn exceptions(
-    checker: &Checker,
-    payment: &Payment,
-    rrn: &str,
-    entries: &[&BankEntry],
-    tally: &mut Tally,
-    differences: &mut Vec<Difference>,
-) -> Vec<i64> {
-    let mut undone = Vec::new();
-    for owed in &payment.obligations {
-        let for_people = |d: &&Discharge| d.is_exception() || matches!(d, Discharge::TakenOver(_));
-        let Some(discharge) = owed.discharge.as_ref().filter(for_people) else { continue };
-        if owed.obligation.message.rrn.as_str() != rrn {
-            continue;
-        }
-        let about = payment.operation(owed.obligation.operation);
-        let minor = owed.obligation.message.amount.minor() as i64;
-        let original = owed.obligation.message.original;
-        let effect = match owed.obligation.kind {
-            ObligationKind::Advice if about.is_some_and(|about| about.kind == OperationKind::Refund) => -minor,
-            ObligationKind::Advice => minor,
-            ObligationKind::Reversal => {
-                original.map_or(0, |original| booked(entries, original.mti, &original.stan.to_string()))
-            }
-            // What is held is not booked; what is not known is not compared.
-            ObligationKind::Release | ObligationKind::Repeat => 0,
-        };
-        undone.push(effect);
-        match discharge {
-            Discharge::TakenOver(_) => tally.figure("exceptions: taken over by operators", 1),
-            Discharge::Refused(code) => {
+    for owed in payment.obligations.iter().filter(|owed| is_set_aside(owed)) {
+        match &owed.discharge {
+            Some(Discharge::TakenOver(_)) => tally.figure("exceptions: taken over by operators", 1),
+            Some(Discharge::Refused(code)) => {
                 tally.figure("exceptions: owed messages that the bank refused", 1);
-                if checker.cards.get(&payment.id).map(String::as_str) != Some(DECLINES_CAPTURES) {
+                if !has_reason(checker, payment, records, owed) {
                     let what =
                         format!("{} obligation {} was refused with {code:?}", payment.id, owed.obligation.number);
                     differences.push(("the bank refuses only what it should", what));
@@ -254,21 +175,24 @@ fn exceptions(
             _ => tally.figure("exceptions: owed messages parked after too many tries", 1),
         }
     }
-    undone
 }
 
-fn booked(entries: &[&BankEntry], mti: u16, stan: &str) -> i64 {
-    let is = |entry: &&&BankEntry| {
-        entry.mti.without_repeat().to_string() == format!("{mti:04}") && entry.identity.stan == stan
+/// Whether the bank had to refuse it: its card says so, or the bank had no original for it because that was refused or
+/// given up before, whatever an operator has done about it since.
+fn has_reason(checker: &Checker, payment: &Payment, records: &[Record], owed: &Owed) -> bool {
+    let card = checker.cards.get(&payment.id).map(String::as_str);
+    let of = &owed.obligation;
+    let is_promise = of.operation == payment.first().number && payment.first().stand_in.is_some();
+    let was_set_aside = |number: u16| {
+        records.iter().any(|record| {
+            matches!(&record.body, Body::Discharged { obligation, discharge }
+                if *obligation == number && discharge.is_exception())
+        })
     };
-    entries.iter().filter(is).map(|entry| entry.net).sum()
-}
-
-fn subset_sums(effects: &[i64]) -> Vec<i64> {
-    let mut sums = vec![0];
-    for effect in effects {
-        let more: Vec<i64> = sums.iter().map(|sum| sum + effect).collect();
-        sums.extend(more);
-    }
-    sums
+    let mut earlier = payment.obligations.iter().filter(|owed| was_set_aside(owed.obligation.number));
+    let original_was_set_aside = earlier.any(|other| {
+        let is_advice = other.obligation.kind == ObligationKind::Advice;
+        is_advice && of.message.original == Some(other.obligation.message.as_original())
+    });
+    card == Some(DECLINES_CAPTURES) || (is_promise && card == Some(REFUSES_PROMISES)) || original_was_set_aside
 }

@@ -13,6 +13,14 @@ about = "the first two advices and reversals of each payment are to come again l
 when = { card = ["5555555555554444"], mti = ["0220", "0400", "0420"], nth_to = 2, counted = "payment" }
 then = { code = "96" }
 "#;
+/// A card whose bank takes nothing that was promised in its place.
+const DISTRUSTFUL: &str = r#"
+[[rule]]
+about = "refuses what was approved in the bank's place"
+when = { card = ["4242424242424242"], mti = ["0120", "0220"], kind = ["authorisation", "sale"] }
+then = { code = "05" }
+"#;
+
 /// A bank.
 pub struct Bank {
     place: usize,
@@ -58,7 +66,7 @@ impl BankFiles {
             let text = PROFILE.replace("reversal_unseen = \"00\"", &format!("reversal_unseen = \"{code}\""));
             Arc::new(Profile::read("profile", &text).expect("it reads"))
         };
-        let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}")).expect("it reads");
+        let scenario = Scenario::read("scenario", &format!("{DEMO}{RELUCTANT}{DISTRUSTFUL}")).expect("it reads");
         BankFiles { approving: profile("00"), refusing: profile("25"), scenario: Arc::new(scenario) }
     }
 }

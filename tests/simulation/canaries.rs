@@ -1,15 +1,33 @@
 //! The checker is checked: each broken switch has to be caught, by the invariant it breaks.
 
 use crate::faults::{Chances, Incident};
+use crate::merchants::{CARDS, euro, print_of};
 use crate::plan::{MINUTE, Plan, SECOND};
 use crate::tampering::{Breakage, Tampering};
 use crate::world::run_plan;
 use isthmus::payment::Name;
-use isthmus::switch::{Forms, HostSettings, LinkId, OnUnknown, Repeat, ReversalStan};
+use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
+use isthmus::switch::{HostSettings, LinkId, OnUnknown, Repeat, ReversalStan, StandInLimit, StandInSettings};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// So many seeds are tried before a broken switch counts as not caught.
 const TRIES: u64 = 25;
+
+/// The forms of a bank that is told otherwise than most.
+const PLAIN: Forms = Forms {
+    sale: SaleForm::Single,
+    capture: CaptureForm::Advice,
+    refund: RefundForm::Request,
+    void: VoidForm::Advice,
+    reversal: ReversalForm::Advice,
+    release: false,
+};
+const VOIDS: Forms = Forms { void: VoidForm::ReversalRequest, ..PLAIN };
+const REFUNDS: Forms = Forms { refund: RefundForm::Awaited, ..PLAIN };
+const SALES: Forms = Forms { sale: SaleForm::Dual, ..PLAIN };
+const RELEASES: Forms = Forms { release: true, ..PLAIN };
 
 /// A busy shop, a line that loses much, a switch that crashes.
 fn rough(seed: u64) -> Plan {
@@ -54,12 +72,40 @@ fn two_banks(seed: u64) -> Plan {
     plan
 }
 
+/// The same with a bank that wants to be told in these forms.
+fn in_form(forms: Forms) -> impl Fn(u64) -> Plan + Copy {
+    move |seed| {
+        let mut plan = rough(seed);
+        plan.settings.hosts[0].forms = forms;
+        plan
+    }
+}
+
+/// The same with a bank that goes away again and again, and in whose place a little is promised.
+fn trusting(seed: u64) -> Plan {
+    let mut plan = rough(seed);
+    plan.payments = 80;
+    plan.incidents.extend((1..=3).map(|n| (n * 30 * SECOND, Incident::BankCrash { host: 0, down: 20 * SECOND })));
+    let limit = StandInLimit {
+        brands: Vec::new(),
+        merchants: Vec::new(),
+        currency: euro(0).currency(),
+        amount_max: 20_000,
+        count_max: 2,
+        sum_max: 1_000_000,
+        window: Duration::from_secs(3_600),
+    };
+    let negative = [CARDS[1].0, CARDS[2].0].map(print_of).into();
+    plan.settings.hosts[0].stand_in = Some(Arc::new(StandInSettings { limits: vec![limit], negative }));
+    plan
+}
+
 /// Whether the checker names this invariant within a few seeds.
 fn is_caught(breakage: Breakage, by: &str) {
     is_caught_in(rough, breakage, by);
 }
 
-fn is_caught_in(plan: fn(u64) -> Plan, breakage: Breakage, by: &str) {
+fn is_caught_in(plan: impl Fn(u64) -> Plan, breakage: Breakage, by: &str) {
     let mut named = Vec::new();
     for seed in 0..TRIES {
         let run = || run_plan(plan(seed), Tampering::with(breakage), false);
@@ -76,7 +122,10 @@ fn is_caught_in(plan: fn(u64) -> Plan, breakage: Breakage, by: &str) {
 
 #[test]
 fn the_plans_themselves_are_clean() {
-    for plan in (0..TRIES).map(rough).chain((0..TRIES).map(impatient)).chain((0..TRIES).map(two_banks)) {
+    let plans: [fn(u64) -> Plan; 4] = [rough, impatient, two_banks, trusting];
+    let formed = [VOIDS, REFUNDS, SALES, RELEASES].map(in_form);
+    let plain = plans.iter().flat_map(|plan| (0..TRIES).map(plan));
+    for plan in plain.chain(formed.iter().flat_map(|plan| (0..TRIES).map(plan))) {
         let seed = plan.seed;
         let outcome = run_plan(plan, Tampering::default(), false);
         assert!(outcome.violations.is_empty(), "seed {seed}: {:#?}", outcome.violations);
@@ -161,6 +210,36 @@ fn reversals_forgotten_at_a_crash() {
 #[test]
 fn a_void_on_the_wrong_day() {
     is_caught(Breakage::WrongDay, "what takes back is booked on its original's day");
+}
+
+#[test]
+fn forgotten_voids_by_0400() {
+    is_caught_in(in_form(VOIDS), Breakage::ForgetsVoids, "the bank has what the merchant was told");
+}
+
+#[test]
+fn forgotten_repeats_of_awaited_refunds() {
+    is_caught_in(in_form(REFUNDS), Breakage::ForgetsRepeatedRefunds, "the bank has what the merchant was told");
+}
+
+#[test]
+fn forgotten_completions_of_sales_in_two_messages() {
+    is_caught_in(in_form(SALES), Breakage::ForgetsCaptures, "the bank has what the merchant was told");
+}
+
+#[test]
+fn forgotten_releases_of_the_rest() {
+    is_caught_in(in_form(RELEASES), Breakage::ForgetsReleases, "the bank has what the merchant was told");
+}
+
+#[test]
+fn more_promised_than_was_agreed() {
+    is_caught_in(trusting, Breakage::PromisesTooMuch, "what is promised keeps to its limits");
+}
+
+#[test]
+fn cards_trusted_that_nothing_is_promised_to() {
+    is_caught_in(trusting, Breakage::TrustsEverybody, "what is promised keeps to its limits");
 }
 
 #[test]

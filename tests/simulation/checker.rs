@@ -5,6 +5,7 @@ use crate::accounts;
 use crate::journal::{Committed, Journal};
 use crate::merchants::{Market, cvc_of};
 use crate::plan::{MILLI, Micros, Plan, SECOND};
+use crate::promises::Promises;
 use crate::tally::Tally;
 use bytes::Bytes;
 use isthmus::host::DayKeeper;
@@ -12,7 +13,7 @@ use isthmus::iso8583::{Message, Spec};
 use isthmus::payment::{Amount, MerchantId, MessageValues, OperationKind, PaymentId, Wall};
 use isthmus::simulator::Entry as BankEntry;
 use isthmus::switch::{Answer, Command, Entry, Event, LinkId, OnUnknown, Repeat, SendId, Snapshot};
-use isthmus::switch::{Submission, Ticket, WaiterId};
+use isthmus::switch::{Stored, Submission, Ticket, WaiterId};
 use isthmus::transaction::{self, Body, Delivery, IdempotencyKey, ObligationKind, OperationState, Payment, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,6 +80,7 @@ pub struct Checker {
     card_numbers: BTreeSet<String>,
     appends: BTreeMap<Option<PaymentId>, (u64, u32)>,
     resumed: usize,
+    promises: Promises,
     /// The last trace number that was taken in this run.
     last_number: Option<u32>,
     pub tally: Tally,
@@ -119,6 +121,7 @@ impl Checker {
             card_numbers: BTreeSet::new(),
             appends: BTreeMap::new(),
             resumed: 0,
+            promises: Promises::agreed_by(&plan.settings.hosts),
             last_number: None,
             tally: Tally::default(),
             violations: Vec::new(),
@@ -144,8 +147,9 @@ impl Checker {
         self.waiting.len()
     }
 
-    pub fn run_begins(&mut self, resumed: usize) {
-        self.resumed = resumed;
+    pub fn run_begins(&mut self, in_motion: &[Stored]) {
+        self.resumed = in_motion.len();
+        self.promises.run_begins(in_motion);
     }
 
     pub fn run_ends(&mut self) {
@@ -182,7 +186,7 @@ impl Checker {
             // One that the switch never saw in a run has nobody to answer it.
             Event::Submit(submission) => self.submitted(now, submission),
             Event::Arrived { link, frame, .. } => {
-                let message = match self.spec.decode(frame.clone()) {
+                let message = match self.spec.decode(Bytes::clone(frame)) {
                     Ok(message) => message,
                     Err(error) => match error.partial() {
                         Some(partial) => partial.clone(),
@@ -268,6 +272,9 @@ impl Checker {
     fn record_is_durable(&mut self, now: Micros, record: &Record) {
         match &record.body {
             Body::Requested(requested) => {
+                if let Some(origin) = &requested.origin {
+                    self.promises.begins(record.payment, origin, requested.amount, record.at);
+                }
                 let shares = |message: &MessageValues| message.original.is_some_and(|o| o.stan == message.stan);
                 if requested.delivery != Delivery::Advice {
                     self.may_leave(&requested.message);
@@ -285,9 +292,26 @@ impl Checker {
                 self.number_is_taken(now, record.payment, moved.operation, &moved.message);
             }
             Body::Settled(outcome) => {
+                self.promise_is_durable(now, record, outcome);
                 outcome.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
             }
             _ => {}
+        }
+    }
+
+    /// Only what was certainly never sent is promised in a bank's place, and only within what was agreed with it.
+    fn promise_is_durable(&mut self, now: Micros, record: &Record, outcome: &transaction::Outcome) {
+        if outcome.stand_in.is_none() {
+            return;
+        }
+        self.tally.figure("payments approved in their bank's place", 1);
+        if self.requests.contains_key(&(record.payment, outcome.operation)) {
+            let what = format!("{} was sent to its bank", record.payment);
+            self.violation(now, "what was sent is not promised", &what);
+        }
+        let number = self.cards.get(&record.payment).map(String::as_str);
+        if let Some(broken) = self.promises.made(record.payment, outcome, record.at, number) {
+            self.violation(now, "what is promised keeps to its limits", &format!("{}: {broken}", record.payment));
         }
     }
 

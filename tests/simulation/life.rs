@@ -20,10 +20,10 @@ impl World {
         self.run_began = self.now;
         self.wake = (self.wake.0 + 1, None);
         let seed = self.plan.seed ^ u64::from(self.run) << 32;
-        self.switch = Some(Switch::new(self.plan.settings.clone(), seed));
+        self.switch = Some(Switch::new(self.tampering.settings(&self.plan), seed));
         let in_motion = self.journal.in_motion();
         self.tally.figure("payments resumed after a crash", in_motion.len() as u64);
-        self.checker.run_begins(in_motion.len());
+        self.checker.run_begins(&in_motion);
         let mut before = vec![Event::Resume(in_motion), Event::Numbers(self.journal.numbers())];
         if self.streams.process.bool() {
             before.reverse();
@@ -258,6 +258,8 @@ impl World {
         self.tally.add(&self.checker.tally);
         let forms = self.plan.settings.hosts[0].forms;
         forms_named(forms).for_each(|form| self.tally.figure(form, 1));
+        let stands_in = self.plan.settings.hosts[0].stand_in.is_some();
+        self.tally.figure("seeds with stand-in", u64::from(stands_in));
         let hash = self.trace.hash();
         Outcome { violations: self.checker.violations(), hash, tally: self.tally, lines: self.trace.lines() }
     }

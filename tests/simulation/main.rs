@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accounts;
+mod balance;
 mod bank;
 mod canaries;
 mod checker;
@@ -16,6 +17,7 @@ mod merchants;
 mod network;
 mod operators;
 mod plan;
+mod promises;
 mod scripts;
 mod store;
 mod tally;

@@ -1,14 +1,16 @@
 //! What a seed stands for: how the switch and its bank are set, what the merchants want, and what goes wrong when.
 
 use crate::faults::{Chances, Incident, chances, incident, one_chance, outage};
+use crate::merchants::{CARDS, euro, print_of};
 use fastrand::Rng;
 use isthmus::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
 use isthmus::iso8583::dialects;
 use isthmus::link::SessionSettings;
-use isthmus::payment::{CutoverClock, Name};
+use isthmus::payment::{Brand, CutoverClock, MerchantId, Name};
 use isthmus::routing::Routes;
 use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use isthmus::switch::{HostSettings, LinkId, NumberBlock, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings};
+use isthmus::switch::{StandInLimit, StandInSettings};
 use isthmus::translation::{Mapping, Translation};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -67,10 +69,14 @@ impl Plan {
             1..=3 => one_chance(&mut random),
             _ => chances(&mut random),
         };
+        let begins = begins(&mut random, active);
+        let mut settings = settings(&mut random, dialect, &links);
+        let agreed = stand_in(&mut Rng::with_seed(seed ^ STAND_IN));
+        settings.hosts.iter_mut().for_each(|host| host.stand_in.clone_from(&agreed));
         Plan {
             seed,
-            begins: begins(&mut random, active),
-            settings: settings(&mut random, dialect, &links),
+            begins,
+            settings,
             dialect,
             numbers_used: if random.u32(0..4) == 0 { 999_999 - random.u64(0..30) } else { random.u64(0..5_000_000) },
             unseen_code: if random.bool() { "00" } else { "25" },
@@ -211,6 +217,39 @@ fn settings(random: &mut Rng, dialect: &'static str, links: &[u16]) -> Settings 
         settled_memory: 10_000,
         routes: Routes::default(),
         send_budget: Duration::from_secs(12),
+    }
+}
+
+/// Sets the draws of stand-in apart, so that nothing else of a seed depends on them.
+const STAND_IN: u64 = 0x57a4_d1f0_0d5e_ed02;
+
+/// What may be approved in the banks' place, in one run of three.
+fn stand_in(random: &mut Rng) -> Option<Arc<StandInSettings>> {
+    if random.u32(0..3) > 0 {
+        return None;
+    }
+    let mut limits = vec![limit(random)];
+    match random.u32(0..3) {
+        0 => limits.insert(0, StandInLimit { brands: vec![Brand::Visa], ..limit(random) }),
+        1 => {
+            let merchants = vec![MerchantId::new("shop-0").expect("an identifier")];
+            limits.insert(0, StandInLimit { merchants, ..limit(random) });
+        }
+        _ => {}
+    }
+    let negative = CARDS.iter().filter(|_| random.u32(0..10) == 0).map(|(card, _)| print_of(card)).collect();
+    Some(Arc::new(StandInSettings { limits, negative }))
+}
+
+fn limit(random: &mut Rng) -> StandInLimit {
+    StandInLimit {
+        brands: Vec::new(),
+        merchants: Vec::new(),
+        currency: euro(0).currency(),
+        amount_max: random.u64(2_000..20_000),
+        count_max: random.usize(1..6),
+        sum_max: random.u64(5_000..60_000),
+        window: Duration::from_secs(random.u64(30..3_600)),
     }
 }
 

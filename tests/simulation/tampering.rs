@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use bytes::Bytes;
 use isthmus::iso8583::{Message, Spec};
 use isthmus::payment::{BusinessDate, MerchantId, MessageKind, Monotonic, OperationKind, Wall};
-use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, MacVerdict, SendId, Stored, Ticket, WaiterId};
+use isthmus::switch::{Answer, Effect, Entry, Event, LinkId, MacVerdict, SendId, Settings, Stored, Ticket, WaiterId};
 use isthmus::transaction::{Body, Delivery, Discharge, IdempotencyKey, OperationState, Payment, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,6 +52,16 @@ pub enum Breakage {
     WrongDay,
     /// What was on a lost link is taken for unsent, and so is moved to another host.
     MovesWhatWasSent,
+    /// Voids by 0400 are taken for agreed to and never sent.
+    ForgetsVoids,
+    /// Repeats of a refund are taken for approved and never sent.
+    ForgetsRepeatedRefunds,
+    /// What a final capture leaves is taken for released, and nobody is told.
+    ForgetsReleases,
+    /// More is promised in a bank's place than was agreed.
+    PromisesTooMuch,
+    /// A card that nothing is promised to is trusted all the same.
+    TrustsEverybody,
 }
 
 #[derive(Default)]
@@ -102,11 +112,13 @@ impl Tampering {
                 return Event::Resume(stored.iter().filter(|stored| is_asked(stored)).cloned().collect());
             }
             (Event::Arrived { link, frame, mac }, Breakage::MatchesByNumberAlone) => {
-                let frame = self.mistaken(frame, spec(plan)).unwrap_or_else(|| frame.clone());
+                let frame = self.mistaken(frame, spec(plan)).unwrap_or_else(|| Bytes::clone(frame));
                 return Event::Arrived { link: *link, frame, mac: *mac };
             }
             (Event::Arrived { frame, .. }, Breakage::SendsRequestsAgain) => {
-                if let Ok(Some(stan)) = spec(plan).decode(frame.clone()).map(|m| m.text(11).map(|s| s.into_owned())) {
+                if let Ok(Some(stan)) =
+                    spec(plan).decode(Bytes::clone(frame)).map(|m| m.text(11).map(|s| s.into_owned()))
+                {
                     self.requests.remove(&stan);
                 }
             }
@@ -122,6 +134,22 @@ impl Tampering {
             _ => {}
         }
         event
+    }
+
+    /// What the switch is told of its hosts.
+    pub fn settings(&self, plan: &Plan) -> Settings {
+        let mut settings = plan.settings.clone();
+        for host in &mut settings.hosts {
+            let Some(agreed) = host.stand_in.as_deref() else { continue };
+            let mut agreed = agreed.clone();
+            match self.breakage {
+                Breakage::PromisesTooMuch => agreed.limits.iter_mut().for_each(|limit| limit.count_max = 1_000),
+                Breakage::TrustsEverybody => agreed.negative.clear(),
+                _ => continue,
+            }
+            host.stand_in = Some(Arc::new(agreed));
+        }
+        settings
     }
 
     /// An approval of the request, mistaken for the acknowledgement of its reversal.
@@ -149,10 +177,7 @@ impl Tampering {
 
     fn effect(&mut self, effect: Effect, journal: &Journal, plan: &Plan, out: &mut Tampered) {
         match (effect, self.breakage) {
-            (Effect::Send { link, frame, .. }, Breakage::ForgetsReversals) if is(&frame, plan, 4, None) => {
-                out.events.extend(acknowledged(link, &frame, plan));
-            }
-            (Effect::Send { link, frame, .. }, Breakage::ForgetsCaptures) if is(&frame, plan, 2, Some(2)) => {
+            (Effect::Send { link, frame, .. }, breakage) if is_forgotten(&frame, plan, breakage) => {
                 out.events.extend(acknowledged(link, &frame, plan));
             }
             (Effect::Send { link, id, frame, seals, send_by }, Breakage::HidesRepeats) if is(&frame, plan, 4, None) => {
@@ -287,6 +312,21 @@ impl Tampering {
         self.handed.clear();
         self.requests.clear();
         self.reversals.clear();
+    }
+}
+
+/// Whether a switch broken so would forget this message.
+fn is_forgotten(frame: &Bytes, plan: &Plan, breakage: Breakage) -> bool {
+    let Ok(message) = spec(plan).decode(frame.clone()) else { return false };
+    let mti = message.mti();
+    let is_refund = || message.text(3).is_some_and(|processing| processing.starts_with("20"));
+    match (breakage, mti.class(), mti.function()) {
+        (Breakage::ForgetsReversals, 4, _) => true,
+        (Breakage::ForgetsCaptures, 2, 2) => true,
+        (Breakage::ForgetsVoids, 4, 0) => true,
+        (Breakage::ForgetsReleases, 4, _) => message.has(95),
+        (Breakage::ForgetsRepeatedRefunds, 2, 2) => is_refund() && mti != mti.without_repeat(),
+        _ => false,
     }
 }
 

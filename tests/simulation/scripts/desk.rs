@@ -42,6 +42,7 @@ impl Desk {
         host.reversal_stan = ReversalStan::Same;
         host.day = DaySettings::default();
         host.forms = Forms::default();
+        host.stand_in = None;
         settings
     }
 

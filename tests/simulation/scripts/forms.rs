@@ -349,6 +349,34 @@ fn a_late_answer_to_the_first_copy_ends_the_repeat() {
 }
 
 #[test]
+fn a_repeat_that_is_given_up_leaves_the_next_refund_alone() {
+    let mut settings = Desk::settings();
+    settings.hosts[0].forms = Forms { refund: RefundForm::Awaited, ..plain() };
+    // A bank that is spared after one silence would not be asked for the second refund.
+    settings.hosts[0].breaker.failures = 0;
+    let mut desk = Desk::with(settings);
+    desk.ask("begin", Command::Begin(Box::new(begin(ID, OperationKind::Sale, 1000, false, CARD))));
+    desk.answer("00");
+    let part = |amount| Command::Refund { payment: ID, amount: Some(euro(amount)) };
+    desk.ask("one", part(300));
+    desk.silence();
+    let one = desk.frames.last().unwrap().clone();
+    assert_eq!(desk.sent(), pair("0221", "20"));
+    desk.ask("two", part(400));
+    assert_eq!(desk.sent(), pair("0220", "20"), "it does not wait for the first");
+    desk.silence();
+    desk.reply_to(&one, "30");
+    desk.commit();
+    let ends = |desk: &Desk| desk.now_of(ID).obligations.iter().map(|o| o.discharge.clone()).collect::<Vec<_>>();
+    assert_eq!(ends(&desk), [Some(Discharge::Parked(Some("30".to_owned()))), None]);
+    assert_eq!((desk.sent(), text(&desk.last(), 4)), (pair("0221", "20"), "000000000400".to_owned()));
+    desk.answer("00");
+    assert_eq!(desk.last_state(), OperationState::Approved);
+    assert_eq!(desk.now_of(ID).refunded().minor(), 400, "the first stays open, for a person");
+    desk.is_at_rest();
+}
+
+#[test]
 fn a_sale_in_two_messages_is_one_operation() {
     let mut desk = Desk::of_host(Forms { sale: SaleForm::Dual, ..plain() });
     desk.sale(1, 7);
