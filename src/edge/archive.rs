@@ -1,7 +1,14 @@
 //! What the door reads from the store. The calls block; the door makes them on threads that may.
 
+use super::Door;
+use super::problem::{Code, Problem};
 use crate::payment::{MerchantId, PaymentId};
-use crate::transaction::{IdempotencyKey, Listing, Page, Record};
+use crate::transaction::{IdempotencyKey, Listing, Page, Payment, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a read waits for its turn at the store.
+const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// Finished and unfinished payments as the store holds them, a merchant's own writes included.
 pub trait Archive: Send + Sync + 'static {
@@ -19,3 +26,32 @@ pub trait Archive: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store cannot be read")]
 pub struct ArchiveUnavailable;
+
+/// A payment as its records tell it.
+pub(super) fn load(archive: &dyn Archive, id: PaymentId) -> Result<Option<Payment>, ArchiveUnavailable> {
+    let records = archive.payment(id)?;
+    if records.is_empty() {
+        return Ok(None);
+    }
+    // A history that does not fold is damage; it is reported where it is found and told as no answer.
+    Payment::fold(&records).map(Some).map_err(|error| {
+        tracing::error!(payment = %id, %error, "a payment's records do not fold");
+        ArchiveUnavailable
+    })
+}
+
+/// Reads from the store when it is this request's turn.
+pub(super) async fn from_store<T: Send + 'static>(
+    door: &Door,
+    read: impl FnOnce(&dyn Archive) -> Result<T, ArchiveUnavailable> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = tokio::time::timeout(STORE_WAIT, Arc::clone(&door.store_reads).acquire_owned()).await;
+    let permit = turn.ok().and_then(Result::ok).ok_or(Code::Overloaded)?;
+    let archive = Arc::clone(&door.archive);
+    let reading = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        read(&*archive)
+    });
+    let read = reading.await.map_err(|_| Code::StoreUnavailable)?;
+    read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
+}

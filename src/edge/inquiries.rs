@@ -3,10 +3,13 @@
 //! They go the way of a payment and are kept like one, under a name of their own: `ver_`, `bal_`.
 
 use super::Door;
+use super::answering::{Handled, respond_with};
+use super::archive::{from_store, load};
 use super::authentication::{Peer, reader};
 use super::command;
 use super::inquiry_json::{BALANCE_INQUIRY, VERIFICATION};
-use super::payments::{Handled, PaymentPath, fresh_names, from_store, load, post, respond_with};
+use super::payments::{PaymentPath, fresh_names};
+use super::posting::post;
 use super::problem::Code;
 use super::request::{self, CreateBalanceInquiry, CreateVerification};
 use super::wrapping::answer_wrapping;

@@ -4,11 +4,11 @@
 //! The surprise: a page may hold fewer payments than it has room for and still not be the last one, where few of those
 //! it looked at have the status that was asked for.
 
-use super::archive::ArchiveUnavailable;
+use super::answering::{Handled, respond};
+use super::archive::{ArchiveUnavailable, from_store, load};
 use super::authentication::{Peer, reader};
 use super::command::is_reference;
 use super::payment_json::{PaymentJson, PaymentsJson};
-use super::payments::{Handled, from_store, load, respond};
 use super::problem::{Code, Problem};
 use super::request::is_plain;
 use super::wrapping::answer_wrapping;

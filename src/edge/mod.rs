@@ -9,6 +9,7 @@
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
 //! request is recognised by the store, not here.
 
+mod answering;
 mod archive;
 mod authentication;
 mod body;
@@ -25,6 +26,7 @@ mod manners;
 pub mod measure;
 mod payment_json;
 mod payments;
+mod posting;
 mod problem;
 mod reference;
 pub mod request;

@@ -16,17 +16,19 @@ mod answer;
 mod form;
 mod question;
 
-use super::archive::Archive;
+use super::Door;
+use super::answering::{Handled, marked, reply};
+use super::archive::{Archive, from_store, load};
 use super::authentication::{Peer, authenticate};
 use super::command::{self, Canonical};
 use super::payment_json::status_of;
-use super::payments::{Handled, fresh_names, from_store, load, marked, reply};
+use super::payments::fresh_names;
+use super::posting::{Received, Told};
 use super::problem::{Code, Problem};
 use super::request::{self, CreateCapture, CreatePayment};
 use super::wrapping::declared_wrapping;
-use super::{Door, body};
 use crate::merchants::Merchant;
-use crate::switch::{Answer, Command, Submission};
+use crate::switch::Command;
 use crate::transaction::{Fingerprint, Payment};
 use crate::xml::Element;
 use axum::Extension;
@@ -39,32 +41,20 @@ use std::sync::Arc;
 pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Handled {
     let (parts, sent) = request.into_parts();
     let asker = authenticate(&door.register, &parts.headers, peer)?;
-    let (merchant, place) = (&asker.merchant, asker.place()?);
     let declared = declared_wrapping(&parts.headers)?;
     if !declared.is_xml() {
         return Err(Code::ContentType.into());
     }
-    let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
-    let sent = body::read(sent, &door.limits).await?;
-    let credit = door.switchboard.credit()?;
-    let opened = door.open(merchant, declared, &parts.headers, sent).await?;
-    let mut question = Question::read(&Element::read(&opened.payload)?)?;
-    let understood = understood(&door, merchant, &mut question).await?;
+    let received = Received::read(&door, &asker, declared, &parts.headers, sent).await?;
+    let mut question = Question::read(&Element::read(&received.opened.payload)?)?;
+    let understood = understood(&door, &asker.merchant, &mut question).await?;
     let permitted = command::permitted(&asker, understood);
-    let (command, fingerprint) = permitted.map_err(|problem| question.located(problem))?;
-    let (wrapping, key, id) = (opened.wrapping, question.key(), merchant.id.clone());
-    drop((opened.payload, held));
-    let submission = |waiter| Submission { waiter, merchant: id, key, fingerprint, command };
-    let told = door.switchboard.submit(credit, submission)?;
-    let told = tokio::time::timeout(door.limits.answer_timeout(), told).await;
-    drop(place);
-    let (payment, operation, replayed) = match told.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
-        Answer::Told { payment, operation, replayed } => (payment, operation, replayed),
-        Answer::Refused(refusal) => return Err(refusal.into()),
-    };
+    let permitted = permitted.map_err(|problem| question.located(problem))?;
+    let wrapping = received.opened.wrapping;
+    let Told { payment, operation, replayed } = received.submit(question.key(), permitted).await?;
     let operation = payment.operation(operation).ok_or(Code::NoAnswer)?;
     let document = answer::write(&question, &payment, operation);
-    let response = reply(&door, merchant, wrapping, status_of(operation), document)?;
+    let response = reply(&door, &asker.merchant, wrapping, status_of(operation), document)?;
     Ok(marked(response, replayed))
 }
 
