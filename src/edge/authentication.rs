@@ -102,6 +102,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::merchants::MerchantSettings;
+    use crate::payment::OperationKind;
     use axum::http::HeaderValue;
     use data_encoding::HEXLOWER;
     use sha2::{Digest, Sha256};
@@ -174,12 +175,15 @@ mod tests {
     fn a_key_may_do_what_its_merchant_may_and_it_may_itself() {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let may = |settings: &str, scope| asker(settings, here).unwrap().may(scope).map_err(|problem| problem.code);
-        assert_eq!(may("", Scope::Refund), Ok(()));
-        assert_eq!(may("operations = ['sale']", Scope::Refund), Err(Code::OperationNotPermitted));
-        assert_eq!(may("operations = ['sale']", Scope::Sale), Ok(()));
-        assert_eq!(may("|scopes = ['read']", Scope::Sale), Err(Code::OperationNotPermitted));
-        assert_eq!(may("operations = ['sale']|scopes = ['refund']", Scope::Refund), Err(Code::OperationNotPermitted));
-        assert_eq!(may("suspended = true", Scope::Sale), Err(Code::Suspended));
+        assert_eq!(may("", Scope::Of(OperationKind::Refund)), Ok(()));
+        assert_eq!(may("operations = ['sale']", Scope::Of(OperationKind::Refund)), Err(Code::OperationNotPermitted));
+        assert_eq!(may("operations = ['sale']", Scope::Of(OperationKind::Sale)), Ok(()));
+        assert_eq!(may("|scopes = ['read']", Scope::Of(OperationKind::Sale)), Err(Code::OperationNotPermitted));
+        assert_eq!(
+            may("operations = ['sale']|scopes = ['refund']", Scope::Of(OperationKind::Refund)),
+            Err(Code::OperationNotPermitted)
+        );
+        assert_eq!(may("suspended = true", Scope::Of(OperationKind::Sale)), Err(Code::Suspended));
         assert_eq!(may("suspended = true", Scope::Read), Ok(()));
     }
 

@@ -13,7 +13,7 @@ mod signature_key;
 
 pub use merchant::{ApiKey, Merchant, Proof, Sealing, Signing};
 pub use payload_key::{PayloadKey, PayloadKeyError};
-pub use permission::{Beyond, Ceilings, Scope, Scopes};
+pub use permission::{Beyond, Ceilings, NotAScope, Scope, Scopes};
 pub use register::{Register, RegisterError, Sha256Hash};
 pub use settings::{ApiKeySettings, MerchantSettings, TerminalSettings};
 pub use share::{Exceeded, Place, Share, ShareSettings};

@@ -3,40 +3,54 @@
 use crate::payment::{Amount, OperationKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
-/// What can be permitted: to look, or one kind of operation.
+/// What can be permitted: to look, or one kind of operation, each by its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Scope {
     /// Reading payments.
     Read,
-    /// Holding money.
-    Authorisation,
-    /// Taking money at once.
-    Sale,
-    /// Taking what was held.
-    Capture,
-    /// Undoing.
-    Void,
-    /// Giving money back.
-    Refund,
-    /// Asking whether a card is good.
-    Verification,
-    /// Asking what is on an account.
-    BalanceInquiry,
+    /// Asking for operations of this kind.
+    Of(OperationKind),
+}
+
+/// What a text that is no scope is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected read or an operation ({})", OperationKind::ALL.map(OperationKind::name).join(", "))]
+pub struct NotAScope;
+
+impl FromStr for Scope {
+    type Err = NotAScope;
+
+    fn from_str(name: &str) -> Result<Scope, NotAScope> {
+        match name {
+            "read" => Ok(Scope::Read),
+            name => OperationKind::from_name(name).map(Scope::Of).ok_or(NotAScope),
+        }
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = NotAScope;
+
+    fn try_from(name: String) -> Result<Scope, NotAScope> {
+        name.parse()
+    }
+}
+
+impl From<Scope> for &'static str {
+    fn from(scope: Scope) -> &'static str {
+        match scope {
+            Scope::Read => "read",
+            Scope::Of(kind) => kind.name(),
+        }
+    }
 }
 
 impl From<OperationKind> for Scope {
     fn from(kind: OperationKind) -> Scope {
-        match kind {
-            OperationKind::Authorisation => Scope::Authorisation,
-            OperationKind::Sale => Scope::Sale,
-            OperationKind::Capture => Scope::Capture,
-            OperationKind::Void => Scope::Void,
-            OperationKind::Refund => Scope::Refund,
-            OperationKind::Verification => Scope::Verification,
-            OperationKind::BalanceInquiry => Scope::BalanceInquiry,
-        }
+        Scope::Of(kind)
     }
 }
 
@@ -94,9 +108,20 @@ mod tests {
     #[test]
     fn what_is_absent_permits_everything() {
         let amount = Amount::new(1_000_000, Currency::from_code("JPY").unwrap()).unwrap();
-        assert!(Scopes::default().hold(Scope::Refund) && Ceilings::default().check(amount).is_ok());
+        assert!(Scopes::default().hold(OperationKind::Refund.into()) && Ceilings::default().check(amount).is_ok());
         let none = Scopes(Some(BTreeSet::new()));
         assert!(!none.hold(Scope::Read));
+    }
+
+    #[test]
+    fn a_scope_is_read_by_the_name_it_is_written_by() {
+        for kind in OperationKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(Scope::Of(kind)));
+            assert_eq!(<&str>::from(Scope::from(kind)), kind.name());
+        }
+        assert_eq!("read".parse(), Ok(Scope::Read));
+        let told = serde_json::from_str::<Scopes>(r#"["read", "steal"]"#).unwrap_err().to_string();
+        assert!(told.contains("balance_inquiry"), "{told}");
     }
 
     #[test]

@@ -22,6 +22,22 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
+    /// All of them.
+    pub const ALL: [OperationKind; 7] = [
+        OperationKind::Authorisation,
+        OperationKind::Sale,
+        OperationKind::Capture,
+        OperationKind::Void,
+        OperationKind::Refund,
+        OperationKind::Verification,
+        OperationKind::BalanceInquiry,
+    ];
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<OperationKind> {
+        OperationKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in the API and in records.
     pub fn name(self) -> &'static str {
         match self {
