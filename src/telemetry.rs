@@ -43,6 +43,8 @@ pub const OWED_ATTEMPTS: &str = "isthmus_owed_attempts";
 pub const OWED_RESTS: &str = "isthmus_owed_rests_total";
 /// Business days that ended, by host.
 pub const CUTOVERS: &str = "isthmus_cutovers_total";
+/// Cutovers of ours that a host did not take word of, by host.
+pub const CUTOVERS_UNTOLD: &str = "isthmus_cutovers_untold_total";
 /// Earlier business days that something is still owed of, by host.
 pub const OPEN_DAYS: &str = "isthmus_open_business_days";
 /// Owed messages that were given up or refused and wait for a person now.
@@ -78,6 +80,7 @@ pub fn describe() {
     describe_gauge!(OWED_ATTEMPTS, "The most often that a message still owed was sent in this run.");
     describe_counter!(OWED_RESTS, "Rests of the queue of what is owed, because the host put it off.");
     describe_counter!(CUTOVERS, "Business days that ended.");
+    describe_counter!(CUTOVERS_UNTOLD, "Cutovers of ours that a bank did not take word of: tell it.");
     describe_gauge!(OPEN_DAYS, "Earlier business days that something is still owed of.");
     describe_gauge!(PARKED, "Owed messages that were given up or refused and wait for a person now.");
     describe_gauge!(LINK_STATE, "1 for the state a link is in.");
@@ -122,6 +125,10 @@ pub fn observe(observation: &Observation) {
         Observation::Cutover { host, ended, begun } => {
             tracing::info!(%host, %ended, %begun, "the business day changes");
             counter!(CUTOVERS, "host" => host.to_string()).increment(1);
+        }
+        Observation::CutoverUntold { host, begun } => {
+            tracing::error!(%host, %begun, "the host does not take word of our cutover: tell it in another way");
+            counter!(CUTOVERS_UNTOLD, "host" => host.to_string()).increment(1);
         }
         Observation::QueueRests { host, lasts } => {
             tracing::warn!(%host, seconds = lasts.as_secs(), "the host puts off what it is owed: its queue rests");

@@ -105,6 +105,9 @@ struct StoredHost {
     /// Links off the line by their place, 1 signed off, 2 closed; absent where there are none.
     #[n(3)]
     links: Option<BTreeMap<u16, u8>>,
+    /// The day that began by us and that the host does not know of.
+    #[n(4)]
+    untold: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -217,7 +220,8 @@ pub(super) fn encode_host(mark: &HostMark) -> Vec<u8> {
     };
     let links: BTreeMap<u16, u8> = mark.links.iter().map(|(place, how)| (*place, rest(how))).collect();
     let links = Some(links).filter(|links| !links.is_empty());
-    let stored = StoredHost { host: mark.host.as_str().to_owned(), day, mode, links };
+    let untold = mark.untold.map(|day| day.to_string());
+    let stored = StoredHost { host: mark.host.as_str().to_owned(), day, mode, links, untold };
     minicbor::to_vec(stored).expect("writing to a Vec does not fail")
 }
 
@@ -242,7 +246,9 @@ pub(super) fn decode_host(content: &[u8]) -> Result<HostMark, RowError> {
         _ => Err(RowError::Host),
     };
     let links = stored.links.unwrap_or_default().into_iter().map(rest).collect::<Result<_, _>>()?;
-    Ok(HostMark { host: stored.host.as_str().into(), day: stored.day.map(day).transpose()?, mode, links })
+    let untold = stored.untold.as_ref().map(date).transpose()?;
+    let day = stored.day.map(day).transpose()?;
+    Ok(HostMark { host: stored.host.as_str().into(), day, mode, links, untold })
 }
 
 impl From<&NumberBlock> for StoredNumbers {
@@ -321,6 +327,7 @@ mod tests {
             ("settled_repeated_and_released", Content::Record(record(5, 5, Body::Settled(owing_new_kinds())))),
             ("discharged_declined", discharged(6, Discharge::Declined(ResultCode::NotAllowed, code("57")))),
             ("host_links_off", Content::Host(host_with_links_off("bank"))),
+            ("host_untold", Content::Host(HostMark { untold: BusinessDate::parse("2026-11-23"), ..host_mark("bank") })),
         ]
     }
 

@@ -268,7 +268,7 @@ pub(super) fn host_mark(host: &str) -> HostMark {
         seen_to_begin: true,
         open: vec![date("2026-11-22")],
     };
-    HostMark { host: host.into(), day: Some(day), mode: HostMode::Up, links: [].into() }
+    HostMark { host: host.into(), day: Some(day), mode: HostMode::Up, links: [].into(), untold: None }
 }
 
 /// A host whose links an operator took off the line, each in another way.

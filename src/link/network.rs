@@ -3,7 +3,7 @@
 
 use super::settings::NetworkSettings;
 use crate::iso8583::{Message, MessageBuilder, Mti};
-use crate::payment::{Stan, Wall};
+use crate::payment::{BusinessDate, Stan, Wall};
 
 /// What a network management message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,27 @@ impl Network {
             Function::KeyDemand => self.settings.key_demand.is_some(),
             Function::Other => false,
         }
+    }
+
+    /// Word that our own business day has ended and this one has begun; `None` where the host is not told so.
+    pub fn cutover(&self, begun: BusinessDate, stan: Stan, now: Wall) -> Option<MessageBuilder> {
+        let mti: Mti = self.settings.cutover_mti.as_ref()?.parse().ok()?;
+        let mut told = self.request(Function::CutoverBegin, stan, now);
+        told.set_mti(mti);
+        // CCYY-MM-DD; editions before 2003 leave out as much of the year as they do elsewhere.
+        let digits = begun.to_string().replace('-', "");
+        let year_digits = match mti.version() {
+            0 => 4,
+            1 => 2,
+            _ => 0,
+        };
+        told.set(self.settings.business_date, digits.get(year_digits..)?);
+        Some(told)
+    }
+
+    /// Whether the host is told when our own day ends.
+    pub fn tells_cutover(&self) -> bool {
+        self.settings.cutover_mti.is_some()
     }
 
     /// The answer to a peer's request: what it carries comes back, with a yes. `None` for what wants no answer.

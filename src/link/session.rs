@@ -453,6 +453,7 @@ mod tests {
             sign_off: text("002"),
             echo: text("301"),
             cutover_begin: None,
+            cutover_mti: None,
             cutover_end: None,
             key_change: None,
             key_demand: None,

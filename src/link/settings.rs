@@ -58,6 +58,10 @@ pub struct NetworkSettings {
     /// Code by which the host says that we are to ask for keys, and by which we ask it to bring some.
     #[serde(default)]
     pub key_demand: Option<String>,
+    /// Message type by which we tell the host that our own day has ended, where we keep the day: 0800 or 0820 (1987).
+    /// It is not told if absent.
+    #[serde(default)]
+    pub cutover_mti: Option<String>,
     /// Element of the business day that begins, where the message names it.
     #[serde(default = "settlement_date")]
     pub business_date: u8,
@@ -74,7 +78,7 @@ struct File {
     session: Section,
 }
 
-/// What one host does otherwise than its dialect says: the timers of its sessions.
+/// What one host does otherwise than its dialect says: the timers of its sessions, and whether it is told of our day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionOverrides {
@@ -88,6 +92,8 @@ pub struct SessionOverrides {
     pub reconnect_min_ms: Option<u64>,
     /// Longest pause between attempts.
     pub reconnect_max_ms: Option<u64>,
+    /// Message type by which it is told that our own day has ended, four digits.
+    pub cutover_mti: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -129,7 +135,13 @@ impl SessionSettings {
     /// These settings with what a host does otherwise. `Err` says what was expected.
     pub fn with(self, host: &SessionOverrides) -> Result<SessionSettings, String> {
         let millis = |own: Option<u64>, dialect: Duration| own.map_or(dialect, Duration::from_millis);
+        let cutover_mti = host.cutover_mti.clone().or(self.network.cutover_mti.clone());
+        let network = NetworkSettings { cutover_mti, ..self.network };
+        if !network.may_tell_cutover() {
+            return Err("cutover_mti of class 8, such as 0820, in a dialect that has a cutover_begin".to_owned());
+        }
         let settings = SessionSettings {
+            network,
             echo_idle: millis(host.echo_idle_ms, self.echo_idle),
             answer_timeout: millis(host.answer_timeout_ms, self.answer_timeout),
             missed_echoes: host.missed_echoes.unwrap_or(self.missed_echoes).max(1),
@@ -142,6 +154,16 @@ impl SessionSettings {
             true => Ok(settings),
             false => Err("times above zero, and reconnect_min_ms not above reconnect_max_ms".to_owned()),
         }
+    }
+}
+
+impl NetworkSettings {
+    /// Whether a cutover of ours is not to be told, or can be.
+    fn may_tell_cutover(&self) -> bool {
+        let of_class = |mti: &String| {
+            mti.len() == 4 && mti.as_bytes().get(1) == Some(&b'8') && mti.parse::<crate::iso8583::Mti>().is_ok()
+        };
+        self.cutover_mti.as_ref().is_none_or(|mti| of_class(mti) && self.cutover_begin.is_some())
     }
 }
 
@@ -167,6 +189,9 @@ impl Section {
         if network.mti.len() != 4 || network.mti.as_bytes().get(1) != Some(&b'8') || network.mti.parse::<u16>().is_err()
         {
             return Err("four digits of class 8 in network.mti, such as 0800".to_owned());
+        }
+        if !network.may_tell_cutover() {
+            return Err("network.cutover_mti of class 8, such as 0820, and a network.cutover_begin".to_owned());
         }
         let (min, max) = (self.reconnect_min_ms.unwrap_or(500), self.reconnect_max_ms.unwrap_or(30_000));
         if min == 0 || max < min {
@@ -199,6 +224,15 @@ mod tests {
         let (old, new) = (of("iso8583-1987-ascii").network, of("iso8583-1993-ascii").network);
         assert_eq!((old.mti.as_str(), old.function, old.cutover_begin.as_deref()), ("0800", 70, Some("201")));
         assert_eq!((new.mti.as_str(), new.function, new.cutover_begin.as_deref()), ("1804", 24, Some("821")));
+    }
+
+    #[test]
+    fn a_host_is_told_of_our_day_where_its_entry_says_how() {
+        let own = |mti: &str| SessionOverrides { cutover_mti: Some(mti.to_owned()), ..SessionOverrides::default() };
+        let settings = of("iso8583-1987-ascii").with(&own("0820")).unwrap();
+        assert_eq!(settings.network.cutover_mti.as_deref(), Some("0820"));
+        assert_eq!(of("iso8583-1987-ascii").network.cutover_mti, None, "no built-in dialect takes it for granted");
+        assert!(["0420", "820", "08x0"].iter().all(|mti| of("iso8583-1987-ascii").with(&own(mti)).is_err()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A host as the switch holds it: its links, what is pending on them, what is owed to it, and its numbers.
 
+use super::announcing::Telling;
 use super::event::{HostMark, HostMode, LinkId, LinkRest};
 use super::keying::Keying;
 use super::settings::HostSettings;
@@ -53,6 +54,10 @@ pub(super) struct Bank {
     pub mode: HostMode,
     /// The links that they took off the line, by place among its own.
     resting: BTreeMap<u16, LinkRest>,
+    /// The day that began by us, while the host has not said that it knows.
+    pub untold: Option<BusinessDate>,
+    /// How far it was told.
+    pub telling: Telling,
     /// How it stands by the store, and what is on its way there.
     durable: HostMark,
     asked: Option<HostMark>,
@@ -86,7 +91,15 @@ impl Bank {
             days: BusinessDays::new(settings.day.clone()),
             mode: HostMode::Up,
             resting: BTreeMap::new(),
-            durable: HostMark { host: settings.name.clone(), day: None, mode: HostMode::Up, links: BTreeMap::new() },
+            durable: HostMark {
+                host: settings.name.clone(),
+                day: None,
+                mode: HostMode::Up,
+                links: BTreeMap::new(),
+                untold: None,
+            },
+            untold: None,
+            telling: Telling::default(),
             asked: None,
             mark_at: None,
             day_answers: Vec::new(),
@@ -113,6 +126,7 @@ impl Bank {
         }
         self.mode = mark.mode;
         self.resting.clone_from(&mark.links);
+        self.untold = mark.untold;
         self.durable = mark;
         self.open_owed_days();
     }
@@ -120,7 +134,8 @@ impl Bank {
     /// How it stands.
     fn mark(&self) -> HostMark {
         let links = self.resting.clone();
-        HostMark { host: self.settings.name.clone(), day: self.days.mark(), mode: self.mode, links }
+        let (host, untold) = (self.settings.name.clone(), self.untold);
+        HostMark { host, day: self.days.mark(), mode: self.mode, links, untold }
     }
 
     /// An operator takes a link off the line, or lets it on again. False where it was so already.

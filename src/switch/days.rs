@@ -73,7 +73,7 @@ impl Switch {
     pub(super) fn pass_days(&mut self) {
         for place in 0..self.banks.len() {
             let cutover = self.banks[place].days.pass(self.now.wall);
-            self.note_cutover(place, cutover);
+            self.note_own_cutover(place, cutover);
             self.close_days(place);
             self.record_host(place);
         }

@@ -174,6 +174,8 @@ pub struct HostMark {
     pub mode: HostMode,
     /// The links that operators took off the line, by their place among the host's links.
     pub links: BTreeMap<u16, LinkRest>,
+    /// The day that began by us, while the host has not said that it knows.
+    pub untold: Option<BusinessDate>,
 }
 
 /// How an operator took a link off the line.
@@ -557,6 +559,13 @@ pub enum Observation {
         host: Name,
         /// The day that ended.
         ended: BusinessDate,
+        /// The day that began.
+        begun: BusinessDate,
+    },
+    /// A host was told that our day has ended, and said no, or nothing, again and again: a person must tell it.
+    CutoverUntold {
+        /// Which host.
+        host: Name,
         /// The day that began.
         begun: BusinessDate,
     },

@@ -63,7 +63,7 @@ impl Switch {
         self.send_network(link, frame, send_by);
     }
 
-    fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
+    pub(super) fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
         let bank = self.place_of(link).map(|place| &self.banks[place]);
         let Some((frame, seals)) = bank.and_then(|bank| bank.with_room(frame)) else { return };
         self.last_send += 1;
@@ -81,7 +81,7 @@ impl Switch {
 
     fn network_reply(&mut self, place: usize, link: LinkId, message: &Message) {
         let stan = message.text(bank::STAN_ELEMENT).and_then(|text| Stan::parse(&text).ok());
-        if self.key_reply(place, link, message, stan) {
+        if self.key_reply(place, link, message, stan) || self.cutover_answered(place, stan, message) {
             return;
         }
         let bank = &mut self.banks[place];

@@ -5,8 +5,9 @@
 //! same effects, which is what makes the simulation honest. Read on in this order: `submitting` (what a merchant
 //! asks), `choosing` (which host), `standing_in` (in its place), `recording` (what becomes durable), `sending`,
 //! `replies`, `owing` (advices and reversals), `taking_back`, `links`, `keying` and `key_change` (the keys shared with
-//! hosts), `days` (business days and their cutover).
+//! hosts), `days` (business days and their cutover), `announcing` (word of ours to the hosts).
 
+mod announcing;
 mod bank;
 mod choosing;
 mod days;
@@ -218,6 +219,7 @@ impl Switch {
         self.send_owed();
         self.reserve_numbers();
         self.pass_days();
+        self.tell_days();
         self.end_echoes();
         self.finish_drain();
     }
@@ -270,8 +272,15 @@ impl Switch {
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
             let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
             let days = [day_ends, bank.mark_at, bank.close_at, bank.next_key_deadline()].into_iter().flatten();
+            let told_again = bank.told_again_at().filter(|_| bank.is_online());
             let spared = bank.breaker.next_deadline().filter(|_| bank.is_online());
-            sessions.chain(bank.pending.next_deadline()).chain(owed).chain(bank.reserve_at).chain(days).chain(spared)
+            sessions
+                .chain(bank.pending.next_deadline())
+                .chain(owed)
+                .chain(bank.reserve_at)
+                .chain(days)
+                .chain(spared)
+                .chain(told_again)
         });
         let desk = self.desk.next_deadline();
         banks.chain(self.retries.first().map(|(at, _)| *at)).chain(desk).min()

@@ -137,7 +137,7 @@ impl Switch {
         if cutover.is_none() {
             return self.say_to(waiter, Ok(Told::Unchanged));
         }
-        self.note_cutover(place, cutover);
+        self.note_own_cutover(place, cutover);
         self.desk.hosts.entry(place).or_default().push(waiter);
     }
 

@@ -49,6 +49,102 @@ impl Desk {
     }
 }
 
+/// A bank that is told of the cutover at one minute past twelve, which is ours.
+fn told_of_our_day(mti: &str) -> Settings {
+    let mut settings = Desk::settings();
+    settings.hosts[0].day =
+        DaySettings { keeper: DayKeeper::Ours, cutover: CutoverClock::new("12:01", jiff::tz::TimeZone::UTC) };
+    let session = Arc::make_mut(&mut settings.hosts[0].session);
+    session.network.cutover_mti = Some(mti.to_owned());
+    // Nothing but the cutover is said to it.
+    session.echo_idle = Duration::from_secs(100_000);
+    settings
+}
+
+#[test]
+fn our_own_cutover_is_told_until_the_bank_knows_of_it_over_a_restart_too() {
+    let settings = told_of_our_day("0820");
+    let mut desk = Desk::with(settings.clone());
+    let frames = desk.frames.len();
+    desk.pass(60);
+    assert_eq!((desk.today(), desk.frames.len()), (day("2026-11-23"), frames), "it is not durable yet");
+    desk.commit();
+    let told = desk.last();
+    let element = |element: u8| told.text(element).map(|text| text.into_owned());
+    assert_eq!(
+        (desk.mti().as_str(), element(70).as_deref(), element(15).as_deref()),
+        ("0820", Some("201"), Some("1123"))
+    );
+
+    desk.pass(10);
+    assert_ne!(desk.last().text(11), told.text(11), "told again, as another message");
+    let mut after = Desk::offline(settings);
+    after.handle(Event::Hosts(desk.journal.hosts()));
+    after.handle(Event::Numbers(desk.journal.numbers()));
+    after.now = desk.now;
+    after.handle(Event::Start);
+    after.commit();
+    after.handle(Event::Connected { link: LinkId(0) });
+    after.reply("00");
+    assert_eq!((after.mti().as_str(), after.last().text(15).as_deref()), ("0820", Some("1123")));
+    after.reply("00");
+    after.commit();
+    assert_eq!(after.journal.hosts()[0].untold, None);
+    let frames = after.frames.len();
+    after.pass(20);
+    assert_eq!(after.frames.len(), frames, "it knows");
+}
+
+#[test]
+fn a_bank_that_will_not_hear_of_our_cutover_is_a_persons_to_tell() {
+    let mut desk = Desk::with(told_of_our_day("0800"));
+    desk.pass(60);
+    desk.commit();
+    assert_eq!(desk.mti(), "0800");
+    desk.reply("12");
+    desk.commit();
+    let frames = desk.frames.len();
+    desk.pass(10);
+    assert_eq!((desk.frames.len(), desk.journal.hosts()[0].untold), (frames, None));
+    assert_eq!(desk.untold, [day("2026-11-23")]);
+}
+
+#[test]
+fn a_bank_that_is_silent_about_our_cutover_is_told_ten_times_and_then_a_person_is() {
+    let settings = told_of_our_day("0820");
+    let pause = settings.hosts[0].session.answer_timeout.as_secs();
+    let mut desk = Desk::with(settings);
+    let frames = desk.frames.len();
+    desk.pass(60);
+    desk.commit();
+    (0..30).for_each(|_| desk.pass(pause + 1));
+    desk.commit();
+    assert_eq!((desk.frames.len() - frames, desk.untold.as_slice()), (10, &[day("2026-11-23")][..]));
+    assert_eq!(desk.journal.hosts()[0].untold, None, "it is not begun anew after a restart");
+    desk.sale(1, 7);
+    desk.commit();
+    assert_eq!(desk.mti(), "0200", "and payments go on");
+}
+
+#[test]
+fn a_bank_that_is_down_at_our_cutover_is_told_when_it_is_back() {
+    let mut desk = Desk::with(told_of_our_day("0820"));
+    desk.handle(Event::Disconnected { link: LinkId(0), unsent: Vec::new() });
+    let frames = desk.frames.len();
+    desk.pass(60);
+    desk.commit();
+    (0..30).for_each(|_| desk.pass(60));
+    assert_eq!((desk.today(), desk.frames.len()), (day("2026-11-23"), frames), "the day ends without it");
+    assert!(desk.untold.is_empty(), "it was not asked in vain");
+    desk.handle(Event::Connected { link: LinkId(0) });
+    assert_eq!(desk.mti(), "0800", "the sign-on");
+    desk.reply("00");
+    assert_eq!((desk.mti().as_str(), desk.last().text(15).as_deref()), ("0820", Some("1123")));
+    desk.reply("00");
+    desk.commit();
+    assert_eq!(desk.journal.hosts()[0].untold, None);
+}
+
 #[test]
 fn an_announced_cutover_is_answered_once_durable_and_outlives_a_crash() {
     let mut desk = Desk::online();

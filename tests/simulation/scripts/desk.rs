@@ -24,6 +24,8 @@ pub(super) struct Desk {
     pub(super) said: Vec<Result<Told, OrderRefusal>>,
     /// What a key service or a link was to do.
     pub(super) others: Vec<Effect>,
+    /// Cutovers of ours that a bank did not want to know of.
+    pub(super) untold: Vec<isthmus::payment::BusinessDate>,
 }
 
 impl Desk {
@@ -64,6 +66,7 @@ impl Desk {
             drained: false,
             said: Vec::new(),
             others: Vec::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Desk {
                     self.seals.push(seals);
                 }
                 Effect::Observe(Observation::KeyAlarm { fault, .. }) => self.key_faults.push(fault),
+                Effect::Observe(Observation::CutoverUntold { begun, .. }) => self.untold.push(begun),
                 Effect::Answer { waiter, answer } => self.answers.push((waiter, answer)),
                 Effect::Load { payment } => self.loads.push(payment),
                 Effect::Told { said, .. } => self.said.push(said),
