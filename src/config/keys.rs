@@ -30,7 +30,8 @@ pub struct Secrets {
 }
 
 impl KeyFiles {
-    pub(super) fn relative_to(mut self, folder: &Path) -> KeyFiles {
+    /// The same with its files looked for from `folder`.
+    pub fn relative_to(mut self, folder: &Path) -> KeyFiles {
         self.vault_key_file = folder.join(&self.vault_key_file);
         self.fingerprint_key_file = folder.join(&self.fingerprint_key_file);
         self

@@ -15,7 +15,7 @@ pub struct StandInConfig {
     /// The first that is for a payment decides.
     pub limits: Vec<LimitConfig>,
     /// Cards that nothing is promised to: on each line 64 hex digits, the keyed hash of a card number under the key of
-    /// `keys.fingerprint_key_file`; what follows a `#` is a remark.
+    /// `keys.fingerprint_key_file` (`isthmus operator card-hash` prints it); what follows a `#` is a remark.
     pub negative_list_file: Option<PathBuf>,
 }
 

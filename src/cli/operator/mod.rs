@@ -1,5 +1,6 @@
 //! `isthmus operator`: look at a running switch, and tell it what to do.
 
+mod card_hash;
 mod socket;
 mod table;
 
@@ -73,6 +74,12 @@ enum What {
     Release(Item),
     /// You settle a parked item with the bank in another way: it leaves the list.
     Expire(Item),
+    /// Print the keyed hash of a card, for the negative list of a stand-in.
+    ///
+    /// Reads card numbers from standard input, one a line, or asks for one where that is a terminal. It needs no
+    /// switch that runs, only the configuration with its key.
+    #[command(after_help = "Example:\n  isthmus operator card-hash >> negative.txt")]
+    CardHash,
     /// The whole switch stops in order, as with SIGTERM.
     Drain {
         #[command(flatten)]
@@ -143,7 +150,9 @@ enum LinkWhat {
 impl Operator {
     /// Asks, and prints what was said.
     pub fn run(self) -> ExitCode {
-        let (command, why) = self.what.asked();
+        let Some((command, why)) = self.what.asked() else {
+            return card_hash::run(self.config.as_deref());
+        };
         let request = Request { command, why, as_name: self.as_name };
         let asked =
             socket::of(self.config.as_deref()).and_then(|path| call(&path, &request).map_err(|e| e.to_string()));
@@ -179,9 +188,10 @@ fn print_json(reply: &Reply) -> ExitCode {
 }
 
 impl What {
-    /// The command and the reason for it.
-    fn asked(self) -> (Command, Option<String>) {
-        match self {
+    /// The command and the reason for it; none for what asks no switch.
+    fn asked(self) -> Option<(Command, Option<String>)> {
+        Some(match self {
+            What::CardHash => return None,
             What::Hosts => (Command::Hosts, None),
             What::Queues { host } => (Command::Queues { host }, None),
             What::Parked => (Command::Parked, None),
@@ -196,7 +206,7 @@ impl What {
                 (Command::Expire { payment, obligation }, Some(reason.why))
             }
             What::Drain { reason } => (Command::Drain, Some(reason.why)),
-        }
+        })
     }
 }
 
