@@ -8,12 +8,14 @@ use super::problem::{Code, Problem};
 use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Inquiry, Money};
 use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
-    Acceptor, Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, OperationKind, Pan, PaymentId, PosEntry,
+    Acceptor, Amount, Card, CardId, CardPrint, Consent, Cryptogram, Currency, Cvc, Expiry, OperationKind, Pan,
+    PaymentId, PosEntry, StoredCredential,
 };
 use crate::switch::{Begin, Command};
 use crate::transaction::Fingerprint;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The key of all fingerprints. It outlives restarts: with another one every repeated request looks like a new content.
@@ -53,9 +55,14 @@ pub(super) fn begin(
     reference(&request.reference)?;
     let amount = amount(&request.amount)?;
     let card = card(&request.card, merchant.luhn)?;
+    let cryptogram = request.three_ds.as_ref().and_then(|three_ds| three_ds.cryptogram.as_deref());
+    let cryptogram = cryptogram.map(|text| Cryptogram::parse(text).ok_or_else(|| three_ds_refused("cryptogram")));
+    let card = Card { cryptogram: cryptogram.transpose()?, ..card };
     let acceptor = acceptor(merchant, request.terminal.as_deref())?;
+    let consent = consent(request)?;
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
     canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
+    canonical.consent(consent.as_ref()).metadata(checked(&request.metadata.0)?);
     let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     let begin = Begin {
         payment: names.payment,
@@ -68,8 +75,70 @@ pub(super) fn begin(
         card_id: names.card,
         acceptor,
         entry: PosEntry::Ecommerce,
+        consent,
+        metadata: request.metadata.0.clone(),
     };
     Ok((Command::Begin(Box::new(begin)), canonical.finish()))
+}
+
+/// How the cardholder's consent was established, where the request says so.
+fn consent(request: &CreatePayment) -> Result<Option<Consent>, Problem> {
+    if request.three_ds.is_none() && request.stored_credential.is_none() {
+        return Ok(None);
+    }
+    let mut consent = Consent::default();
+    if let Some(three_ds) = &request.three_ds {
+        let is_eci = three_ds.eci.len() == 2 && three_ds.eci.bytes().all(|b| b.is_ascii_digit());
+        consent.eci = Some(is_eci.then(|| three_ds.eci.clone()).ok_or_else(|| three_ds_refused("eci"))?);
+        let is_uuid = |text: &String| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok();
+        let named = three_ds.transaction_id.clone();
+        let wrong = named.as_ref().is_some_and(|text| !is_uuid(text));
+        consent.authentication = if wrong { return Err(three_ds_refused("transaction_id")) } else { named };
+    }
+    if let Some(stored) = &request.stored_credential {
+        let refused = |field: &str| Problem::at(Code::StoredCredentialInvalid, format!("/stored_credential/{field}"));
+        let usage = StoredCredential::from_name(&stored.usage).ok_or_else(|| refused("usage"))?;
+        let is_reference =
+            |text: &String| (1..=35).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let named = stored.network_reference.clone();
+        if named.as_ref().is_some_and(|text| !usage.is_later() || !is_reference(text)) {
+            return Err(refused("network_reference"));
+        }
+        (consent.stored, consent.network_reference) = (Some(usage), named);
+    }
+    Ok(Some(consent))
+}
+
+fn three_ds_refused(field: &str) -> Problem {
+    Problem::at(Code::ThreeDsInvalid, format!("/three_ds/{field}"))
+}
+
+/// The most that a merchant may keep with a payment, and how long a name and a text may be.
+const METADATA: (usize, usize, usize) = (20, 40, 500);
+
+/// What a merchant may keep with a payment: little, under names that XML can write too, and no card number.
+fn checked(metadata: &BTreeMap<String, String>) -> Result<&BTreeMap<String, String>, Problem> {
+    let (count, name_length, text_length) = METADATA;
+    let is_name = |name: &str| {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        plain && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= name_length
+    };
+    let fits = |text: &str| text.chars().count() <= text_length && !text.chars().any(char::is_control);
+    if metadata.len() > count || !metadata.keys().all(|name| is_name(name)) {
+        return Err(Problem::at(Code::MetadataInvalid, "/metadata"));
+    }
+    match metadata.iter().find(|(_, text)| !fits(text) || holds_card_number(text)) {
+        Some((name, _)) => Err(Problem::at(Code::MetadataInvalid, format!("/metadata/{name}"))),
+        None => Ok(metadata),
+    }
+}
+
+/// Whether a run of digits, spaces and dashes in a text reads as a card number.
+fn holds_card_number(text: &str) -> bool {
+    let runs = text.split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-');
+    let digits = |run: &str| Zeroizing::new(run.chars().filter(char::is_ascii_digit).collect::<String>());
+    let mut long = runs.map(digits).filter(|digits| digits.len() >= 13);
+    long.any(|digits| Pan::parse(&digits).is_ok_and(|pan| pan.luhn_valid()))
 }
 
 /// `POST /v1/verifications` and `POST /v1/balance-inquiries`, as `target` says.
@@ -98,6 +167,8 @@ pub(super) fn inquire(
         card_id: names.card,
         acceptor,
         entry: PosEntry::Ecommerce,
+        consent: None,
+        metadata: BTreeMap::new(),
     };
     Ok((Command::Begin(Box::new(begin)), canonical.finish()))
 }
@@ -167,7 +238,7 @@ fn card(fields: &CardFields, luhn: bool) -> Result<Card, Problem> {
     let expiry = expiry.ok_or_else(|| Problem::at(Code::ExpiryInvalid, "/card/expiry_year"))?;
     let cvc = fields.cvc.as_deref().map(Cvc::parse).transpose();
     let cvc = cvc.map_err(|_| Problem::at(Code::CvcInvalid, "/card/cvc"))?;
-    Ok(Card { pan, expiry, cvc })
+    Ok(Card { pan, expiry, cvc, cryptogram: None })
 }
 
 /// A command that whoever asks may give, or why not.
@@ -220,6 +291,20 @@ impl Canonical {
     fn amount(&mut self, amount: Option<Amount>) -> &mut Canonical {
         let text = amount.map(|amount| format!("{}{}", amount.currency(), amount.minor()));
         self.optional(text.as_deref())
+    }
+
+    /// Nothing is added where there is none, so that a request of old has the fingerprint it always had.
+    fn consent(&mut self, consent: Option<&Consent>) -> &mut Canonical {
+        let Some(consent) = consent else { return self };
+        self.text("consent").optional(consent.eci.as_deref()).optional(consent.authentication.as_deref());
+        self.optional(consent.stored.map(StoredCredential::name)).optional(consent.network_reference.as_deref())
+    }
+
+    fn metadata(&mut self, metadata: &BTreeMap<String, String>) -> &mut Canonical {
+        for (name, text) in metadata {
+            self.text("metadata").text(name).text(text);
+        }
+        self
     }
 
     fn finish(self) -> Fingerprint {
@@ -298,6 +383,58 @@ mod tests {
         {
             assert_ne!(of(GOOD), of(&GOOD.replacen(from, to, 1)), "{from}");
         }
+    }
+
+    /// The good body with more in it.
+    fn with(more: &str) -> Result<(Command, Fingerprint), Problem> {
+        built(&GOOD.replacen("{\"ref", &format!("{{{more},\"ref"), 1), true)
+    }
+
+    fn begun(more: &str) -> Begin {
+        let (Command::Begin(begin), _) = with(more).unwrap() else { unreachable!() };
+        *begin
+    }
+
+    const THREE_DS: &str = r#""three_ds":{"eci":"05","cryptogram":"AAABBJg0VhI0VniQEjRWAAAAAAA=",
+        "transaction_id":"f38e6948-5388-41a6-bca4-b49723c19437"}"#;
+
+    #[test]
+    fn consent_goes_with_the_request_and_its_cryptogram_with_the_card() {
+        let begin = begun(THREE_DS);
+        let consent = begin.consent.unwrap();
+        assert_eq!((consent.eci.as_deref(), consent.stored), (Some("05"), None));
+        assert!(begin.card.cryptogram.is_some() && begin.card.without_cvc().cryptogram.is_none());
+        let later = begun(r#""stored_credential":{"usage":"recurring","network_reference":"MCC123456"}"#);
+        assert_eq!(later.consent.unwrap().network_reference.as_deref(), Some("MCC123456"));
+        assert!(begun(r#""metadata":{"order":"4711"}"#).consent.is_none());
+        let of = |more: &str| with(more).unwrap().1;
+        let without = THREE_DS.replace(r#""cryptogram":"AAABBJg0VhI0VniQEjRWAAAAAAA=","#, "");
+        assert_eq!(of(THREE_DS), of(&without), "who asks again may not have kept the cryptogram");
+        assert_ne!(of(THREE_DS), of(&THREE_DS.replace("05", "06")));
+        assert_ne!(of(r#""metadata":{"a":"b"}"#), of(r#""metadata":{"a":"c"}"#));
+        assert_eq!(built(GOOD, true).unwrap().1, of(r#""metadata":{}"#));
+    }
+
+    #[test]
+    fn faults_of_the_new_fields_name_them() {
+        let at = |code, pointer: &str| (code, pointer.to_owned());
+        let refusal = |more: &str| {
+            let problem = with(more).unwrap_err();
+            (problem.code, problem.pointer.unwrap())
+        };
+        assert_eq!(refusal(&THREE_DS.replace("05", "5")), at(Code::ThreeDsInvalid, "/three_ds/eci"));
+        assert_eq!(refusal(&THREE_DS.replace("AAABB", "A")), at(Code::ThreeDsInvalid, "/three_ds/cryptogram"));
+        assert_eq!(refusal(&THREE_DS.replace("f38e", "xxxx")), at(Code::ThreeDsInvalid, "/three_ds/transaction_id"));
+        let stored = |text: &str| refusal(&format!(r#""stored_credential":{text}"#));
+        let invalid = Code::StoredCredentialInvalid;
+        assert_eq!(stored(r#"{"usage":"often"}"#), at(invalid, "/stored_credential/usage"));
+        let first = r#"{"usage":"first","network_reference":"A1"}"#;
+        assert_eq!(stored(first), at(invalid, "/stored_credential/network_reference"), "the first has no earlier one");
+        let metadata = |text: &str| refusal(&format!(r#""metadata":{text}"#));
+        assert_eq!(metadata(r#"{"Order":"1"}"#), at(Code::MetadataInvalid, "/metadata"));
+        assert_eq!(metadata(r#"{"note":"card 4111 1111-1111 1111"}"#), at(Code::MetadataInvalid, "/metadata/note"));
+        assert_eq!(metadata(r#"{"note":"a\u0007"}"#), at(Code::MetadataInvalid, "/metadata/note"));
+        assert!(with(r#""metadata":{"note":"order 4111111111111112, 3 items"}"#).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::xml::Document;
 use crate::payment::{Amount, DeclineKind};
 use crate::transaction::{CardSummary, Operation, OperationState, Payment};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A payment in JSON.
 #[derive(Debug, Serialize)]
@@ -21,8 +22,29 @@ pub struct PaymentJson {
     terminal: String,
     approval_code: Option<String>,
     retrieval_reference: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    three_ds: Option<ThreeDsJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_credential: Option<StoredCredentialJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<BTreeMap<String, String>>,
     operations: Vec<OperationJson>,
     created_at: String,
+}
+
+/// What was said of 3-D Secure, without its cryptogram.
+#[derive(Debug, Serialize)]
+struct ThreeDsJson {
+    eci: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoredCredentialJson {
+    usage: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_reference: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +86,9 @@ pub(super) struct DeclineJson {
     category: &'static str,
     kind: &'static str,
     message: &'static str,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 /// A page of a list.
@@ -86,6 +111,8 @@ impl Document for PaymentsJson {
 impl From<&Payment> for PaymentJson {
     fn from(payment: &Payment) -> PaymentJson {
         let first = payment.first();
+        let consent = first.message.consent.clone().unwrap_or_default();
+        let (transaction_id, network_reference) = (consent.authentication, consent.network_reference);
         PaymentJson {
             id: payment.id.to_string(),
             reference: payment.origin.reference.clone(),
@@ -100,6 +127,11 @@ impl From<&Payment> for PaymentJson {
             terminal: payment.origin.acceptor.terminal.clone(),
             approval_code: first.approval_code.map(|code| code.as_str().to_owned()),
             retrieval_reference: first.message.rrn.to_string(),
+            three_ds: consent.eci.map(|eci| ThreeDsJson { eci, transaction_id }),
+            stored_credential: consent
+                .stored
+                .map(|stored| StoredCredentialJson { usage: stored.name(), network_reference }),
+            metadata: payment.origin.metadata.clone(),
             operations: payment.operations.iter().map(|operation| operation_json(payment, operation)).collect(),
             created_at: payment.created_at.rfc3339(),
         }
@@ -141,7 +173,8 @@ pub(super) fn declined(operation: &Operation) -> Option<DeclineJson> {
         DeclineKind::Soft => "soft",
         DeclineKind::Hard => "hard",
     };
-    Some(DeclineJson { category: decline.category, kind, message: decline.message })
+    let retry_after = decline.retry_after.map(|wait| wait.as_secs());
+    Some(DeclineJson { category: decline.category, kind, message: decline.message, retry_after })
 }
 
 /// The HTTP status of an operation's answer: 201 where its outcome is known, 202 where it is not.

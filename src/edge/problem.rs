@@ -105,6 +105,9 @@ problem_codes! {
     ExpiryInvalid 422 "card_expiry_invalid" "Not a month of expiry.";
     CvcInvalid 422 "card_cvc_invalid" "A card verification code has 3 or 4 digits.";
     ValueUnsupported 422 "value_unsupported" "This value is not taken here.";
+    ThreeDsInvalid 422 "three_ds_invalid" "Not what 3-D Secure gives in this field.";
+    StoredCredentialInvalid 422 "stored_credential_invalid" "Not a use of a stored card, or no reference for it.";
+    MetadataInvalid 422 "metadata_invalid" "Metadata is at most 20 short texts under plain names, and no card number.";
     NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
     CurrencyNotPermitted 422 "currency_not_permitted" "This merchant takes no payments in this currency.";
     AmountNotPermitted 422 "amount_above_limit" "The amount is above the limit of this merchant.";

@@ -12,6 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_path_to_error::Segment;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -35,6 +36,13 @@ pub struct CreatePayment {
     pub card: Object<CardFields>,
     /// Terminal identification; the merchant's first one if absent.
     pub terminal: Option<String>,
+    /// What 3-D Secure gave.
+    pub three_ds: Option<Object<ThreeDsFields>>,
+    /// What the card is stored for, where it is stored.
+    pub stored_credential: Option<Object<StoredCredentialFields>>,
+    /// What the merchant keeps with the payment.
+    #[serde(default)]
+    pub metadata: Metadata,
 }
 
 /// Body of `POST /v1/payments/{id}/captures`.
@@ -107,6 +115,59 @@ pub struct CardFields {
     pub expiry_year: i64,
     /// Three or four digits.
     pub cvc: Option<Secret>,
+}
+
+/// Texts by name, each name once.
+#[derive(Debug, Default)]
+pub struct Metadata(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
+        deserializer.deserialize_map(MetadataVisitor)
+    }
+}
+
+struct MetadataVisitor;
+
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let text = map.next_value()?;
+            if metadata.insert(name.clone(), text).is_some() {
+                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+        }
+        Ok(Metadata(metadata))
+    }
+}
+
+/// Results of 3-D Secure as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreeDsFields {
+    /// Two digits.
+    pub eci: String,
+    /// 20 bytes in base64; absent where the card was not enrolled.
+    pub cryptogram: Option<Secret>,
+    /// The directory server's transaction identifier, a UUID.
+    pub transaction_id: Option<String>,
+}
+
+/// The use of a stored card as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredCredentialFields {
+    /// `first`, or what a later payment is.
+    pub usage: String,
+    /// The network's reference of the first payment.
+    pub network_reference: Option<String>,
 }
 
 fn yes() -> bool {
@@ -377,6 +438,10 @@ mod tests {
         assert_eq!(changed("\"reference\"", "\"Reference\""), at(Code::FieldUnknown, "/Reference"));
         assert_eq!(changed("{\"value\":1,\"currency\":\"EUR\"}", "[1,\"EUR\"]"), at(Code::FieldType, "/amount"));
         assert_eq!(changed("\"4111111111111111\"", "4111111111111111"), at(Code::FieldType, "/card/number"));
+        let metadata = |text: &str| changed("{\"reference\"", &format!("{{\"metadata\":{text},\"reference\""));
+        assert_eq!(metadata(r#"{"a":"1","a":"2"}"#), at(Code::FieldDuplicate, "/metadata/a"));
+        assert_eq!(metadata(r#"{"a":1}"#), at(Code::FieldType, "/metadata/a"));
+        assert_eq!(metadata("[]"), at(Code::FieldType, "/metadata"));
         assert_eq!(refusal("[]"), at(Code::FieldType, ""));
         assert_eq!(refusal(""), at(Code::FieldMissing, "/reference"));
     }
@@ -430,6 +495,8 @@ mod tests {
             ("BalanceInquiryRequest", fields::<CreateBalanceInquiry>()),
             ("Amount", fields::<Money>()),
             ("Card", fields::<CardFields>()),
+            ("ThreeDs", fields::<ThreeDsFields>()),
+            ("StoredCredential", fields::<StoredCredentialFields>()),
         ];
         for (name, fields) in shapes {
             let properties = document["components"]["schemas"][name]["properties"].as_object().unwrap();

@@ -262,7 +262,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::samples::*;
     use super::*;
-    use crate::payment::{BusinessDate, MessageKind, MessageValues, OperationKind, ResultCode, ReversalReason};
+    use crate::payment::{
+        Balance, BusinessDate, Consent, MessageKind, MessageValues, OperationKind, ResultCode, ReversalReason,
+        StoredCredential,
+    };
     use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested, Rerouted};
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
@@ -291,6 +294,31 @@ mod tests {
         let message = MessageValues { kind, remains, reason, ..plain.message };
         let release = Obligation { kind: ObligationKind::Release, message, ..plain };
         Outcome { operation: 2, obligations: vec![repeat, release], ..outcome(ResultCode::Timeout) }
+    }
+
+    fn sale_with_consent() -> Record {
+        let mut sale = sale(5, "acme", "sale-key");
+        let Body::Requested(requested) = &mut sale.body else { unreachable!() };
+        requested.message.consent = Some(Consent {
+            eci: Some("05".to_owned()),
+            authentication: Some("f38e6948-5388-41a6-bca4-b49723c19437".to_owned()),
+            stored: Some(StoredCredential::Recurring),
+            network_reference: Some("MCC123456".to_owned()),
+        });
+        let metadata = [("order".to_owned(), "4711".to_owned())].into();
+        requested.origin.as_mut().unwrap().metadata = Some(metadata);
+        sale
+    }
+
+    fn told_of_balances() -> Outcome {
+        let balance = |amount_type, minor, is_negative| Balance {
+            account_type: 0,
+            amount_type,
+            amount: euros(minor),
+            is_negative,
+        };
+        let balances = Some(vec![balance(1, 100_000, false), balance(2, 2_500, true)]);
+        Outcome { balances, ..outcome(ResultCode::Approved) }
     }
 
     /// One of each kind; their names and sequence numbers stand in the fixture.
@@ -328,6 +356,8 @@ mod tests {
             ("discharged_declined", discharged(6, Discharge::Declined(ResultCode::NotAllowed, code("57")))),
             ("host_links_off", Content::Host(host_with_links_off("bank"))),
             ("host_untold", Content::Host(HostMark { untold: BusinessDate::parse("2026-11-23"), ..host_mark("bank") })),
+            ("requested_with_consent", Content::Record(sale_with_consent())),
+            ("settled_with_balances", Content::Record(record(5, 2, Body::Settled(told_of_balances())))),
         ]
     }
 

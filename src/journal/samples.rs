@@ -111,7 +111,7 @@ pub(super) fn euros(minor: u64) -> Amount {
 
 pub(super) fn card() -> Card {
     let cvc = Some(Cvc::parse("123").unwrap());
-    Card { pan: Pan::parse("4111111111111111").unwrap(), expiry: Expiry::new(2031, 4).unwrap(), cvc }
+    Card { pan: Pan::parse("4111111111111111").unwrap(), expiry: Expiry::new(2031, 4).unwrap(), cvc, cryptogram: None }
 }
 
 pub(super) fn message(stan: u32) -> MessageValues {
@@ -134,6 +134,7 @@ pub(super) fn message(stan: u32) -> MessageValues {
         business_date: None,
         kind: None,
         remains: None,
+        consent: None,
     }
 }
 
@@ -155,6 +156,7 @@ pub(super) fn origin(merchant_name: &str, card: u128) -> Origin {
             city: "Utrecht".to_owned(),
             country: "NL".to_owned(),
         },
+        metadata: None,
     }
 }
 

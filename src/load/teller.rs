@@ -147,6 +147,7 @@ impl Teller {
             business_date: None,
             kind: Some(kind),
             remains: None,
+            consent: None,
         };
         let frame = counter.translation.encode(kind, &values, &counter.acceptor, card, false).ok()?;
         Some((stan, frame))

@@ -3,7 +3,7 @@
 //! The number and the code are secrets: they print masked, compare without early exit where that matters, and are
 //! wiped when dropped. The surprise: equality of two [`Pan`]s is meant for matching a bank's echo, not for look-ups.
 
-use super::Expiry;
+use super::{Cryptogram, Expiry};
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -17,12 +17,14 @@ pub struct Card {
     pub expiry: Expiry,
     /// CVC2/CVV2/CID; absent for stored credentials, never stored after authorisation (PCI DSS 3.3.1).
     pub cvc: Option<Cvc>,
+    /// What 3-D Secure proves an authentication by; as short-lived as the code.
+    pub cryptogram: Option<Cryptogram>,
 }
 
 impl Card {
-    /// The same card without its verification code: what may be kept.
+    /// The same card without its verification code and cryptogram: what may be kept.
     pub fn without_cvc(&self) -> Card {
-        Card { pan: self.pan.clone(), expiry: self.expiry, cvc: None }
+        Card { pan: self.pan.clone(), expiry: self.expiry, cvc: None, cryptogram: None }
     }
 }
 

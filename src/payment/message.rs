@@ -4,7 +4,7 @@
 //! still the same message. Records older than the kind lack it; whoever writes them knows it from the operation. Field
 //! numbers are those of the stored record: a field that is no longer written keeps its number.
 
-use super::{Amount, ApprovalCode, BusinessDate, Name, Rrn, Stan, Wall};
+use super::{Amount, ApprovalCode, BusinessDate, Consent, Name, Rrn, Stan, Wall};
 use minicbor::{Decode, Encode};
 
 /// The values of one message to a bank, whatever its dialect.
@@ -64,6 +64,9 @@ pub struct MessageValues {
     /// The business day it belongs to (data element 15): of a reversal, its original's.
     #[n(17)]
     pub business_date: Option<BusinessDate>,
+    /// How the cardholder's consent was established, where that was said.
+    #[n(18)]
+    pub consent: Option<Consent>,
 }
 
 /// The kinds of messages the switch writes; a dialect describes each that its bank is sent.

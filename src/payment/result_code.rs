@@ -1,5 +1,7 @@
 //! What a bank's answer means: one list of our own, to which each dialect maps its data element 39.
 
+use std::time::Duration;
+
 /// How an answer binds us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultClass {
@@ -33,6 +35,8 @@ pub struct Decline {
     pub kind: DeclineKind,
     /// A sentence.
     pub message: &'static str,
+    /// After how long another attempt may go better; none where waiting alone changes nothing.
+    pub retry_after: Option<Duration>,
 }
 
 macro_rules! result_codes {
@@ -122,7 +126,20 @@ impl ResultCode {
     /// The decline a merchant is shown, where it is one.
     pub fn decline(self) -> Option<Decline> {
         match self.class() {
-            ResultClass::Declined(kind) => Some(Decline { category: self.name(), kind, message: self.message() }),
+            ResultClass::Declined(kind) => {
+                Some(Decline { category: self.name(), kind, message: self.message(), retry_after: self.retry_after() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Money comes with the days, and so do limits; what has no reason may pass.
+    fn retry_after(self) -> Option<Duration> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        match self {
+            ResultCode::ReEnter => Some(Duration::ZERO),
+            ResultCode::Generic => Some(HOUR),
+            ResultCode::InsufficientFunds | ResultCode::LimitExceeded => Some(HOUR.saturating_mul(24)),
             _ => None,
         }
     }
@@ -145,5 +162,8 @@ mod tests {
         assert!(ResultCode::Approved.decline().is_none());
         assert!(ResultCode::Timeout.decline().is_none());
         assert_eq!(ResultCode::InsufficientFunds.decline().map(|d| d.kind), Some(DeclineKind::Soft));
+        let hard = |decline: &Decline| decline.kind == DeclineKind::Hard;
+        let mut declines = ResultCode::ALL.iter().filter_map(|code| code.decline());
+        assert!(declines.all(|decline| !(hard(&decline) && decline.retry_after.is_some())), "hard is for ever");
     }
 }

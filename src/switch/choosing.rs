@@ -44,7 +44,8 @@ impl Switch {
     fn message_at(&mut self, place: usize, begin: &Begin) -> Result<MessageValues, Refusal> {
         self.must_have_room(place)?;
         let kind = self.banks[place].settings.forms.first_kind(begin.kind);
-        self.new_message(place, kind, begin.amount, begin.entry, None)
+        let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;
+        Ok(MessageValues { consent: begin.consent.clone(), ..message })
     }
 
     /// A host takes a share of all that may be open, so that a slow one leaves room for the others.
@@ -84,8 +85,9 @@ impl Switch {
         self.banks[from].numbers.release(operation.message.stan);
         self.move_open(id, from, place);
         let business_date = self.banks[place].today(self.now.wall);
-        let local_time = operation.message.local_time;
-        Some(Rerouted { operation: operation.number, message: MessageValues { local_time, ..message }, business_date })
+        let (local_time, consent) = (operation.message.local_time, operation.message.consent);
+        let message = MessageValues { local_time, consent, ..message };
+        Some(Rerouted { operation: operation.number, message, business_date })
     }
 
     /// The next best host for a payment: one that is up, has room and was not tried.

@@ -3,7 +3,7 @@
 use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
-use crate::payment::{BusinessDate, Monotonic, PosEntry, ResultCode, Rrn, Stan};
+use crate::payment::{BusinessDate, Consent, Monotonic, PosEntry, ResultCode, Rrn, Stan};
 use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use bytes::Bytes;
@@ -307,6 +307,10 @@ pub struct Begin {
     pub acceptor: Acceptor,
     /// How the card was entered.
     pub entry: PosEntry,
+    /// How the cardholder's consent was established, where that was said.
+    pub consent: Option<Consent>,
+    /// What the merchant keeps with it.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Something to be done.

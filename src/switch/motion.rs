@@ -2,7 +2,7 @@
 
 use super::event::{Submission, Ticket, WaiterId};
 use super::order::OperatorId;
-use crate::payment::{BusinessDate, Card, CardPrint, Cvc, MerchantId, Monotonic, Name, Stan};
+use crate::payment::{BusinessDate, Card, CardPrint, Cryptogram, Cvc, MerchantId, Monotonic, Name, Stan};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
 
@@ -35,6 +35,8 @@ pub(super) struct Open {
     pub waiter: Option<WaiterId>,
     /// Lives only until the request is written.
     pub cvc: Option<Cvc>,
+    /// As short-lived.
+    pub cryptogram: Option<Cryptogram>,
     /// By what its card is told from others, of a payment that begins.
     pub card_print: Option<CardPrint>,
     /// The submission, kept until its first record is durable: it may turn out to be a repeat.

@@ -37,6 +37,7 @@ impl Switch {
             key: operation.key.clone(),
             waiter: None,
             cvc: None,
+            cryptogram: None,
             card_print: None,
             submission: None,
             decided: false,

@@ -177,7 +177,7 @@ impl Switch {
         if std::mem::replace(&mut open.decided, true) {
             return;
         }
-        open.cvc = None;
+        (open.cvc, open.cryptogram) = (None, None);
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
         open.held = Some(operation.message.stan);
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);

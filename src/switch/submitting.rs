@@ -151,6 +151,7 @@ impl Switch {
                 reference: begin.reference.clone(),
                 card: summary,
                 acceptor: begin.acceptor.clone(),
+                metadata: Some(begin.metadata.clone()).filter(|metadata| !metadata.is_empty()),
             })),
         })
     }
@@ -243,6 +244,7 @@ impl Switch {
             key: submission.key.clone(),
             waiter: Some(submission.waiter),
             cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
+            cryptogram: card.as_ref().and_then(|(_, card)| card.cryptogram.clone()),
             card_print: card_print_of(&submission.command),
             submission: None,
             decided: false,
@@ -296,6 +298,7 @@ impl Switch {
             link: bank.choose_link(None).map(|(link, epoch)| (link.0, epoch)),
             business_date: Some(bank.today(self.now.wall)),
             remains: None,
+            consent: None,
         })
     }
 }
@@ -373,7 +376,8 @@ pub(super) fn next_obligation(payment: &Payment) -> u16 {
     payment.obligations.last().map_or(1, |owed| owed.obligation.number + 1)
 }
 
-/// The card of a request, with its verification code while that lives.
+/// The card of a request, with its verification code and cryptogram while these live.
 pub(super) fn card_for(card: &Card, open: Option<&Open>) -> Card {
-    Card { cvc: open.and_then(|open| open.cvc.clone()), ..card.clone() }
+    let (cvc, cryptogram) = (open.and_then(|open| open.cvc.clone()), open.and_then(|open| open.cryptogram.clone()));
+    Card { cvc, cryptogram, ..card.clone() }
 }

@@ -10,6 +10,7 @@ use crate::payment::{
     OperationKind, PaymentId, ResultCode, Wall,
 };
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One entry of a payment's history. `(payment, version)` is unique in the store.
@@ -145,6 +146,9 @@ pub struct Origin {
     /// The acceptor as the bank is told it.
     #[n(3)]
     pub acceptor: Acceptor,
+    /// What the merchant keeps with it.
+    #[n(4)]
+    pub metadata: Option<BTreeMap<String, String>>,
 }
 
 /// What may be shown of a card.

@@ -6,7 +6,7 @@
 use super::template::Template;
 use crate::iso8583::SpecError;
 use crate::iso8583::dialects::Layer;
-use crate::payment::{MessageKind, PosEntry, ResultCode, ReversalReason};
+use crate::payment::{MessageKind, PosEntry, ResultCode, ReversalReason, StoredCredential};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -22,6 +22,7 @@ pub struct Mapping {
     messages: BTreeMap<MessageKind, MessageMapping>,
     entries: BTreeMap<u8, (String, String)>,
     reasons: BTreeMap<ReversalReason, String>,
+    stored_credentials: BTreeMap<StoredCredential, String>,
     results: BTreeMap<String, ResultCode>,
     acknowledgements: Acknowledgements,
     refreshed: BTreeSet<u8>,
@@ -81,6 +82,7 @@ struct Section {
     messages: BTreeMap<String, Spanned<RawMessage>>,
     entry: BTreeMap<String, Spanned<RawEntry>>,
     reasons: BTreeMap<String, Spanned<String>>,
+    stored_credential: BTreeMap<String, Spanned<String>>,
     results: BTreeMap<String, Spanned<String>>,
     acknowledgements: RawAcknowledgements,
     refreshed: Option<Spanned<BTreeSet<u8>>>,
@@ -175,6 +177,11 @@ impl Mapping {
         self.reasons.get(&reason).expect("Mapping::read asks for every reason")
     }
 
+    /// The bank's code for a payment with a stored card, where it has one.
+    pub(super) fn stored_credential(&self, stored: StoredCredential) -> Option<&str> {
+        self.stored_credentials.get(&stored).map(String::as_str)
+    }
+
     /// What a bank's code means; an unknown one is a decline (never an approval).
     pub fn result(&self, response_code: &str) -> ResultCode {
         self.results.get(response_code).copied().unwrap_or(ResultCode::Generic)
@@ -230,6 +237,7 @@ struct Reading {
     messages: BTreeMap<MessageKind, MessageMapping>,
     entries: BTreeMap<u8, (String, String)>,
     reasons: BTreeMap<ReversalReason, String>,
+    stored_credentials: BTreeMap<StoredCredential, String>,
     results: BTreeMap<String, ResultCode>,
     acknowledgements: RawAcknowledgements,
     refreshed: BTreeSet<u8>,
@@ -250,6 +258,7 @@ impl Reading {
         section.messages.iter().for_each(|(name, raw)| self.message(layer, name, raw));
         section.entry.iter().for_each(|(name, raw)| self.entry(layer, name, raw));
         section.reasons.iter().for_each(|(name, code)| self.reason(layer, name, code));
+        section.stored_credential.iter().for_each(|(name, code)| self.stored_credential(layer, name, code));
         section.results.iter().for_each(|(code, name)| self.result(layer, code, name));
         self.acknowledgements = section.acknowledgements.over(std::mem::take(&mut self.acknowledgements));
         if let Some(refreshed) = section.refreshed {
@@ -326,6 +335,17 @@ impl Reading {
         }
     }
 
+    fn stored_credential(&mut self, layer: &Layer, name: &str, code: &Spanned<String>) {
+        match StoredCredential::from_name(name) {
+            Some(stored) => drop(self.stored_credentials.insert(stored, code.get_ref().clone())),
+            None => {
+                let names = StoredCredential::ALL.map(StoredCredential::name).join(", ");
+                let key = format!("mapping.stored_credential.{name}");
+                self.wrong(layer, code.span().start, &key, &format!("one of {names}"));
+            }
+        }
+    }
+
     fn result(&mut self, layer: &Layer, code: &str, name: &Spanned<String>) {
         match ResultCode::from_name(name.as_ref()) {
             Some(result) => drop(self.results.insert(code.to_owned(), result)),
@@ -366,6 +386,7 @@ impl Reading {
                 messages: self.messages,
                 entries: self.entries,
                 reasons: self.reasons,
+                stored_credentials: self.stored_credentials,
                 results: self.results,
                 acknowledgements: self.acknowledgements.whole(),
                 refreshed: self.refreshed,

@@ -1,7 +1,8 @@
 //! What an element is made of: literal characters and `{values}` of the payment, with a format behind a colon.
 //!
-//! `"{transmission_time:MMDDhhmmss}"`, `"{name:25}{city:13}{country}"`, `"92{cvc:LL}"`. A template with a value that
-//! the payment does not have (no security code, no approval code) leaves its element out.
+//! `"{transmission_time:MMDDhhmmss}"`, `"{name:25}{city:13}{country}"`, `"[42{eci:LL}][92{cvc:LL}]"`. A template with a
+//! value that the payment does not have (no approval code) leaves its element out; a part in brackets leaves out itself
+//! alone, and the element where all of its parts are left out.
 
 use super::mapping::Mapping;
 use crate::payment::{Acceptor, Card, MessageValues};
@@ -26,6 +27,8 @@ pub(super) struct Template(Vec<Part>);
 enum Part {
     Literal(String),
     Value(Value, Format),
+    /// Left out where one of its values is absent.
+    Optional(Vec<Part>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,11 @@ enum Value {
     OriginalAcquirer,
     BusinessDate,
     RemainingAmount,
+    Eci,
+    Authentication,
+    Cryptogram,
+    StoredCredential,
+    NetworkReference,
 }
 
 /// Name in a dialect file, and the value.
@@ -90,6 +98,11 @@ const VALUES: &[(&str, Value)] = &[
     ("original_acquirer", Value::OriginalAcquirer),
     ("business_date", Value::BusinessDate),
     ("remaining_amount", Value::RemainingAmount),
+    ("eci", Value::Eci),
+    ("authentication", Value::Authentication),
+    ("cryptogram", Value::Cryptogram),
+    ("stored_credential", Value::StoredCredential),
+    ("network_reference", Value::NetworkReference),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +121,19 @@ impl Template {
     pub(super) fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
+        while let Some((before, tail)) = rest.split_once('[') {
+            let (inside, tail) = tail.split_once(']').ok_or("a closing ] behind [")?;
+            parts.extend(Template::without_brackets(before)?);
+            parts.push(Part::Optional(Template::without_brackets(inside)?));
+            rest = tail;
+        }
+        parts.extend(Template::without_brackets(rest)?);
+        Ok(Template(parts))
+    }
+
+    fn without_brackets(text: &str) -> Result<Vec<Part>, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
         while let Some(open) = rest.find('{') {
             let (literal, tail) = rest.split_at(open);
             let close = tail.find('}').ok_or("a closing } behind {")?;
@@ -116,25 +142,24 @@ impl Template {
             rest = &tail[close + 1..];
         }
         push_literal(&mut parts, rest)?;
-        Ok(Template(parts))
+        Ok(parts)
     }
 
     /// The characters of the element; `None` where a value is absent.
     pub(super) fn fill(&self, terms: &Terms<'_>) -> Option<Zeroizing<String>> {
-        let mut text = Zeroizing::new(String::with_capacity(48));
-        for part in &self.0 {
-            match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Value(value, format) => value.write(format, terms, &mut text)?,
-            }
-        }
-        Some(text)
+        let mut text = Zeroizing::new(String::with_capacity(160));
+        self.0.iter().try_for_each(|part| part.write(terms, &mut text))?;
+        let only_optional = self.0.iter().all(|part| matches!(part, Part::Optional(_)));
+        (!only_optional || !text.is_empty()).then_some(text)
     }
 }
 
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
     if literal.contains('}') {
         return Err("an opening { before }".to_owned());
+    }
+    if literal.contains(['[', ']']) {
+        return Err("brackets in pairs, and none within another".to_owned());
     }
     if !literal.is_empty() {
         parts.push(Part::Literal(literal.to_owned()));
@@ -148,6 +173,20 @@ impl Part {
         let value =
             VALUES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(known_values)?;
         Ok(Part::Value(value, Format::parse(value, format)?))
+    }
+
+    fn write(&self, terms: &Terms<'_>, text: &mut String) -> Option<()> {
+        match self {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Value(value, format) => value.write(format, terms, text)?,
+            Part::Optional(parts) => {
+                let before = text.len();
+                if parts.iter().try_for_each(|part| part.write(terms, text)).is_none() {
+                    text.truncate(before);
+                }
+            }
+        }
+        Some(())
     }
 }
 
@@ -212,6 +251,13 @@ impl Value {
             Value::OriginalTime => put_time(out, format, values.original?.transmitted_at.utc()),
             Value::BusinessDate => put_time(out, format, values.business_date?.midnight()),
             Value::RemainingAmount => put_number(out, format, values.remains?.minor(), 12),
+            Value::Eci => put(out, format, values.consent.as_ref()?.eci.as_ref()?, ' '),
+            Value::Authentication => put(out, format, values.consent.as_ref()?.authentication.as_ref()?, ' '),
+            Value::Cryptogram => put(out, format, terms.card.cryptogram.as_ref()?.reveal(), ' '),
+            Value::StoredCredential => {
+                put(out, format, terms.mapping.stored_credential(values.consent.as_ref()?.stored?)?, ' ');
+            }
+            Value::NetworkReference => put(out, format, values.consent.as_ref()?.network_reference.as_ref()?, ' '),
             Value::OriginalAcquirer => values.original.map(|_| put(out, format, values.acquirer.as_str(), '0'))?,
         }
         Some(())
@@ -271,6 +317,9 @@ mod tests {
         assert!(expected("{transmission_time}").contains("MMDDhhmmss"));
         assert!(expected("{transmission_time:MMXX}").contains("YYYY"));
         assert!(expected("{name:0}").contains("width"));
+        assert!(expected("[{pan}").contains("closing ]"));
+        assert!(expected("{pan}]").contains("in pairs"));
+        assert!(expected("[[{pan}]]").contains("in pairs"));
     }
 
     #[test]

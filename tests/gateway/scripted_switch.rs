@@ -128,7 +128,7 @@ fn request(store: &Store, submission: &Submission) -> Result<(PaymentId, Amount)
         allow_partial: false,
         is_final,
         delivery: Delivery::Request,
-        message: message(amount),
+        message: message(amount, submission),
         business_date: BusinessDate::of(NOW),
         obligations: Vec::new(),
         origin: origin(submission),
@@ -191,10 +191,15 @@ fn origin(submission: &Submission) -> Option<Box<Origin>> {
         last4: pan.last4().to_owned(),
     };
     let (merchant, reference) = (submission.merchant.clone(), begin.reference.clone());
-    Some(Box::new(Origin { merchant, reference, card, acceptor: begin.acceptor.clone() }))
+    let metadata = Some(begin.metadata.clone()).filter(|metadata| !metadata.is_empty());
+    Some(Box::new(Origin { merchant, reference, card, acceptor: begin.acceptor.clone(), metadata }))
 }
 
-fn message(amount: Amount) -> MessageValues {
+fn message(amount: Amount, submission: &Submission) -> MessageValues {
+    let consent = match &submission.command {
+        Command::Begin(begin) => begin.consent.clone(),
+        _ => None,
+    };
     MessageValues {
         host: "bank".into(),
         dialect: "iso8583-1987-ascii".into(),
@@ -214,5 +219,6 @@ fn message(amount: Amount) -> MessageValues {
         business_date: None,
         kind: None,
         remains: None,
+        consent,
     }
 }

@@ -14,6 +14,7 @@ use isthmus::transaction::{Fingerprint, IdempotencyKey, OperationState, Payment}
 use std::sync::Arc;
 use std::time::Duration;
 
+mod consent;
 mod days;
 mod desk;
 mod failover;

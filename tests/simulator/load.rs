@@ -34,6 +34,7 @@ fn plan(address: String, most: u64) -> Plan {
             pan: Pan::parse("4111111111111111").unwrap(),
             expiry: Expiry::new(2030, 12).unwrap(),
             cvc: None,
+            cryptogram: None,
         }],
         amounts: 100..=200,
         currency: Currency::from_code("EUR").unwrap(),
