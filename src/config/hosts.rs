@@ -197,7 +197,7 @@ impl Hosts {
         });
         let mut keys = SoftwareKeys::default();
         let share = if hosts.len() == 1 { 100 } else { 50 };
-        for host in hosts {
+        for (number, host) in hosts.iter().enumerate() {
             let first = links.len() as u16;
             let share = switch.credit * host.share_percent.unwrap_or(share) / 100;
             match host.build(first, share, folder, path) {
@@ -207,7 +207,7 @@ impl Hosts {
                     links.extend(host.links.iter().map(of_folder));
                     built.push(settings);
                 }
-                Err(found) => mistakes.extend(found),
+                Err(found) => mistakes.extend(found.into_iter().map(|mistake| of_host(number, mistake))),
             }
         }
         if !mistakes.is_empty() {
@@ -222,6 +222,14 @@ impl Hosts {
             send_budget: Duration::from_millis(switch.send_budget_ms),
         };
         Ok(Hosts { settings, links, keys: Arc::new(keys) })
+    }
+}
+
+/// A mistake in a `[[hosts]]` table, with the place of that table.
+fn of_host(number: usize, mistake: Mistake) -> Mistake {
+    match mistake.key.strip_prefix("hosts.") {
+        Some(key) => Mistake { key: format!("hosts[{number}].{key}"), ..mistake },
+        None => mistake,
     }
 }
 

@@ -7,6 +7,7 @@
 mod host_keys;
 mod hosts;
 mod keys;
+mod lines;
 mod mistake;
 mod overrides;
 mod stand_in;
@@ -127,7 +128,9 @@ impl Config {
             operations: file.operations,
             folder,
         };
-        let mistakes = config.mistakes(path);
+        let mut mistakes = config.mistakes(path);
+        let (lines, origin) = (lines::Lines::of(text), path.display().to_string());
+        mistakes.iter_mut().filter(|mistake| mistake.origin == origin).for_each(|mistake| lines.locate(mistake));
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 
