@@ -9,7 +9,7 @@ use super::source::{Connection, Dialler};
 use super::{Command, LinkSettings, Outgoing};
 use crate::clock::Clock;
 use crate::framing::{Frame, Framer, Framing};
-use crate::keys::KeyService;
+use crate::keys::{KeyService, SealFault};
 use crate::security::Seal;
 use crate::switch::{Event, LinkId, SendId};
 use bytes::{Bytes, BytesMut};
@@ -167,9 +167,9 @@ impl Line {
                 Command::Send(Outgoing { id, .. }) if told => unsent.push(id),
                 Command::Send(Outgoing { id, send_by, .. }) if send_by < now => late.push(id),
                 Command::Send(Outgoing { id, frame, seals, .. }) => match self.sealed(frame, &seals) {
-                    None => unsealed.push(id),
-                    Some(frame) if self.framing.put(&frame, bytes).is_err() => late.push(id),
-                    Some(_) => {}
+                    Err(fault) => unsealed.push((id, fault.code())),
+                    Ok(frame) if self.framing.put(&frame, bytes).is_err() => late.push(id),
+                    Ok(_) => {}
                 },
                 Command::Disconnect => told = true,
                 Command::Connect => {}
@@ -178,25 +178,22 @@ impl Line {
         if !late.is_empty() {
             self.report_unsent(late).await;
         }
-        if !unsealed.is_empty() {
-            self.report(Event::Unsealed { link: self.link, sends: unsealed }).await;
+        for (id, fault) in unsealed {
+            self.report(Event::Unsealed { link: self.link, sends: vec![id], fault }).await;
         }
         told
     }
 
-    /// The frame with everything filled in; `None` where a key is not there.
-    fn sealed(&self, frame: Bytes, seals: &[Seal]) -> Option<Bytes> {
+    /// The frame with everything filled in.
+    fn sealed(&self, frame: Bytes, seals: &[Seal]) -> Result<Bytes, SealFault> {
         if seals.is_empty() {
-            return Some(frame);
+            return Ok(frame);
         }
         let mut sealed = BytesMut::from(frame);
-        match self.keys.seal(&mut sealed, seals) {
-            Ok(()) => Some(sealed.freeze()),
-            Err(fault) => {
-                tracing::error!(link = self.link.0, %fault, "a frame could not be sealed");
-                None
-            }
-        }
+        self.keys.seal(&mut sealed, seals).inspect_err(|fault| {
+            tracing::error!(link = self.link.0, %fault, "a frame could not be sealed");
+        })?;
+        Ok(sealed.freeze())
     }
 
     async fn write(&self, write: &mut (impl AsyncWrite + Unpin), bytes: &mut BytesMut) -> bool {

@@ -7,7 +7,7 @@ use crate::framing;
 use crate::iso8583::{MessageBuilder, dialects};
 use crate::keys::{HostKeys, SoftwareKeys};
 use crate::payment::Name;
-use crate::security::{Direction, Key, KeyKind, KeySettings, KeySlot, KeyUsage, MAC_ELEMENT, SlotUse};
+use crate::security::{Direction, Key, KeyKind, KeySettings, KeySlot, KeyUsage, MAC_ELEMENT, MacSeal, SlotUse};
 use crate::switch::MacVerdict;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, PublicKeyData,
@@ -337,7 +337,7 @@ fn mistakes_of_a_link_are_told_with_their_keys() {
 }
 
 /// Keys of a bank on link 0 whose requests bear a MAC, a request with room for it, and what fills that.
-fn sealing() -> (SoftwareKeys, Bytes, Seal) {
+fn sealing() -> (SoftwareKeys, Bytes, MacSeal) {
     let spec = dialects::builtin("iso8583-1987-ascii").unwrap().unwrap();
     let settings = KeySettings::read(["[keys.mac]\nmethod = 'x9.19'"].into_iter()).unwrap();
     let mac = settings.mac.clone().unwrap();
@@ -352,7 +352,7 @@ fn sealing() -> (SoftwareKeys, Bytes, Seal) {
     let mut keys = SoftwareKeys::default();
     keys.add(host);
     let slot = KeySlot { host: Name::from("bank"), usage: SlotUse::Mac, direction: Direction::Send, epoch: 0 };
-    (keys, roomy.as_bytes().clone(), Seal { slot, place })
+    (keys, roomy.as_bytes().clone(), MacSeal { slot, place })
 }
 
 #[tokio::test]
@@ -364,7 +364,7 @@ async fn frames_leave_sealed_and_arrive_judged() {
     let (mut peer, _) = bank.accept().await.unwrap();
     house.is_connected(0).await;
     let send_by = house.clock.monotonic().after(PATIENCE);
-    assert!(house.links.send(LinkId(0), SendId(1), roomy.clone(), vec![seal.clone()], send_by));
+    assert!(house.links.send(LinkId(0), SendId(1), roomy.clone(), vec![Seal::Mac(seal.clone())], send_by));
     let mut heard = vec![0; 2 + roomy.len()];
     timeout(PATIENCE, peer.read_exact(&mut heard)).await.unwrap().unwrap();
     let (before, mac) = roomy.split_at(seal.place.element.start);
@@ -381,9 +381,9 @@ async fn frames_leave_sealed_and_arrive_judged() {
         assert!(matches!(event, Event::Arrived { mac, .. } if mac == expected), "{event:?}");
     }
 
-    let missing = Seal { slot: KeySlot { epoch: 9, ..seal.slot.clone() }, ..seal };
-    assert!(house.links.send(LinkId(0), SendId(2), roomy, vec![missing], send_by));
+    let missing = MacSeal { slot: KeySlot { epoch: 9, ..seal.slot.clone() }, ..seal };
+    assert!(house.links.send(LinkId(0), SendId(2), roomy, vec![Seal::Mac(missing)], send_by));
     let event = house.next().await;
-    assert!(matches!(&event, Event::Unsealed { sends, .. } if *sends == [SendId(2)]), "{event:?}");
+    assert!(matches!(&event, Event::Unsealed { sends, fault: "no_key", .. } if *sends == [SendId(2)]), "{event:?}");
     house.links.stop().await;
 }

@@ -63,8 +63,8 @@ impl HostKeyFiles {
                 }
             }
         }
-        if let Some((format, file)) = settings.pin.zip(self.pin_file.as_ref()) {
-            keys.add(SlotUse::Pin, Direction::Send, read(file, KeyUsage::Pin, &|length| format.key_kind(length))?);
+        if let Some((pin, file)) = settings.pin.as_ref().zip(self.pin_file.as_ref()) {
+            keys.add(SlotUse::Pin, Direction::Send, read(file, KeyUsage::Pin, &|length| pin.format.key_kind(length))?);
         }
         match settings.exchange.map(|exchange| exchange.form) {
             Some(KeyForm::Cryptogram) => {
@@ -79,6 +79,12 @@ impl HostKeyFiles {
             None => {}
         }
         Ok(keys)
+    }
+
+    /// By what there is a key for PINs, or will be: the key of the host's table that says so.
+    pub(super) fn takes_pins(&self, settings: &KeySettings) -> Option<&'static str> {
+        let is_brought = is_brought(settings, SlotUse::Pin, Direction::Send);
+        self.pin_file.as_ref().map(|_| "keys.pin_file").or(is_brought.then_some("dialect"))
     }
 
     /// A file for something that the dialect does not have, and the section where it would.
@@ -110,7 +116,7 @@ fn zone_kind(length: usize) -> Option<KeyKind> {
 }
 
 /// A key from its file: digits, or a block under the protection key.
-fn read_key(
+pub(super) fn read_key(
     path: &Path,
     protection: Option<&Key>,
     usage: KeyUsage,

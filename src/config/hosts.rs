@@ -3,7 +3,7 @@
 use super::host_keys::{HostKeyFiles, key_settings};
 use super::mistake::Mistake;
 use super::stand_in::StandInConfig;
-use super::{SwitchConfig, dialect_layers};
+use super::{PinConfig, SwitchConfig, dialect_layers};
 use crate::bank::LinkSettings;
 use crate::framing::{self, Framing};
 use crate::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
@@ -185,6 +185,7 @@ impl Hosts {
         hosts: &[HostConfig],
         routes: &[RouteSettings],
         switch: &SwitchConfig,
+        pin: &PinConfig,
         folder: &Path,
         path: &Path,
     ) -> Result<Hosts, Vec<Mistake>> {
@@ -209,6 +210,14 @@ impl Hosts {
                 }
                 Err(found) => mistakes.extend(found.into_iter().map(|mistake| of_host(number, mistake))),
             }
+        }
+        let taken = built.iter().zip(hosts).enumerate().find_map(|(number, (host, config))| {
+            let key = config.keys.takes_pins(&host.keys)?;
+            Some(format!("hosts[{number}].{key}"))
+        });
+        match pin.read(taken, folder, path) {
+            Ok(merchants) => keys.set_merchants(merchants),
+            Err(found) => mistakes.extend(found),
         }
         if !mistakes.is_empty() {
             return Err(mistakes);

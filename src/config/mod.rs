@@ -10,12 +10,14 @@ mod keys;
 mod lines;
 mod mistake;
 mod overrides;
+mod pins;
 mod stand_in;
 
 pub use host_keys::{HostKeyFiles, key_settings};
 pub use hosts::{HostConfig, Hosts};
 pub use keys::{KeyFiles, Secrets};
 pub use mistake::Mistake;
+pub use pins::{PinCipher, PinConfig, PinKeyConfig};
 pub use stand_in::StandInConfig;
 
 use crate::iso8583::dialects;
@@ -43,6 +45,8 @@ pub struct Config {
     pub merchants: Vec<merchants::MerchantSettings>,
     /// Where the keys lie.
     pub keys: KeyFiles,
+    /// PINs.
+    pub pin: PinConfig,
     /// Health and metrics.
     pub operations: OperationsConfig,
 }
@@ -61,6 +65,8 @@ struct File {
     #[serde(default)]
     merchants: Vec<merchants::MerchantSettings>,
     keys: KeyFiles,
+    #[serde(default)]
+    pin: PinConfig,
     #[serde(default)]
     operations: OperationsConfig,
 }
@@ -125,6 +131,7 @@ impl Config {
             routes: file.routes,
             merchants: file.merchants,
             keys: file.keys.relative_to(&folder),
+            pin: file.pin,
             operations: file.operations,
             folder,
         };
@@ -136,7 +143,7 @@ impl Config {
 
     /// What the hosts and the routes to them come to.
     pub fn build_hosts(&self, path: &Path) -> Result<Hosts, Vec<Mistake>> {
-        Hosts::build(&self.hosts, &self.routes, &self.switch, &self.folder, path)
+        Hosts::build(&self.hosts, &self.routes, &self.switch, &self.pin, &self.folder, path)
     }
 
     fn mistakes(&self, path: &Path) -> Vec<Mistake> {

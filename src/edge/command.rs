@@ -6,13 +6,16 @@
 use super::authentication::Asker;
 use super::problem::{Code, Problem};
 use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Inquiry, Money};
+use super::request::{CardPresentFields, PinFields};
 use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
     Acceptor, Amount, Card, CardId, CardPrint, Consent, Cryptogram, Currency, Cvc, Expiry, OperationKind, Pan,
     PaymentId, PosEntry, StoredCredential,
 };
+use crate::payment::{CardPresent, Emv, OfferedPin, PinKeyName, Track2};
 use crate::switch::{Begin, Command};
 use crate::transaction::Fingerprint;
+use data_encoding::HEXUPPER_PERMISSIVE;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -54,7 +57,12 @@ pub(super) fn begin(
     let mut canonical = Canonical::new(key, "POST", "/v1/payments");
     reference(&request.reference)?;
     let amount = amount(&request.amount)?;
-    let card = card(&request.card, merchant.luhn)?;
+    let (card, entry) = match (&request.card, &request.card_present) {
+        (Some(fields), None) => (card(fields, merchant.luhn)?, PosEntry::Ecommerce),
+        (None, Some(fields)) => card_present(fields, merchant.luhn)?,
+        (None, None) => return Err(Problem::at(Code::FieldMissing, "/card")),
+        (Some(_), Some(_)) => return Err(Problem::at(Code::InstrumentTwice, "/card_present")),
+    };
     let cryptogram = request.three_ds.as_ref().and_then(|three_ds| three_ds.cryptogram.as_deref());
     let cryptogram = cryptogram.map(|text| Cryptogram::parse(text).ok_or_else(|| three_ds_refused("cryptogram")));
     let card = Card { cryptogram: cryptogram.transpose()?, ..card };
@@ -63,6 +71,10 @@ pub(super) fn begin(
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
     canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
     canonical.consent(consent.as_ref()).metadata(checked(&request.metadata.0)?);
+    // Of what a reader gave only this may be asked for again: the rest is of one moment.
+    if let Some(fields) = &request.card_present {
+        canonical.text(&fields.entry_mode);
+    }
     let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     let begin = Begin {
         payment: names.payment,
@@ -74,7 +86,7 @@ pub(super) fn begin(
         card,
         card_id: names.card,
         acceptor,
-        entry: PosEntry::Ecommerce,
+        entry,
         consent,
         metadata: request.metadata.0.clone(),
     };
@@ -238,7 +250,36 @@ fn card(fields: &CardFields, luhn: bool) -> Result<Card, Problem> {
     let expiry = expiry.ok_or_else(|| Problem::at(Code::ExpiryInvalid, "/card/expiry_year"))?;
     let cvc = fields.cvc.as_deref().map(Cvc::parse).transpose();
     let cvc = cvc.map_err(|_| Problem::at(Code::CvcInvalid, "/card/cvc"))?;
-    Ok(Card { pan, expiry, cvc, cryptogram: None })
+    Ok(Card { pan, expiry, cvc, cryptogram: None, present: None })
+}
+
+fn card_present(fields: &CardPresentFields, luhn: bool) -> Result<(Card, PosEntry), Problem> {
+    let at = |code, field: &str| Problem::at(code, format!("/card_present/{field}"));
+    let entry = match fields.entry_mode.as_str() {
+        "chip" => PosEntry::Chip,
+        "contactless" => PosEntry::Contactless,
+        "swipe" => PosEntry::Swipe,
+        _ => return Err(at(Code::EntryModeUnknown, "entry_mode")),
+    };
+    let track2 = Track2::parse(&fields.track2).ok_or_else(|| at(Code::Track2Invalid, "track2"))?;
+    let (pan, expiry) = track2.pan().zip(track2.expiry()).ok_or_else(|| at(Code::Track2Invalid, "track2"))?;
+    if luhn && !pan.luhn_valid() {
+        return Err(at(Code::CardNumberInvalid, "track2"));
+    }
+    let emv = fields.emv.as_deref().map(|digits| Emv::parse(digits).ok_or_else(|| at(Code::EmvInvalid, "emv")));
+    let pin = fields.pin.as_deref().map(|pin| pin_of(pin).ok_or_else(|| at(Code::PinInvalid, "pin")));
+    let present = Some(Box::new(CardPresent { track2, emv: emv.transpose()?, pin: pin.transpose()? }));
+    Ok((Card { pan, expiry, cvc: None, cryptogram: None, present }, entry))
+}
+
+fn pin_of(fields: &PinFields) -> Option<OfferedPin> {
+    let bytes = |digits: &str| HEXUPPER_PERMISSIVE.decode(digits.as_bytes()).ok();
+    let key = match (&fields.ksn, &fields.key) {
+        (Some(serial), None) => PinKeyName::Dukpt(bytes(serial)?),
+        (None, Some(name)) => PinKeyName::Static(name.clone()),
+        _ => return None,
+    };
+    OfferedPin::new(u8::try_from(fields.format).ok()?, bytes(&fields.block)?, key)
 }
 
 /// A command that whoever asks may give, or why not.
@@ -314,7 +355,7 @@ impl Canonical {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::edge::request::read;
     use crate::merchants::{MerchantSettings, Register};
@@ -435,6 +476,44 @@ mod tests {
         assert_eq!(metadata(r#"{"note":"card 4111 1111-1111 1111"}"#), at(Code::MetadataInvalid, "/metadata/note"));
         assert_eq!(metadata(r#"{"note":"a\u0007"}"#), at(Code::MetadataInvalid, "/metadata/note"));
         assert!(with(r#""metadata":{"note":"order 4111111111111112, 3 items"}"#).is_ok());
+    }
+
+    const PRESENT: &str = r#"{"reference":"r","amount":{"value":1299,"currency":"EUR"},
+        "card_present":{"entry_mode":"chip","track2":"4111111111111111=30122010000012345678","emv":"9F2608A1B2C3D4E5F60718",
+        "pin":{"format":0,"block":"0123456789ABCDEF","ksn":"FFFF9876543210E00008"}}}"#;
+
+    #[test]
+    fn a_card_that_is_there_is_read_from_its_track() {
+        let (command, print) = built(PRESENT, true).unwrap();
+        let Command::Begin(begin) = &command else { panic!("a payment begins") };
+        assert_eq!(
+            (begin.entry, begin.card.pan.last4(), begin.card.expiry.yymm().as_str()),
+            (PosEntry::Chip, "1111", "3012")
+        );
+        let printed = format!("{command:?}");
+        assert!(!printed.contains("4111111111111111") && !printed.contains("9F26") && !printed.contains("0x01, 0x23"));
+        let other = PRESENT.replace("0123456789ABCDEF", "FEDCBA9876543210").replace("A1B2", "B2A1");
+        assert_eq!(built(&other, true).unwrap().1, print, "PIN block and cryptogram are of one moment");
+        assert_ne!(built(&PRESENT.replace("chip", "swipe"), true).unwrap().1, print);
+        for (from, to, code, field) in [
+            ("chip", "magic", Code::EntryModeUnknown, "entry_mode"),
+            ("1111=", "1111", Code::Track2Invalid, "track2"),
+            ("1111=", "1112=", Code::CardNumberInvalid, "track2"),
+            ("9F26", "9F2", Code::EmvInvalid, "emv"),
+            ("\"format\":0", "\"format\":2", Code::PinInvalid, "pin"),
+            ("ABCDEF\"", "ABCD\"", Code::PinInvalid, "pin"),
+            ("\"ksn\"", "\"key\":\"k\",\"ksn\"", Code::PinInvalid, "pin"),
+        ] {
+            assert!(PRESENT.contains(from));
+            let problem = built(&PRESENT.replacen(from, to, 1), true).unwrap_err();
+            assert_eq!((problem.code, problem.pointer.unwrap()), (code, format!("/card_present/{field}")));
+        }
+        let both = PRESENT.replacen(
+            "\"card_present\"",
+            "\"card\":{\"number\":\"4111111111111111\",\"expiry_month\":1,\"expiry_year\":2030},\"card_present\"",
+            1,
+        );
+        assert_eq!(built(&both, true).unwrap_err().code, Code::InstrumentTwice);
     }
 
     #[test]

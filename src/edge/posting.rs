@@ -60,13 +60,17 @@ impl<'a> Received<'a> {
         Ok(Received { door, asker, opened, place, held, credit })
     }
 
-    /// Submits what was understood and waits for the answer. The body is forgotten before.
+    /// Submits what was understood and waits for the answer. The body is forgotten before. What a card reader gave is
+    /// taken only where it came sealed.
     pub async fn submit(
         self,
         key: IdempotencyKey,
         (command, fingerprint): (Command, Fingerprint),
     ) -> Result<Told, Problem> {
         let Received { door, asker, opened, place, held, credit } = self;
+        if command.has_reading() && !opened.is_reading_sealed {
+            return Err(Code::CardPresentUnsealed.into());
+        }
         drop((opened, held));
         let merchant = asker.merchant.id.clone();
         let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command };
@@ -92,7 +96,7 @@ pub(super) async fn post(
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let received = Received::read(&door, &asker, declared, &parts.headers, body).await?;
-    let Unwrapped { wrapping, payload, is_fresh } = &received.opened;
+    let Unwrapped { wrapping, payload, is_fresh, .. } = &received.opened;
     if !is_fresh {
         must_be_known(&door, &asker.merchant, &key).await?;
     }

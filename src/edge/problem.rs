@@ -73,6 +73,7 @@ problem_codes! {
     Suspended 403 "merchant_suspended" "This merchant may only read.";
     SealingRequired 403 "sealing_required" "This merchant's payloads must be sealed.";
     SignatureRequired 403 "signature_required" "This merchant's payloads must be signed.";
+    CardPresentUnsealed 403 "card_present_unsealed" "What a reader gives of a card is taken only where it comes sealed.";
     PayloadKeyMissing 403 "payload_key_missing" "This merchant has no key to which an answer can be sealed.";
     RouteNotFound 404 "not_found" "There is no such resource.";
     PaymentNotFound 404 "payment_not_found" "There is no such payment.";
@@ -108,6 +109,11 @@ problem_codes! {
     ThreeDsInvalid 422 "three_ds_invalid" "Not what 3-D Secure gives in this field.";
     StoredCredentialInvalid 422 "stored_credential_invalid" "Not a use of a stored card, or no reference for it.";
     MetadataInvalid 422 "metadata_invalid" "Metadata is at most 20 short texts under plain names, and no card number.";
+    Track2Invalid 422 "card_track2_invalid" "Not track 2: a card number, =, a month of expiry and what follows.";
+    EmvInvalid 422 "card_emv_invalid" "Chip data are 1 to 255 bytes in hexadecimal digits.";
+    PinInvalid 422 "card_pin_invalid" "A PIN has a format (0, 1, 3 or 4), a block of its length in hexadecimal digits, and either ksn or key.";
+    EntryModeUnknown 422 "card_entry_mode_unknown" "A card that is there was read by chip, contactless or swipe.";
+    InstrumentTwice 422 "instrument_twice" "A payment has one instrument.";
     NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
     CurrencyNotPermitted 422 "currency_not_permitted" "This merchant takes no payments in this currency.";
     AmountNotPermitted 422 "amount_above_limit" "The amount is above the limit of this merchant.";

@@ -33,7 +33,9 @@ pub struct CreatePayment {
     #[serde(default)]
     pub allow_partial: bool,
     /// The card.
-    pub card: Object<CardFields>,
+    pub card: Option<Object<CardFields>>,
+    /// A card that is there, in its stead.
+    pub card_present: Option<Object<CardPresentFields>>,
     /// Terminal identification; the merchant's first one if absent.
     pub terminal: Option<String>,
     /// What 3-D Secure gave.
@@ -168,6 +170,34 @@ pub struct StoredCredentialFields {
     pub usage: String,
     /// The network's reference of the first payment.
     pub network_reference: Option<String>,
+}
+
+/// A card that is there, as its reader gave it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardPresentFields {
+    /// chip, contactless or swipe.
+    pub entry_mode: String,
+    /// Track 2, or its image on the chip.
+    pub track2: Secret,
+    /// Chip data, in hexadecimal digits.
+    pub emv: Option<Secret>,
+    /// The PIN.
+    pub pin: Option<Object<PinFields>>,
+}
+
+/// A PIN block as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinFields {
+    /// ISO 9564 format.
+    pub format: i64,
+    /// The block, in hexadecimal digits.
+    pub block: Secret,
+    /// Key serial number (DUKPT), in hexadecimal digits.
+    pub ksn: Option<String>,
+    /// The name of a key that stays.
+    pub key: Option<String>,
 }
 
 fn yes() -> bool {
@@ -420,7 +450,7 @@ mod tests {
     #[test]
     fn a_good_body_is_read_and_prints_without_its_card() {
         let request: CreatePayment = read(GOOD.as_bytes()).unwrap();
-        assert_eq!((&*request.card.number, request.amount.value), ("4111111111111111", Minor(1)));
+        assert_eq!((&*request.card.as_ref().unwrap().number, request.amount.value), ("4111111111111111", Minor(1)));
         assert!(request.capture && !request.allow_partial);
         let printed = format!("{request:?}");
         assert!(!printed.contains("4111") && !printed.contains("123\""), "{printed}");
@@ -497,6 +527,8 @@ mod tests {
             ("Card", fields::<CardFields>()),
             ("ThreeDs", fields::<ThreeDsFields>()),
             ("StoredCredential", fields::<StoredCredentialFields>()),
+            ("CardPresent", fields::<CardPresentFields>()),
+            ("Pin", fields::<PinFields>()),
         ];
         for (name, fields) in shapes {
             let properties = document["components"]["schemas"][name]["properties"].as_object().unwrap();

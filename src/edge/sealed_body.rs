@@ -85,6 +85,12 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Whether a member of this name came in clear.
+    pub fn shows(&self, name: &str) -> bool {
+        let is_clear = |value: &RawValue| whole(value.get().as_bytes()).is_none();
+        self.members.0.iter().any(|(member, value)| member == name && is_clear(value))
+    }
+
     /// The body with what was in its tokens, by place; `None` where that is no JSON.
     pub fn with(&self, opened: &[(usize, Zeroizing<Vec<u8>>)]) -> Option<Zeroizing<Vec<u8>>> {
         let mut pieces: Vec<&[u8]> = Vec::new();
@@ -158,6 +164,9 @@ mod tests {
         let opened = |content: &[u8]| parts.with(&[(1, Zeroizing::new(content.to_vec()))]).map(|body| body.to_vec());
         assert_eq!(opened(br#" {"number":"4"} "#).unwrap(), br#"{"a":[1, 2],"card":{"number":"4"},"a":3}"#);
         assert_eq!(opened(br#"1,"b":2"#), None, "what was sealed is one value");
+        assert!(parts.shows("a") && !parts.shows("card") && !parts.shows("b"));
+        let twice = Parts::of(br#"{"card":{"encryptedData":"t"},"c\u0061rd":1}"#).unwrap().unwrap();
+        assert!(twice.shows("card"), "however it is written");
         assert_eq!(opened(b""), None);
     }
 

@@ -46,7 +46,12 @@ pub(super) struct Unwrapped {
     pub payload: Zeroizing<Vec<u8>>,
     /// Whether all that was sealed was sealed just now, as far as it says.
     pub is_fresh: bool,
+    /// Whether nothing that a card reader gave came in clear.
+    pub is_reading_sealed: bool,
 }
+
+/// The member, or the element, that holds what a card reader gave.
+pub(super) const READING: &str = "card_present";
 
 /// What the content type of a POST says about its body. JSON may still turn out to hold tokens.
 pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem> {
@@ -101,7 +106,7 @@ impl Door {
         };
         if let Some((wrapping, token)) = whole {
             let (payload, is_fresh) = self.open_sealed(merchant, headers, Sealed::Jwe(token)).await?;
-            return Ok(Unwrapped { wrapping, payload, is_fresh });
+            return Ok(Unwrapped { wrapping, payload, is_fresh, is_reading_sealed: true });
         }
         match Parts::of(&sent)? {
             Some(parts) => self.open_parts(merchant, headers, parts).await,
@@ -122,7 +127,8 @@ impl Door {
             opened.push((place, content));
         }
         let payload = parts.with(&opened).ok_or(Code::PayloadUnreadable)?;
-        Ok(Unwrapped { wrapping: Wrapping::Member(Member::EncryptedData), payload, is_fresh })
+        let is_reading_sealed = !parts.shows(READING);
+        Ok(Unwrapped { wrapping: Wrapping::Member(Member::EncryptedData), payload, is_fresh, is_reading_sealed })
     }
 
     /// XML has no word for when it was sealed.
@@ -142,8 +148,8 @@ impl Door {
             opened.push(self.open_sealed(merchant, headers, Sealed::Xml(data)).await?.0);
         }
         let payload = document.with(&opened).ok_or(Code::PayloadUnreadable)?;
-        Unwrapped { wrapping: Wrapping::Xml { sealed: true, signed: false }, payload, is_fresh: true }
-            .verified(merchant)
+        let (wrapping, is_reading_sealed) = (Wrapping::Xml { sealed: true, signed: false }, !document.shows(READING));
+        Unwrapped { wrapping, payload, is_fresh: true, is_reading_sealed }.verified(merchant)
     }
 
     /// The content of something sealed, and whether it was sealed just now.
@@ -223,7 +229,7 @@ impl Unwrapped {
 fn plain(merchant: &Merchant, wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Result<Unwrapped, Problem> {
     match merchant.sealing {
         Sealing::Required => Err(Code::SealingRequired.into()),
-        Sealing::Optional => Ok(Unwrapped { wrapping, payload, is_fresh: true }),
+        Sealing::Optional => Ok(Unwrapped { wrapping, payload, is_fresh: true, is_reading_sealed: false }),
     }
 }
 

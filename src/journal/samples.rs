@@ -111,7 +111,13 @@ pub(super) fn euros(minor: u64) -> Amount {
 
 pub(super) fn card() -> Card {
     let cvc = Some(Cvc::parse("123").unwrap());
-    Card { pan: Pan::parse("4111111111111111").unwrap(), expiry: Expiry::new(2031, 4).unwrap(), cvc, cryptogram: None }
+    Card {
+        pan: Pan::parse("4111111111111111").unwrap(),
+        expiry: Expiry::new(2031, 4).unwrap(),
+        cvc,
+        cryptogram: None,
+        present: None,
+    }
 }
 
 pub(super) fn message(stan: u32) -> MessageValues {

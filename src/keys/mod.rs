@@ -3,13 +3,16 @@
 //! Nobody above this room sees a key. The switch names keys by [`crate::security::KeySlot`] and says where in a frame
 //! they have work; the bank shell asks a [`KeyService`] just before it writes, and for each frame it read.
 
+mod merchant_pins;
 mod software;
 
+pub use merchant_pins::{MerchantPinKey, MerchantPins, PinKeySource};
 pub use software::{HostKeys, SoftwareKeys};
 
 use crate::payment::Name;
-use crate::security::{KeyBlockFault, KeyFault, KeySlot, OfferedKey, Seal};
-use crate::switch::{LinkId, MacVerdict};
+use crate::security::dukpt::DukptFault;
+use crate::security::{KeyBlockFault, KeyFault, KeySlot, OfferedKey, PinFault, Seal};
+use crate::switch::{LinkId, MacVerdict, NO_KEY};
 use std::fmt;
 
 /// Why a frame was not sealed.
@@ -21,9 +24,32 @@ pub enum SealFault {
     /// The key does not fit what it should do.
     #[error(transparent)]
     Key(#[from] KeyFault),
+    /// The merchant has no such PIN key.
+    #[error("the merchant has no such PIN key")]
+    NoPinKey,
+    /// The PIN block is not what it is said to be.
+    #[error(transparent)]
+    Pin(#[from] PinFault),
+    /// No terminal has this key serial number.
+    #[error(transparent)]
+    Dukpt(#[from] DukptFault),
     /// The service cannot be reached.
     #[error("the key service cannot be reached")]
     Unreachable,
+}
+
+impl SealFault {
+    /// A stable name for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoKey(_) => NO_KEY,
+            Self::Key(fault) => fault.code(),
+            Self::NoPinKey => "no_pin_key",
+            Self::Pin(fault) => fault.code(),
+            Self::Dukpt(fault) => fault.code(),
+            Self::Unreachable => "unreachable",
+        }
+    }
 }
 
 /// Why keys that a host sent were not taken.

@@ -3,20 +3,23 @@
 //! That is good enough for MACs of a demo and for tests; a PIN under such a key is a PIN in clear in our memory, which
 //! PCI PIN forbids. An HSM takes this file's place behind [`KeyService`].
 
-use super::{KeyService, SealFault, TakeFault};
+use super::{KeyService, MerchantPins, SealFault, TakeFault};
 use crate::iso8583::{Message, Spec};
 use crate::payment::Name;
 use crate::security::{Direction, Key, KeyBlock, KeyFault, KeyKind, KeySettings, KeySlot, KeyUsage, MacSettings};
-use crate::security::{OfferedKey, ProtectedKey, Seal, SlotUse, Wrapped};
+use crate::security::{OfferedKey, PinSeal, PinZone, ProtectedKey, Seal, SlotUse, Wrapped, translate};
+
 use crate::switch::{LinkId, MacVerdict};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use zeroize::Zeroizing;
 
 /// The keys of all hosts.
 #[derive(Debug, Default)]
 pub struct SoftwareKeys {
     hosts: Vec<HostKeys>,
+    merchants: MerchantPins,
 }
 
 /// The keys shared with one host, and what its dialect says of them.
@@ -109,7 +112,7 @@ impl HostKeys {
     fn kind(&self, usage: SlotUse, length: usize) -> Option<KeyKind> {
         match usage {
             SlotUse::Mac => self.settings.mac.as_ref()?.key_kind(length),
-            SlotUse::Pin => self.settings.pin?.key_kind(length),
+            SlotUse::Pin => self.settings.pin.as_ref()?.format.key_kind(length),
         }
     }
 
@@ -142,15 +145,46 @@ impl SoftwareKeys {
     pub fn add(&mut self, host: HostKeys) {
         self.hosts.push(host);
     }
+
+    /// Sets the keys under which merchants' terminals encipher PINs.
+    pub fn set_merchants(&mut self, merchants: MerchantPins) {
+        self.merchants = merchants;
+    }
+
+    fn fill_pin(&self, host: &HostKeys, key: &Key, pin: &PinSeal, frame: &mut [u8]) -> Result<(), SealFault> {
+        let to = host.settings.pin.as_ref().ok_or(KeyFault::Usage)?.format;
+        let (block, from, own) = self.merchants.find(&pin.merchant, &pin.offered)?;
+        let mut random = Zeroizing::new([0; 16]);
+        aws_lc_rs::rand::fill(&mut *random).map_err(|_| SealFault::Unreachable)?;
+        let (from, to) = (PinZone { format: from, key: &own }, PinZone { format: to, key });
+        let translated = translate(&block, &pin.pan, from, to, &random)?;
+        let element = frame.get_mut(pin.element.clone()).ok_or(KeyFault::Length)?;
+        match element.len() == translated.as_bytes().len() {
+            true => element.copy_from_slice(translated.as_bytes()),
+            // Where the element is text: its digits.
+            false if element.len() == 2 * translated.as_bytes().len() => {
+                for (place, byte) in element.chunks_exact_mut(2).zip(translated.as_bytes()) {
+                    place.copy_from_slice(format!("{byte:02X}").as_bytes());
+                }
+            }
+            false => return Err(KeyFault::Length.into()),
+        }
+        Ok(())
+    }
 }
 
 impl KeyService for SoftwareKeys {
     fn seal(&self, frame: &mut [u8], seals: &[Seal]) -> Result<(), SealFault> {
         for seal in seals {
-            let host = self.hosts.iter().find(|host| host.host == seal.slot.host);
-            let no_key = || SealFault::NoKey(seal.slot.clone());
-            let working = host.ok_or_else(no_key)?.read();
-            seal.place.fill(working.get(&seal.slot).ok_or_else(no_key)?, frame)?;
+            let host = self.hosts.iter().find(|host| host.host == seal.slot().host);
+            let no_key = || SealFault::NoKey(seal.slot().clone());
+            let host = host.ok_or_else(no_key)?;
+            let working = host.read();
+            let key = working.get(seal.slot()).ok_or_else(no_key)?;
+            match seal {
+                Seal::Mac(mac) => mac.place.fill(key, frame)?,
+                Seal::Pin(pin) => self.fill_pin(host, key, pin, frame)?,
+            }
         }
         Ok(())
     }
@@ -181,7 +215,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::iso8583::{MessageBuilder, Mti, dialects};
-    use crate::security::{CheckValue, MAC_ELEMENT};
+    use crate::keys::{MerchantPinKey, PinKeySource};
+    use crate::payment::{MerchantId, OfferedPin, Pan, PinKeyName};
+    use crate::security::dukpt::{WorkingKey, tdes};
+    use crate::security::{CheckValue, MAC_ELEMENT, MacSeal, Pin, PinBlock, PinBlockFormat, decipher, encipher};
     use bytes::BytesMut;
 
     const LINK: LinkId = LinkId(3);
@@ -203,7 +240,7 @@ mod tests {
     }
 
     /// A frame with room for its MAC, and the seal of it.
-    fn roomy(spec: &Arc<Spec>, mti: u16, last: u8) -> (Vec<u8>, Seal) {
+    fn roomy(spec: &Arc<Spec>, mti: u16, last: u8) -> (Vec<u8>, MacSeal) {
         let mut builder = MessageBuilder::new(Mti::new(mti).unwrap());
         builder.set(3, "000000").set(11, "000001").set(last, "978");
         let bare = spec.decode(spec.encode_to_bytes(&builder).unwrap()).unwrap();
@@ -214,7 +251,7 @@ mod tests {
         let encoded = spec.encode(&builder, &mut frame).unwrap();
         let place = settings.place(bare.mti_span(), encoded.span(element).unwrap());
         let slot = KeySlot { host: Name::from("bank"), usage: SlotUse::Mac, direction: Direction::Send, epoch: 0 };
-        (frame.to_vec(), Seal { slot, place })
+        (frame.to_vec(), MacSeal { slot, place })
     }
 
     #[test]
@@ -223,7 +260,7 @@ mod tests {
         for last in [49, 70] {
             let (mut frame, seal) = roomy(&spec, 200, last);
             assert_eq!(keys.verify(LINK, &frame), MacVerdict::Bad, "zeros are no MAC");
-            keys.seal(&mut frame, &[seal]).unwrap();
+            keys.seal(&mut frame, &[Seal::Mac(seal)]).unwrap();
             assert_eq!(keys.verify(LINK, &frame), MacVerdict::Good);
             frame[12] ^= 1;
             assert_ne!(keys.verify(LINK, &frame), MacVerdict::Good);
@@ -235,8 +272,8 @@ mod tests {
         let (keys, spec) = service();
         let (mut original, seal) = roomy(&spec, 420, 49);
         let (mut repeat, _) = roomy(&spec, 421, 49);
-        keys.seal(&mut original, std::slice::from_ref(&seal)).unwrap();
-        keys.seal(&mut repeat, &[seal]).unwrap();
+        keys.seal(&mut original, &[Seal::Mac(seal.clone())]).unwrap();
+        keys.seal(&mut repeat, &[Seal::Mac(seal)]).unwrap();
         assert_eq!(original[2..], repeat[2..]);
         assert_eq!(keys.verify(LINK, &repeat), MacVerdict::Good);
     }
@@ -260,8 +297,8 @@ mod tests {
         let (keys, spec) = service();
         let (mut frame, seal) = roomy(&spec, 200, 49);
         let slot = KeySlot { epoch: 1, ..seal.slot.clone() };
-        let seal = Seal { slot: slot.clone(), ..seal };
-        assert_eq!(keys.seal(&mut frame, &[seal]), Err(SealFault::NoKey(slot)));
+        let seal = MacSeal { slot: slot.clone(), ..seal };
+        assert_eq!(keys.seal(&mut frame, &[Seal::Mac(seal)]), Err(SealFault::NoKey(slot)));
     }
 
     fn offered(check_value: &[u8]) -> Vec<OfferedKey> {
@@ -285,11 +322,11 @@ mod tests {
         assert_eq!(keys.take(&bank, 1, &offered(&[1, 2, 3])), Err(TakeFault::Key(KeyFault::CheckValue)));
         keys.take(&bank, 1, &offered(&check_value)).unwrap();
         let (bare, old) = roomy(&spec, 200, 49);
-        let sealed = |seal: &Seal| {
+        let sealed = |seal: &MacSeal| {
             let mut frame = bare.clone();
-            keys.seal(&mut frame, std::slice::from_ref(seal)).map(|()| frame)
+            keys.seal(&mut frame, &[Seal::Mac(seal.clone())]).map(|()| frame)
         };
-        let new = Seal { slot: KeySlot { epoch: 1, ..old.slot.clone() }, ..old.clone() };
+        let new = MacSeal { slot: KeySlot { epoch: 1, ..old.slot.clone() }, ..old.clone() };
         let (under_old, under_new) = (sealed(&old).unwrap(), sealed(&new).unwrap());
         assert_ne!(under_old, under_new);
         assert_eq!(keys.verify(LINK, &under_old), MacVerdict::Good);
@@ -311,5 +348,84 @@ mod tests {
         let in_block = OfferedKey { protected: block, ..offered(&[]).remove(0) };
         assert_eq!(keys.take(&bank, 1, &[in_block]), Err(TakeFault::NoZoneKey));
         assert_eq!(keys.take(&Name::from("nobody"), 1, &[]), Err(TakeFault::NoZoneKey));
+    }
+
+    fn pin_key(digits: &str) -> Key {
+        Key::parse(KeyKind::Tdes2, KeyUsage::Pin, digits).unwrap()
+    }
+
+    /// A service with a host whose zone has this format, and the merchant's two ways to encipher PINs.
+    fn pin_service(format: u8) -> SoftwareKeys {
+        let spec = dialects::builtin("iso8583-1987-bcd").unwrap().unwrap();
+        let text = format!("[keys.pin]\nformat = {format}");
+        let settings = Arc::new(KeySettings::read([text.as_str()].into_iter()).unwrap());
+        let mut host = HostKeys::new(Name::from("bank"), vec![LINK], spec, settings);
+        host.add(SlotUse::Pin, Direction::Send, zone_pin_key(format));
+        let mut keys = SoftwareKeys::default();
+        keys.add(host);
+        let mut merchants = MerchantPins::default();
+        let merchant = MerchantId::new("shop").unwrap();
+        let name = "till".to_owned();
+        let source = PinKeySource::Static { name, key: pin_key("0123456789ABCDEFFEDCBA9876543210") };
+        merchants.add(MerchantPinKey { merchant: merchant.clone(), source });
+        let source = PinKeySource::Dukpt { prefix: vec![0xFF, 0xFF, 0x98], base: base() };
+        merchants.add(MerchantPinKey { merchant, source });
+        keys.set_merchants(merchants);
+        keys
+    }
+
+    fn zone_pin_key(format: u8) -> Key {
+        let kind = if format == 4 { KeyKind::Aes128 } else { KeyKind::Tdes2 };
+        Key::parse(kind, KeyUsage::Pin, "133457799BBCDFF1F0E1D2C3B4A59687").unwrap()
+    }
+
+    fn base() -> Key {
+        Key::parse(KeyKind::Tdes2, KeyUsage::Derivation, "A1B2C3D4E5F60718293A4B5C6D7E8F90").unwrap()
+    }
+
+    fn pin_seal(offered: OfferedPin, length: usize) -> Seal {
+        let slot = KeySlot { host: Name::from("bank"), usage: SlotUse::Pin, direction: Direction::Send, epoch: 0 };
+        let (merchant, pan) = (MerchantId::new("shop").unwrap(), Pan::parse("4111111111111111").unwrap());
+        Seal::Pin(Box::new(PinSeal { slot, element: 2..2 + length, merchant, pan, offered }))
+    }
+
+    #[test]
+    fn a_pin_comes_to_the_banks_zone_from_a_key_that_stays_and_from_one_for_each_transaction() {
+        let (pin, pan) = (Pin::parse("90210").unwrap(), Pan::parse("4111111111111111").unwrap());
+        let serial = [0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0, 8];
+        let of_serial = tdes::derive(&base(), tdes::SerialNumber::new(serial), WorkingKey::Pin).unwrap();
+        let ways = [
+            (PinKeyName::Static("till".to_owned()), pin_key("0123456789ABCDEFFEDCBA9876543210")),
+            (PinKeyName::Dukpt(serial.to_vec()), of_serial),
+        ];
+        for (name, own) in ways {
+            for (from, number) in [(PinBlockFormat::Iso0, 0), (PinBlockFormat::Iso1, 1), (PinBlockFormat::Iso3, 3)] {
+                let block = encipher(from, &own, &pin, &pan, &[7; 16]).unwrap();
+                let offered = OfferedPin::new(number, block.as_bytes().to_vec(), name.clone()).unwrap();
+                for (to, zone) in [(PinBlockFormat::Iso0, 0), (PinBlockFormat::Iso3, 3), (PinBlockFormat::Iso4, 4)] {
+                    let mut frame = vec![0xEE; 4 + to.length()];
+                    pin_service(zone).seal(&mut frame, &[pin_seal(offered.clone(), to.length())]).unwrap();
+                    let written = PinBlock::new(&frame[2..2 + to.length()]).unwrap();
+                    assert!(decipher(to, &zone_pin_key(zone), &written, &pan).unwrap().is_same(&pin));
+                    assert_eq!((frame[1], frame[2 + to.length()]), (0xEE, 0xEE), "nothing beside it is touched");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pin_under_a_key_that_nobody_knows_is_not_sent() {
+        let keys = pin_service(0);
+        let sealed = |name: PinKeyName| {
+            let offered = OfferedPin::new(0, vec![0x5A; 8], name).unwrap();
+            keys.seal(&mut [0; 12], &[pin_seal(offered, 8)]).map_err(|fault| fault.code())
+        };
+        assert_eq!(sealed(PinKeyName::Static("other".to_owned())), Err("no_pin_key"));
+        assert_eq!(sealed(PinKeyName::Dukpt(vec![0x11; 10])), Err("no_pin_key"));
+        assert_eq!(
+            sealed(PinKeyName::Static("till".to_owned())),
+            Err("pin_block_unreadable"),
+            "a block of something else"
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! The number and the code are secrets: they print masked, compare without early exit where that matters, and are
 //! wiped when dropped. The surprise: equality of two [`Pan`]s is meant for matching a bank's echo, not for look-ups.
 
-use super::{Cryptogram, Expiry};
+use super::{CardPresent, Cryptogram, Expiry};
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -19,12 +19,14 @@ pub struct Card {
     pub cvc: Option<Cvc>,
     /// What 3-D Secure proves an authentication by; as short-lived as the code.
     pub cryptogram: Option<Cryptogram>,
+    /// What a reader gave of it, where it was there; lives as long as the code does.
+    pub present: Option<Box<CardPresent>>,
 }
 
 impl Card {
-    /// The same card without its verification code and cryptogram: what may be kept.
+    /// The same card without its verification code, its cryptogram and what a reader gave: what may be kept.
     pub fn without_cvc(&self) -> Card {
-        Card { pan: self.pan.clone(), expiry: self.expiry, cvc: None, cryptogram: None }
+        Card { pan: self.pan.clone(), expiry: self.expiry, cvc: None, cryptogram: None, present: None }
     }
 }
 

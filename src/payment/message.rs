@@ -174,6 +174,15 @@ pub enum PosEntry {
     /// By mail or telephone.
     #[n(1)]
     MailOrder,
+    /// Read from its chip by contact.
+    #[n(2)]
+    Chip,
+    /// Read from its chip without contact.
+    #[n(3)]
+    Contactless,
+    /// Read from its magnetic stripe.
+    #[n(4)]
+    Swipe,
 }
 
 /// Names an earlier message (data element 90).

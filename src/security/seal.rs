@@ -1,4 +1,4 @@
-//! Where in a frame a MAC stands and which bytes it is made over: the frame's author says so, a key fills it.
+//! What keys fill in a frame: a PIN block, and a MAC over given bytes; the frame's author says where.
 //!
 //! The MAC is the last element, 64 or 128 (ISO 8583-1, 4.4.21), and covers all bytes from the message type up to
 //! itself. The surprise: some networks leave the repeat digit out, so that a repeat bears its original's MAC
@@ -8,19 +8,54 @@ use super::hex;
 use super::key::{Key, KeyFault};
 use super::mac::MacMethod;
 use super::slot::KeySlot;
+use crate::payment::{MerchantId, OfferedPin, Pan};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// Bytes of a MAC element's content.
 pub const MAC_ELEMENT: usize = 8;
 
+/// What a key is to fill in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// A PIN block, translated from the merchant's key.
+    Pin(Box<PinSeal>),
+    /// A MAC.
+    Mac(MacSeal),
+}
+
 /// A MAC that is to be filled in under a working key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seal {
+pub struct MacSeal {
     /// The key.
     pub slot: KeySlot,
     /// The place.
     pub place: MacPlace,
+}
+
+/// A PIN block that is to be translated to a host's zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinSeal {
+    /// The host's key.
+    pub slot: KeySlot,
+    /// The element's content.
+    pub element: Range<usize>,
+    /// Whose PIN it is.
+    pub merchant: MerchantId,
+    /// The card, which the block is bound to before and after.
+    pub pan: Pan,
+    /// The block as the merchant gave it.
+    pub offered: OfferedPin,
+}
+
+impl Seal {
+    /// The host's key that it needs.
+    pub fn slot(&self) -> &KeySlot {
+        match self {
+            Seal::Pin(pin) => &pin.slot,
+            Seal::Mac(mac) => &mac.slot,
+        }
+    }
 }
 
 /// The place of a MAC in a frame.

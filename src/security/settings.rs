@@ -10,7 +10,9 @@
 //! leave_out = "repeat"       # the repeat digit is not covered
 //!
 //! [keys.pin]
-//! format = 0                 # ISO 9564 format of the host's zone
+//! format = 0                 # ISO 9564 format of the host's zone: 0, 3 or 4
+//! element = 52               # where the block stands
+//! control = { element = 53, text = "2600000000000000" }   # what goes with it, where something does
 //! ```
 //!
 //! How working keys come from the host, `[keys.exchange]` says; see [`super::ExchangeSettings`].
@@ -30,9 +32,20 @@ pub struct KeySettings {
     /// The MAC of its messages, where they have one.
     pub mac: Option<MacSettings>,
     /// The PIN blocks of its host's zone, where it takes PINs.
-    pub pin: Option<PinBlockFormat>,
+    pub pin: Option<PinSettings>,
     /// How its working keys come, where they come over the line.
     pub exchange: Option<ExchangeSettings>,
+}
+
+/// The PIN blocks in a dialect's messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinSettings {
+    /// The format of the host's zone.
+    pub format: PinBlockFormat,
+    /// Where the block stands.
+    pub element: u8,
+    /// The element that goes with it, and its text.
+    pub control: Option<(u8, String)>,
 }
 
 /// The MAC of a dialect's messages.
@@ -123,6 +136,15 @@ struct MacTable {
 #[serde(deny_unknown_fields)]
 struct PinTable {
     format: u8,
+    element: Option<u8>,
+    control: Option<ControlTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlTable {
+    element: u8,
+    text: String,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -179,7 +201,7 @@ impl KeySettings {
                 settings.mac = Some(table.settings().map_err(|error| (place, error))?);
             }
             if let Some(table) = file.keys.pin {
-                settings.pin = Some(table.format().map_err(|error| (place, error))?);
+                settings.pin = Some(table.settings().map_err(|error| (place, error))?);
             }
             if let Some(table) = file.keys.exchange {
                 let exchange = table.settings();
@@ -249,10 +271,17 @@ impl MacTable {
 }
 
 impl PinTable {
-    fn format(self) -> Result<PinBlockFormat, KeySettingsError> {
+    fn settings(self) -> Result<PinSettings, KeySettingsError> {
         // Format 1 takes the card number's protection away, so no zone of ours has it.
         let format = PinBlockFormat::of_number(self.format).filter(|format| *format != PinBlockFormat::Iso1);
-        format.ok_or_else(|| wrong("pin.format", "0, 3 or 4"))
+        let format = format.ok_or_else(|| wrong("pin.format", "0, 3 or 4"))?;
+        let control = self.control.map(|control| (control.element, control.text));
+        let element = self.element.unwrap_or(52);
+        let elements = [Some(element), control.as_ref().map(|(element, _)| *element)];
+        match elements.into_iter().flatten().all(|element| (2..=127).contains(&element)) {
+            true => Ok(PinSettings { format, element, control }),
+            false => Err(wrong("pin.element", "an element from 2 to 127")),
+        }
     }
 }
 
@@ -280,7 +309,8 @@ mod tests {
         assert!(mac.covers(2) && !mac.covers(1));
         assert_eq!(mac.element_after(41), 128);
         assert_eq!(mac.place(0..4, 20..28).repeat_digit, Some(3));
-        assert_eq!(read.pin, Some(PinBlockFormat::Iso0));
+        let pin = read.pin.unwrap();
+        assert_eq!((pin.format, pin.element, pin.control), (PinBlockFormat::Iso0, 52, None));
     }
 
     #[test]

@@ -41,7 +41,16 @@ impl Switch {
         Err(refused)
     }
 
+    /// Whether the bank's dialect can tell how the card came, and takes its PIN where it has one.
+    fn must_take(&self, place: usize, begin: &Begin) -> Result<(), Refusal> {
+        let settings = &self.banks[place].settings;
+        let has_pin = begin.card.present.as_ref().is_some_and(|present| present.pin.is_some());
+        let takes = settings.translation.knows_entry(begin.entry) && (!has_pin || settings.keys.pin.is_some());
+        if takes { Ok(()) } else { Err(Refusal::NotSupported) }
+    }
+
     fn message_at(&mut self, place: usize, begin: &Begin) -> Result<MessageValues, Refusal> {
+        self.must_take(place, begin)?;
         self.must_have_room(place)?;
         let kind = self.banks[place].settings.forms.first_kind(begin.kind);
         let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;

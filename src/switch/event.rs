@@ -91,12 +91,14 @@ pub enum Event {
         /// Why they were not taken: a stable name.
         fault: Option<&'static str>,
     },
-    /// Frames that no key could be found for: they were never handed to a connection, and never can be.
+    /// Frames that could not be sealed: they were never handed to a connection, and never can be.
     Unsealed {
         /// On which link.
         link: LinkId,
         /// Which ones.
         sends: Vec<SendId>,
+        /// Stable name of what was wrong: [`NO_KEY`] or another.
+        fault: &'static str,
     },
     /// Frames were not handed to a connection that still stands, because their time had passed.
     Unsent {
@@ -112,6 +114,9 @@ pub enum Event {
     /// An operator orders something.
     Operate(Box<Operate>),
 }
+
+/// The fault of a frame for which there was no key.
+pub const NO_KEY: &str = "no_key";
 
 /// What the message authentication code of a frame says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -273,6 +278,11 @@ impl Command {
             Command::Void { .. } => OperationKind::Void,
             Command::Refund { .. } => OperationKind::Refund,
         }
+    }
+
+    /// Whether it brings what a reader gave of a card.
+    pub fn has_reading(&self) -> bool {
+        matches!(self, Command::Begin(begin) if begin.card.present.is_some())
     }
 
     /// The payment it is about.

@@ -65,7 +65,7 @@ impl Switch {
 
     pub(super) fn send_network(&mut self, link: LinkId, frame: bytes::Bytes, send_by: Monotonic) {
         let bank = self.place_of(link).map(|place| &self.banks[place]);
-        let Some((frame, seals)) = bank.and_then(|bank| bank.with_room(frame)) else { return };
+        let Some((frame, seals)) = bank.and_then(|bank| bank.with_room(frame, None)) else { return };
         self.last_send += 1;
         let id = SendId(self.last_send);
         self.observe(Observation::Sent { payment: None, link, frame: frame.clone() });

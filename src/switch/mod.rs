@@ -179,7 +179,7 @@ impl Switch {
             Event::Arrived { link, frame, mac } => self.arrived(link, frame, mac),
             Event::Judged { link, frame, mac } => self.judged(link, frame, mac),
             Event::KeysTaken { host, number, fault } => self.keys_taken(&host, number, fault),
-            Event::Unsealed { link, sends } => self.unsealed(link, &sends),
+            Event::Unsealed { link, sends, fault } => self.unsealed(link, &sends, fault),
             Event::Unsent { link, sends } => self.unsent(link, &sends),
             Event::Wake => {}
             Event::Drain => self.drain(),

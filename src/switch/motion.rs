@@ -2,7 +2,7 @@
 
 use super::event::{Submission, Ticket, WaiterId};
 use super::order::OperatorId;
-use crate::payment::{BusinessDate, Card, CardPrint, Cryptogram, Cvc, MerchantId, Monotonic, Name, Stan};
+use crate::payment::{BusinessDate, Card, CardPresent, CardPrint, Cryptogram, Cvc, MerchantId, Monotonic, Name, Stan};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
 
@@ -37,6 +37,8 @@ pub(super) struct Open {
     pub cvc: Option<Cvc>,
     /// As short-lived.
     pub cryptogram: Option<Cryptogram>,
+    /// The same: what a reader gave of the card.
+    pub present: Option<Box<CardPresent>>,
     /// By what its card is told from others, of a payment that begins.
     pub card_print: Option<CardPrint>,
     /// The submission, kept until its first record is durable: it may turn out to be a repeat.

@@ -135,7 +135,7 @@ impl Switch {
             false => translation.encode(kind, message, acceptor, card, false),
         };
         let frame = frame.map_err(|_| NotHandedOver::Unfit)?;
-        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame, send_by)
+        self.hand_over(place, Subject::Owed(id, obligation.number), &obligation.message, frame, None, send_by)
     }
 
     pub(super) fn owed_not_sent(&mut self, place: usize, id: PaymentId, number: u16) {

@@ -38,6 +38,7 @@ impl Switch {
             waiter: None,
             cvc: None,
             cryptogram: None,
+            present: None,
             card_print: None,
             submission: None,
             decided: false,

@@ -1,6 +1,7 @@
 //! Requests on their way to a bank: handed to a link, given back unsent, expired, or lost with a link.
 
 use super::bank::Subject;
+use super::sealing::{GivenPin, pin_of};
 use super::submitting::card_for;
 use super::*;
 use crate::host::Pending;
@@ -73,7 +74,8 @@ impl Switch {
         let frame = translation.encode(kind, &operation.message, &payment.origin.acceptor, &card, false);
         let message = operation.message.clone();
         let frame = frame.map_err(|_| NotHandedOver::Unfit);
-        let handed = frame.and_then(|frame| self.hand_over(place, subject, &message, frame, send_by));
+        let pin = pin_of(&open.merchant, card);
+        let handed = frame.and_then(|frame| self.hand_over(place, subject, &message, frame, pin, send_by));
         match handed {
             Ok(()) => self.banks[place].breaker.sent(),
             Err(_) => self.not_sent(id),
@@ -98,6 +100,7 @@ impl Switch {
         subject: Subject,
         message: &MessageValues,
         frame: Bytes,
+        pin: Option<GivenPin>,
         send_by: Monotonic,
     ) -> Result<(), NotHandedOver> {
         let now = self.now.monotonic;
@@ -109,7 +112,7 @@ impl Switch {
         }
         let (link, epoch) = bank.choose_link(message.link).ok_or(NotHandedOver::NoLink)?;
         let key = bank.key_of_frame(&frame).ok_or(NotHandedOver::Unfit)?;
-        let (frame, seals) = bank.with_room(frame).ok_or(NotHandedOver::Unfit)?;
+        let (frame, seals) = bank.with_room(frame, pin).ok_or(NotHandedOver::Unfit)?;
         let deadline = now.after(bank.settings.answer_timeout);
         let pending = Pending { key, subject, link: (link.0, epoch), sent_at: now, deadline };
         bank.pending.insert(id.0, pending).map_err(|_| NotHandedOver::Unfit)?;
@@ -177,7 +180,7 @@ impl Switch {
         if std::mem::replace(&mut open.decided, true) {
             return;
         }
-        (open.cvc, open.cryptogram) = (None, None);
+        (open.cvc, open.cryptogram, open.present) = (None, None, None);
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
         open.held = Some(operation.message.stan);
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);

@@ -28,6 +28,9 @@ impl Switch {
         let motion = self.motions.get(&id)?;
         let (open, payment) = (motion.open.as_ref()?, motion.payment.as_ref()?);
         let operation = payment.operation(open.operation).filter(|operation| may_be_promised(operation))?.clone();
+        if open.present.as_ref().is_some_and(|present| present.pin.is_some()) {
+            return None;
+        }
         let card = open.card_print?;
         let place = self.bank_named(&operation.message.host)?;
         let (brand, merchant) = (payment.origin.card.brand, payment.origin.merchant.clone());

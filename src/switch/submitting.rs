@@ -245,6 +245,7 @@ impl Switch {
             waiter: Some(submission.waiter),
             cvc: card.as_ref().and_then(|(_, card)| card.cvc.clone()),
             cryptogram: card.as_ref().and_then(|(_, card)| card.cryptogram.clone()),
+            present: card.as_ref().and_then(|(_, card)| card.present.clone()),
             card_print: card_print_of(&submission.command),
             submission: None,
             decided: false,
@@ -376,8 +377,9 @@ pub(super) fn next_obligation(payment: &Payment) -> u16 {
     payment.obligations.last().map_or(1, |owed| owed.obligation.number + 1)
 }
 
-/// The card of a request, with its verification code and cryptogram while these live.
+/// The card of a request, with its verification code, cryptogram and what a reader gave while these live.
 pub(super) fn card_for(card: &Card, open: Option<&Open>) -> Card {
-    let (cvc, cryptogram) = (open.and_then(|open| open.cvc.clone()), open.and_then(|open| open.cryptogram.clone()));
-    Card { cvc, cryptogram, ..card.clone() }
+    let short_lived = open.map(|open| (open.cvc.clone(), open.cryptogram.clone(), open.present.clone()));
+    let (cvc, cryptogram, present) = short_lived.unwrap_or_default();
+    Card { cvc, cryptogram, present, ..card.clone() }
 }

@@ -168,9 +168,12 @@ impl Mapping {
     }
 
     /// Entry mode and condition code (1987: elements 22 and 25).
-    pub(super) fn entry(&self, entry: PosEntry) -> (&str, &str) {
-        let (mode, condition) = self.entries.get(&entry_key(entry)).expect("Mapping::read asks for every entry");
-        (mode, condition)
+    pub(super) fn entry(&self, entry: PosEntry) -> Option<(&str, &str)> {
+        self.entries.get(&entry_key(entry)).map(|(mode, condition)| (mode.as_str(), condition.as_str()))
+    }
+
+    pub(super) fn knows_entry(&self, entry: PosEntry) -> bool {
+        self.entries.contains_key(&entry_key(entry))
     }
 
     pub(super) fn reason(&self, reason: ReversalReason) -> &str {
@@ -213,7 +216,16 @@ impl Mapping {
     }
 }
 
-const ENTRIES: &[(&str, PosEntry)] = &[("ecommerce", PosEntry::Ecommerce), ("mail_order", PosEntry::MailOrder)];
+const ENTRIES: &[(&str, PosEntry)] = &[
+    ("ecommerce", PosEntry::Ecommerce),
+    ("mail_order", PosEntry::MailOrder),
+    ("chip", PosEntry::Chip),
+    ("contactless", PosEntry::Contactless),
+    ("swipe", PosEntry::Swipe),
+];
+
+/// Those that every dialect describes; one without the others takes no cards that are there.
+const NEEDED_ENTRIES: usize = 2;
 
 const REASONS: &[ReversalReason] = &[
     ReversalReason::Timeout,
@@ -227,6 +239,9 @@ fn entry_key(entry: PosEntry) -> u8 {
     match entry {
         PosEntry::Ecommerce => 0,
         PosEntry::MailOrder => 1,
+        PosEntry::Chip => 2,
+        PosEntry::Contactless => 3,
+        PosEntry::Swipe => 4,
     }
 }
 
@@ -320,7 +335,11 @@ impl Reading {
                 let codes = (codes.entry_mode.clone(), codes.condition_code.clone());
                 self.entries.insert(entry_key(*entry), codes);
             }
-            None => self.wrong(layer, raw.span().start, &format!("mapping.entry.{name}"), "ecommerce or mail_order"),
+            None => {
+                let names: Vec<&str> = ENTRIES.iter().map(|(name, _)| *name).collect();
+                let expected = format!("one of {}", names.join(", "));
+                self.wrong(layer, raw.span().start, &format!("mapping.entry.{name}"), &expected);
+            }
         }
     }
 
@@ -374,7 +393,8 @@ impl Reading {
         self.errors.extend(
             kinds.map(|kind| missing(format!("mapping.messages.{}", kind.name()), "the message to be described")),
         );
-        let entries = ENTRIES.iter().filter(|(_, entry)| !self.entries.contains_key(&entry_key(*entry)));
+        let entries =
+            ENTRIES.iter().take(NEEDED_ENTRIES).filter(|(_, entry)| !self.entries.contains_key(&entry_key(*entry)));
         self.errors
             .extend(entries.map(|(name, _)| missing(format!("mapping.entry.{name}"), "entry_mode and condition_code")));
         let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(reason));

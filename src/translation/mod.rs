@@ -12,7 +12,7 @@ pub use mapping::Mapping;
 pub use reply::Reply;
 
 use crate::iso8583::{EncodeError, Message, MessageBuilder, Mti, Spec};
-use crate::payment::{Acceptor, Card, MessageKind, MessageValues, Name, ResultCode, Wall};
+use crate::payment::{Acceptor, Card, MessageKind, MessageValues, Name, PosEntry, ResultCode, Wall};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use template::Terms;
@@ -56,6 +56,11 @@ impl Translation {
     /// processing code of its original.
     pub fn head(&self, kind: MessageKind) -> Option<(u16, Option<u32>)> {
         self.mapping.message(kind).map(|message| (message.mti, message.processing_code))
+    }
+
+    /// Whether the dialect has codes for how the card came.
+    pub fn knows_entry(&self, entry: PosEntry) -> bool {
+        self.mapping.knows_entry(entry)
     }
 
     /// Writes a message. `repeat` flags it as sent before. An error names what does not fit.

@@ -94,7 +94,7 @@ fn card_of(form: &[u8; CLEAR]) -> Option<Card> {
     let (digits, expiry) = rest.split_at(19);
     let pan = Pan::parse(std::str::from_utf8(digits.get(..usize::from(*length))?).ok()?).ok()?;
     let expiry = Expiry::from_yymm(std::str::from_utf8(expiry).ok()?).ok()?;
-    Some(Card { pan, expiry, cvc: None, cryptogram: None })
+    Some(Card { pan, expiry, cvc: None, cryptogram: None, present: None })
 }
 
 #[cfg(test)]
@@ -110,7 +110,13 @@ mod tests {
 
     fn card(number: &str) -> Card {
         let cvc = Some(Cvc::parse("987").unwrap());
-        Card { pan: Pan::parse(number).unwrap(), expiry: Expiry::new(2031, 4).unwrap(), cvc, cryptogram: None }
+        Card {
+            pan: Pan::parse(number).unwrap(),
+            expiry: Expiry::new(2031, 4).unwrap(),
+            cvc,
+            cryptogram: None,
+            present: None,
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod cape;
+mod card_present;
 mod door;
 mod framed;
 mod load;

@@ -5,13 +5,13 @@ use isthmus::client::{Cipher, Client, Envelope, Form, Target};
 use isthmus::edge::Limits;
 use serde_json::{Value, json};
 
-async fn envelope(stage: &Stage, cipher: Cipher, form: Form) -> Envelope {
+pub async fn envelope(stage: &Stage, cipher: Cipher, form: Form) -> Envelope {
     let keys = stage.client().get("/v1/keys").await.unwrap().body;
     let own = std::fs::read_to_string(&material().merchant_payload_private_key_pem).unwrap();
     Envelope::new(&keys["keys"][0].to_string(), &own, cipher, form).unwrap()
 }
 
-async fn sealing_client(stage: &Stage, cipher: Cipher, form: Form) -> Client {
+pub async fn sealing_client(stage: &Stage, cipher: Cipher, form: Form) -> Client {
     let envelope = Some(envelope(stage, cipher, form).await);
     Client::new(&Target { envelope, ..stage.target() }).unwrap()
 }
@@ -103,7 +103,7 @@ async fn every_failure_to_open_is_the_same() {
     assert!(stage.seen.try_recv().is_err(), "the switch never saw one");
 }
 
-async fn post(stage: &Stage, key: &str, headers: &[(&str, &str)], body: String) -> isthmus::client::Trip {
+pub async fn post(stage: &Stage, key: &str, headers: &[(&str, &str)], body: String) -> isthmus::client::Trip {
     let mut client = stage.client();
     let request = client.request("POST".parse().unwrap(), "/v1/payments").header("idempotency-key", key);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));

@@ -30,7 +30,7 @@ fn xml_sale(value: i64) -> String {
 }
 
 /// Asks in XML, and for XML. The client reads JSON, so what comes is read from the wire.
-async fn ask(stage: &Stage, path: &str, key: &str, body: String) -> Trip {
+pub async fn ask(stage: &Stage, path: &str, key: &str, body: String) -> Trip {
     let mut client = stage.client();
     let request = client.request("POST".parse().unwrap(), path).header("idempotency-key", key);
     client.send(request.header("content-type", "application/xml"), body.into()).await.unwrap()
@@ -141,7 +141,7 @@ async fn where_sealing_is_required_plain_xml_is_refused() {
 }
 
 /// Seals as a merchant would, on the `rsa` and `aes-gcm` crates, without a look at the door's half.
-async fn sealed(stage: &Stage, key_method: &str, content_method: &str, content: &str) -> String {
+pub async fn sealed(stage: &Stage, key_method: &str, content_method: &str, content: &str) -> String {
     let jwk = stage.client().get("/v1/keys").await.unwrap().body["keys"][0].clone();
     let number =
         |name: &str| BigUint::from_bytes_be(&BASE64URL_NOPAD.decode(jwk[name].as_str().unwrap().as_bytes()).unwrap());
@@ -165,8 +165,8 @@ async fn sealed(stage: &Stage, key_method: &str, content_method: &str, content: 
     )
 }
 
-const OAEP: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
-const GCM: &str = "http://www.w3.org/2009/xmlenc11#aes256-gcm";
+pub const OAEP: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
+pub const GCM: &str = "http://www.w3.org/2009/xmlenc11#aes256-gcm";
 
 #[tokio::test]
 async fn a_sealed_document_gets_a_sealed_answer() {

@@ -10,6 +10,7 @@ mod fault;
 mod house;
 mod merchants;
 mod operators;
+mod pins;
 mod process;
 mod proxy;
 mod rounds;

@@ -488,7 +488,7 @@ pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial
         amount: euro(amount),
         allow_partial,
         reference: format!("order {}", payment.0),
-        card: Card { pan, expiry, cvc: Some(cvc_of(card)), cryptogram: None },
+        card: Card { pan, expiry, cvc: Some(cvc_of(card)), cryptogram: None, present: None },
         card_id: CardId(payment.0 << 8 | 0xca),
         card_print: print_of(card),
         acceptor,

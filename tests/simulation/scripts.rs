@@ -23,6 +23,7 @@ mod keys;
 mod macs;
 mod numbers;
 mod operators;
+mod pins;
 mod questions;
 
 use desk::Desk;

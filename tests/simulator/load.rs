@@ -35,6 +35,7 @@ fn plan(address: String, most: u64) -> Plan {
             expiry: Expiry::new(2030, 12).unwrap(),
             cvc: None,
             cryptogram: None,
+            present: None,
         }],
         amounts: 100..=200,
         currency: Currency::from_code("EUR").unwrap(),

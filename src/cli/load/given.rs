@@ -186,7 +186,7 @@ fn dialect(name: &str) -> Result<(Translation, Network), String> {
 fn of_payment(card: &Card) -> Option<payment::Card> {
     let pan = payment::Pan::parse(&card.number).ok()?;
     let expiry = payment::Expiry::new(card.year, card.month).ok()?;
-    Some(payment::Card { pan, expiry, cvc: payment::Cvc::parse(&card.code).ok(), cryptogram: None })
+    Some(payment::Card { pan, expiry, cvc: payment::Cvc::parse(&card.code).ok(), cryptogram: None, present: None })
 }
 
 /// The shop that asks a bank host.

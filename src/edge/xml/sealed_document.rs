@@ -16,8 +16,8 @@ const SEALED_ELEMENTS: usize = 2;
 pub(in crate::edge) struct SealedDocument<'a> {
     document: &'a [u8],
     places: Vec<Range<usize>>,
-    /// Whether it is sealed as a whole.
-    is_whole: bool,
+    /// The document as it came.
+    root: Element,
     /// What is to be opened, in the order of the document.
     pub data: Vec<EncryptedData>,
 }
@@ -37,12 +37,17 @@ impl<'a> SealedDocument<'a> {
         let data: Result<Vec<_>, _> = sealed.iter().map(|element| EncryptedData::parse(element)).collect();
         let data = data.map_err(|_unreadable| Code::PayloadUnreadable)?;
         let places = sealed.iter().map(|element| element.span.clone()).collect();
-        Ok(Some(SealedDocument { document, places, is_whole: is_sealed(&root), data }))
+        Ok(Some(SealedDocument { document, places, root, data }))
+    }
+
+    /// Whether an element of this name came in clear.
+    pub(in crate::edge) fn shows(&self, name: &str) -> bool {
+        self.root.all().iter().any(|element| element.name == name)
     }
 
     /// The document with what was sealed, in order; `None` where that is no XML.
     pub(in crate::edge) fn with(&self, opened: &[Zeroizing<Vec<u8>>]) -> Option<Zeroizing<Vec<u8>>> {
-        if let (true, [whole]) = (self.is_whole, opened) {
+        if let (true, [whole]) = (is_sealed(&self.root), opened) {
             return Some(whole.clone());
         }
         let mut pieces: Vec<&[u8]> = Vec::new();
@@ -88,6 +93,8 @@ mod tests {
         let two = format!("<a>{}{}</a>", sealed(), sealed());
         assert_eq!(opened(&two, &["<b/>", "<c/>"]).unwrap(), "<a><b/><c/></a>");
         assert!(SealedDocument::of(b"<a/>").unwrap().is_none());
+        let sealed = SealedDocument::of(document.as_bytes()).unwrap().unwrap();
+        assert!(sealed.shows("b") && !sealed.shows("card"));
     }
 
     #[test]

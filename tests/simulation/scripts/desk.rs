@@ -118,7 +118,9 @@ impl Desk {
                 Effect::Send { link, id, frame, seals, .. } => {
                     self.ways.push((link, id));
                     self.frames.push(frame);
-                    assert!(seals.iter().all(|seal| seal.slot.usage == SlotUse::Mac));
+                    assert!(
+                        seals.iter().all(|seal| matches!(seal, Seal::Mac(_)) == (seal.slot().usage == SlotUse::Mac))
+                    );
                     self.seals.push(seals);
                 }
                 Effect::Observe(Observation::KeyAlarm { fault, .. }) => self.key_faults.push(fault),

@@ -3,8 +3,9 @@
 use super::*;
 use crate::merchants::print_of;
 use isthmus::host::BreakerSettings;
-use isthmus::payment::{Brand, Name, ResultCode};
+use isthmus::payment::{Brand, Name, PosEntry, ResultCode};
 use isthmus::routing::{Health, Routes};
+use isthmus::security::KeySettings;
 use isthmus::switch::{NumberBlock, ReplyOn, StandInLimit, StandInSettings};
 use isthmus::transaction::{Body, Operation};
 
@@ -322,6 +323,25 @@ fn a_sale_in_the_banks_place_is_told_as_one_that_moves_money() {
     let payment = Payment::fold(desk.journal.records(PaymentId(7))).unwrap();
     assert_eq!(payment.first().state, OperationState::Approved, "no decline is told afterwards");
     assert!(payment.obligations[0].discharge.as_ref().unwrap().is_exception());
+}
+
+#[test]
+fn nothing_is_promised_to_a_card_with_a_pin() {
+    let mut settings = agreed();
+    let keys = Arc::new(KeySettings::read(["[keys.pin]\nformat = 0"].into_iter()).unwrap());
+    settings.hosts.iter_mut().for_each(|host| host.keys = Arc::clone(&keys));
+    let mut desk = started(settings);
+    for (payment, entry) in [(7, PosEntry::Chip), (8, PosEntry::Ecommerce)] {
+        let mut with_pin = begin(PaymentId(payment), OperationKind::Sale, 500, false, CARD);
+        with_pin.entry = entry;
+        with_pin.card.present = Some(Box::new(super::pins::reading()));
+        desk.submit(payment as u64, &format!("sale-{payment}"), Command::Begin(Box::new(with_pin)));
+        desk.commit();
+        let told = desk.told_first();
+        assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Failed, false), "{entry:?}");
+    }
+    let told = alone(&mut desk, 9, OperationKind::Sale, 500);
+    assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Approved, true), "without one it is");
 }
 
 #[test]

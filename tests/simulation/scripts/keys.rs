@@ -3,7 +3,7 @@
 use super::*;
 use isthmus::keys::{HostKeys, KeyService, SoftwareKeys};
 use isthmus::payment::Name;
-use isthmus::security::{CheckValue, Key, KeyKind, KeySettings, KeyUsage, MAC_ELEMENT, Wrapped};
+use isthmus::security::{CheckValue, Key, KeyKind, KeySettings, KeyUsage, MAC_ELEMENT, Seal, Wrapped};
 use isthmus::switch::{LinkOrder, Operate, OperatorId, Order};
 
 const ZONE: &str = "A1B2C3D4E5F60718293A4B5C6D7E8F90";
@@ -122,7 +122,7 @@ impl Room {
     fn is_sealed_under(&self, digits: &str) -> bool {
         let (mut frame, seals) = (self.desk.frames.last().unwrap().to_vec(), self.desk.seals.last().unwrap());
         self.service.seal(&mut frame, seals).unwrap();
-        seals.iter().all(|seal| seal.place.check(&mac_key(digits), &frame)) && !seals.is_empty()
+        matches!(seals.as_slice(), [Seal::Mac(seal)] if seal.place.check(&mac_key(digits), &frame))
     }
 
     fn sale(&mut self, payment: u128) -> Bytes {

@@ -2,6 +2,7 @@
 
 use super::*;
 use isthmus::security::KeySettings;
+use isthmus::switch::NO_KEY;
 
 /// How many seals each frame had.
 fn seals(desk: &Desk) -> Vec<usize> {
@@ -66,7 +67,7 @@ fn an_authentic_answer_is_believed() {
 fn a_frame_without_a_key_was_never_sent() {
     let mut desk = sale_with_mac();
     let sends = vec![desk.last_way().1];
-    desk.handle(Event::Unsealed { link: LinkId(0), sends });
+    desk.handle(Event::Unsealed { link: LinkId(0), sends, fault: NO_KEY });
     desk.commit();
     assert_eq!(desk.told().first().state, OperationState::Failed);
     assert_eq!(desk.key_faults, ["no_key"]);
