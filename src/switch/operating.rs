@@ -268,6 +268,10 @@ impl Switch {
         if !expires && tells_of_what_may_be_voided(payment, owed) {
             return Err(OrderRefusal::TakenBack);
         }
+        let mut others = payment.obligations.iter().filter(|other| other.is_exception());
+        if !expires && others.any(|other| owed.obligation.builds_on(&other.obligation)) {
+            return Err(OrderRefusal::Behind);
+        }
         Ok(match expires {
             true => vec![Body::Discharged { obligation, discharge: Discharge::TakenOver(operate.who.clone()) }],
             false => reopened(payment, obligation),
@@ -321,15 +325,19 @@ fn tells_of_what_may_be_voided(payment: &Payment, owed: &Owed) -> bool {
     tells && payment.may_be_taken_back()
 }
 
-/// An item that is owed again. What was to follow a repeat, had the bank agreed to it, follows it again.
+/// An item that is owed again. What was to follow a repeat, had the bank agreed to it, follows it again, and so does what
+/// was parked because it builds on an advice.
 fn reopened(payment: &Payment, obligation: u16) -> Vec<Body> {
-    let is_repeat =
-        |owed: &Owed| owed.obligation.number == obligation && owed.obligation.kind == ObligationKind::Repeat;
-    let behind = |owed: &&Owed| {
-        let is_rest = owed.obligation.number > obligation && is_rest_of_void(&owed.obligation);
-        is_rest && owed.discharge == Some(Discharge::Cancelled)
+    let item = payment.obligations.iter().find(|owed| owed.obligation.number == obligation);
+    let is_repeat = item.is_some_and(|item| item.obligation.kind == ObligationKind::Repeat);
+    let follows = |owed: &&Owed| match &owed.discharge {
+        Some(Discharge::Cancelled) => {
+            is_repeat && owed.obligation.number > obligation && is_rest_of_void(&owed.obligation)
+        }
+        Some(Discharge::Parked(None)) => item.is_some_and(|item| owed.obligation.builds_on(&item.obligation)),
+        _ => false,
     };
-    let follows = payment.obligations.iter().filter(|_| payment.obligations.iter().any(is_repeat)).filter(behind);
+    let follows = payment.obligations.iter().filter(follows);
     let numbers = std::iter::once(obligation).chain(follows.map(|owed| owed.obligation.number));
     numbers.map(|obligation| Body::Reopened { obligation }).collect()
 }

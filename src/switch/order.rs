@@ -218,6 +218,9 @@ pub enum OrderRefusal {
     /// What it tells of was voided, or a void of it is not decided yet.
     #[error("what this item tells the bank of was voided, or may be; expire it, or settle the void first")]
     TakenBack,
+    /// It builds on another item that waits for a person too.
+    #[error("this item builds on an earlier one of its payment; release or expire that one first")]
+    Behind,
     /// Its payment is being recorded.
     #[error("something else is being recorded for this payment; try again")]
     Busy,
@@ -246,6 +249,7 @@ impl OrderRefusal {
             OrderRefusal::NoSuchItem => "no_such_item",
             OrderRefusal::NotParked => "not_parked",
             OrderRefusal::TakenBack => "taken_back",
+            OrderRefusal::Behind => "behind_another",
             OrderRefusal::Busy => "busy",
             OrderRefusal::TooMany => "too_many_orders",
             OrderRefusal::StoreUnavailable => "store_unavailable",

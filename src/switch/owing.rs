@@ -72,6 +72,11 @@ impl Switch {
         if takes_back_nothing && !self.banks[place].outbox.may_be_sent((id, number)) {
             return self.end_owed(id, number, Discharge::Cancelled);
         }
+        let waits = payment.obligations.iter().any(|other| other.is_exception() && first.builds_on(&other.obligation));
+        if waits && !self.banks[place].outbox.contains((id, number)) {
+            // A person settles both: the bank knows nothing of what it builds on.
+            return self.end_owed(id, number, Discharge::Parked(None));
+        }
         let (now, sent_before) = (self.now.monotonic, self.resumed.contains(&(id, number)));
         let bank = &mut self.banks[place];
         if !bank.outbox.contains((id, number)) {

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::payment::{Amount, BusinessDate, Card, MessageKind, MessageValues, OperationKind};
-use crate::transaction::{Body, CardSummary, Delivery, Discharge, Obligation, ObligationKind, Origin, Requested};
+use crate::transaction::{
+    Body, CardSummary, Delivery, Discharge, Illegal, Obligation, ObligationKind, Origin, Requested,
+};
 
 /// An operation that is legal and about to be recorded.
 pub(super) struct Planned {
@@ -166,6 +168,7 @@ impl Switch {
             CaptureForm::Request => (MessageKind::CaptureRequest, Delivery::Request),
         };
         if delivery == Delivery::Request {
+            may_ask(&payment)?;
             self.must_have_room(place)?;
         }
         let entry = original.message.entry;
@@ -196,6 +199,9 @@ impl Switch {
             RefundForm::Awaited => (MessageKind::RefundAdvice, Delivery::Awaited),
             RefundForm::Advice => (MessageKind::RefundAdvice, Delivery::Advice),
         };
+        if delivery != Delivery::Advice {
+            may_ask(&payment)?;
+        }
         self.must_have_room(place)?;
         let message = self.new_message(place, kind, plan.amount, original.entry, Some(original))?;
         let mut planned = Planned {
@@ -308,6 +314,14 @@ fn card_print_of(command: &Command) -> Option<crate::payment::CardPrint> {
     match command {
         Command::Begin(begin) => Some(begin.card_print),
         _ => None,
+    }
+}
+
+/// What the bank is asked about a payment cannot overtake the advice by which it learns of it.
+fn may_ask(payment: &Payment) -> Result<(), Refusal> {
+    match payment.bank_is_to_learn_of_it() {
+        true => Err(Refusal::Illegal(Illegal::OutcomeOpen)),
+        false => Ok(()),
     }
 }
 

@@ -39,6 +39,13 @@ pub enum ObligationKind {
 }
 
 impl Obligation {
+    /// Whether it tells of what another tells the bank of first: a completion, a refund or a release behind the advice
+    /// of what was approved in the bank's place. It may not overtake that one.
+    pub fn builds_on(&self, other: &Obligation) -> bool {
+        let tells = matches!(self.kind, ObligationKind::Advice | ObligationKind::Release);
+        tells && other.kind == ObligationKind::Advice && self.message.original == Some(other.message.as_original())
+    }
+
     /// What kind of message it is, where the operation it is about is of `kind`. Records older than the kinds of
     /// messages knew a single one for each.
     pub fn message_kind(&self, kind: OperationKind) -> MessageKind {

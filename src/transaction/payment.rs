@@ -204,6 +204,13 @@ pub struct Owed {
     pub discharge: Option<Discharge>,
 }
 
+impl Owed {
+    /// Whether it was given up or refused, and nobody has settled it.
+    pub fn is_exception(&self) -> bool {
+        self.discharge.as_ref().is_some_and(Discharge::is_exception)
+    }
+}
+
 /// Why records are not a payment's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
@@ -386,6 +393,16 @@ impl Payment {
     /// What is still owed, in order.
     pub fn open_obligations(&self) -> impl Iterator<Item = &Obligation> {
         self.obligations.iter().filter(|owed| owed.discharge.is_none()).map(|owed| &owed.obligation)
+    }
+
+    /// Whether the bank is still to learn of what was approved in its place: it is owed that, or did not take it and
+    /// nobody has settled it since.
+    pub fn bank_is_to_learn_of_it(&self) -> bool {
+        let told = &self.first().message;
+        let is_advice =
+            |owed: &&Owed| owed.obligation.kind == ObligationKind::Advice && owed.obligation.message == *told;
+        let mut advices = self.obligations.iter().filter(is_advice);
+        self.first().stand_in.is_some() && advices.any(|owed| owed.discharge.is_none() || owed.is_exception())
     }
 
     /// The request that has no outcome record yet.

@@ -25,6 +25,7 @@ mod numbers;
 mod operators;
 mod pins;
 mod questions;
+mod standing_in;
 
 use desk::Desk;
 

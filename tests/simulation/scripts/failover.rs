@@ -1,18 +1,16 @@
-//! Two hosts, written out: what moves a request to the second one, what must not, and what is done when none is up.
+//! Two hosts, written out: what moves a request to the second one and what must not.
 
 use super::*;
-use crate::merchants::print_of;
 use isthmus::host::BreakerSettings;
-use isthmus::payment::{Brand, Name, PosEntry, ResultCode};
+use isthmus::payment::{Name, ResultCode};
 use isthmus::routing::{Health, Routes};
-use isthmus::security::KeySettings;
-use isthmus::switch::{NumberBlock, ReplyOn, StandInLimit, StandInSettings};
+use isthmus::switch::{NumberBlock, ReplyOn};
 use isthmus::transaction::{Body, Operation};
 
-const NORTH: LinkId = LinkId(0);
-const SOUTH: LinkId = LinkId(1);
+pub(super) const NORTH: LinkId = LinkId(0);
+pub(super) const SOUTH: LinkId = LinkId(1);
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let mut settings = Plan::with_one_bank().settings;
     settings.credit = 8;
     settings.routes = Routes::default();
@@ -42,7 +40,7 @@ fn online(links: &[LinkId]) -> Desk {
 }
 
 /// A switch that has numbers and no link.
-fn started(settings: Settings) -> Desk {
+pub(super) fn started(settings: Settings) -> Desk {
     let mut desk = Desk::offline(settings);
     desk.handle(Event::Start);
     desk.commit();
@@ -50,19 +48,23 @@ fn started(settings: Settings) -> Desk {
 }
 
 impl Desk {
-    fn sign_on(&mut self, link: LinkId) {
+    pub(super) fn sign_on(&mut self, link: LinkId) {
         self.handle(Event::Connected { link });
         self.reply("00");
     }
 
     /// Link, message type and acquirer of the last frame.
-    fn last_sent(&self) -> (LinkId, String, String) {
+    pub(super) fn last_sent(&self) -> (LinkId, String, String) {
         let message = self.last();
         (self.last_way().0, message.mti().to_string(), message.text(32).unwrap_or_default().into_owned())
     }
 
+    pub(super) fn sent_any(&self, mti: &str) -> bool {
+        self.frames.iter().any(|frame| self.spec.decode(frame.clone()).unwrap().mti().to_string() == mti)
+    }
+
     /// How many frames a link was given.
-    fn carried(&self, link: LinkId) -> usize {
+    pub(super) fn carried(&self, link: LinkId) -> usize {
         self.ways.iter().filter(|(on, _)| *on == link).count()
     }
 
@@ -79,12 +81,12 @@ impl Desk {
         self.handle(Event::Unsent { link, sends: vec![id] });
     }
 
-    fn begin(&mut self, payment: u64, kind: OperationKind, amount: u64) {
+    pub(super) fn begin(&mut self, payment: u64, kind: OperationKind, amount: u64) {
         let begin = begin(PaymentId(payment.into()), kind, amount, false, CARD);
         self.submit(payment, &format!("begin-{payment}"), Command::Begin(Box::new(begin)));
     }
 
-    fn told_first(&self) -> Operation {
+    pub(super) fn told_first(&self) -> Operation {
         self.told().first().clone()
     }
 
@@ -94,7 +96,7 @@ impl Desk {
     }
 
     /// The process dies and is started again with the same store.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.switch = Switch::new(self.settings.clone(), 2);
         (self.appends, self.frames, self.ways) = (Vec::new(), Vec::new(), Vec::new());
         self.answers = Vec::new();
@@ -108,7 +110,7 @@ impl Desk {
     }
 }
 
-fn to(link: LinkId, mti: &str) -> (LinkId, String, String) {
+pub(super) fn to(link: LinkId, mti: &str) -> (LinkId, String, String) {
     let acquirer = if link == NORTH { "111" } else { "222" };
     (link, mti.to_owned(), acquirer.to_owned())
 }
@@ -268,148 +270,4 @@ fn a_reply_on_another_link_settles_nothing_where_links_answer_for_themselves() {
     desk.reply("00");
     desk.commit();
     assert_eq!(desk.told_first().state, OperationState::Approved);
-}
-
-// -- in the bank's place ----------------------------------------------------------------------------------------------
-
-/// Stand-in at both hosts: up to 10.00 a payment, two payments and 15.00 a card and hour.
-fn agreed() -> Settings {
-    let mut settings = settings();
-    let limit = StandInLimit {
-        brands: vec![Brand::Visa],
-        merchants: vec![MerchantId::new("shop").unwrap()],
-        currency: euro(1).currency(),
-        amount_max: 1000,
-        count_max: 2,
-        sum_max: 1500,
-        window: Duration::from_secs(3600),
-    };
-    let agreed = Arc::new(StandInSettings { limits: vec![limit], ..StandInSettings::default() });
-    settings.hosts.iter_mut().for_each(|host| host.stand_in = Some(Arc::clone(&agreed)));
-    settings
-}
-
-/// Begins a payment while no bank is up, and gives what was told.
-fn alone(desk: &mut Desk, payment: u64, kind: OperationKind, amount: u64) -> Operation {
-    desk.begin(payment, kind, amount);
-    desk.commit();
-    desk.told_first()
-}
-
-#[test]
-fn a_bank_that_is_down_is_stood_in_for_and_told_without_the_code() {
-    let mut desk = started(agreed());
-    let told = alone(&mut desk, 7, OperationKind::Authorisation, 1000);
-    assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Approved, true));
-    assert!(desk.frames.is_empty());
-    desk.sign_on(NORTH);
-    desk.pass(1);
-    assert_eq!(desk.last_sent(), to(NORTH, "0120"));
-    assert!(!desk.last().has(48), "the verification code");
-    desk.reply("00");
-    desk.commit();
-    assert_eq!(desk.switch.snapshot().payments, 0);
-}
-
-#[test]
-fn a_sale_in_the_banks_place_is_told_as_one_that_moves_money() {
-    let mut desk = started(agreed());
-    alone(&mut desk, 7, OperationKind::Sale, 1000);
-    desk.sign_on(NORTH);
-    desk.pass(1);
-    assert_eq!(desk.last_sent(), to(NORTH, "0220"));
-    desk.reply("51");
-    desk.commit();
-    let payment = Payment::fold(desk.journal.records(PaymentId(7))).unwrap();
-    assert_eq!(payment.first().state, OperationState::Approved, "no decline is told afterwards");
-    assert!(payment.obligations[0].discharge.as_ref().unwrap().is_exception());
-}
-
-#[test]
-fn nothing_is_promised_to_a_card_with_a_pin() {
-    let mut settings = agreed();
-    let keys = Arc::new(KeySettings::read(["[keys.pin]\nformat = 0"].into_iter()).unwrap());
-    settings.hosts.iter_mut().for_each(|host| host.keys = Arc::clone(&keys));
-    let mut desk = started(settings);
-    for (payment, entry) in [(7, PosEntry::Chip), (8, PosEntry::Ecommerce)] {
-        let mut with_pin = begin(PaymentId(payment), OperationKind::Sale, 500, false, CARD);
-        with_pin.entry = entry;
-        with_pin.card.present = Some(Box::new(super::pins::reading()));
-        desk.submit(payment as u64, &format!("sale-{payment}"), Command::Begin(Box::new(with_pin)));
-        desk.commit();
-        let told = desk.told_first();
-        assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Failed, false), "{entry:?}");
-    }
-    let told = alone(&mut desk, 9, OperationKind::Sale, 500);
-    assert_eq!((told.state, told.stand_in.is_some()), (OperationState::Approved, true), "without one it is");
-}
-
-#[test]
-fn nothing_is_promised_beyond_the_limits() {
-    let mut desk = started(agreed());
-    let state = |desk: &mut Desk, payment, amount| alone(desk, payment, OperationKind::Sale, amount).state;
-    assert_eq!(state(&mut desk, 1, 1001), OperationState::Failed, "the amount");
-    assert_eq!(state(&mut desk, 2, 1000), OperationState::Approved);
-    assert_eq!(state(&mut desk, 3, 501), OperationState::Failed, "the sum");
-    assert_eq!(state(&mut desk, 4, 500), OperationState::Approved);
-    assert_eq!(state(&mut desk, 5, 1), OperationState::Failed, "the count");
-    desk.restart();
-    assert_eq!(state(&mut desk, 6, 1), OperationState::Failed, "a restart forgets nothing the bank does not know");
-    desk.pass(3601);
-    assert_eq!(state(&mut desk, 7, 1), OperationState::Approved, "the window is over");
-}
-
-#[test]
-fn a_card_on_the_negative_list_is_promised_nothing() {
-    let mut settings = agreed();
-    let negative = std::collections::BTreeSet::from([print_of(CARD)]);
-    let limits = settings.hosts[0].stand_in.as_ref().unwrap().limits.clone();
-    settings.hosts[0].stand_in = Some(Arc::new(StandInSettings { limits, negative }));
-    let mut desk = started(settings);
-    assert_eq!(alone(&mut desk, 1, OperationKind::Sale, 100).result, Some(ResultCode::NotSent));
-}
-
-#[test]
-fn what_may_have_been_sent_and_what_another_bank_takes_is_not_stood_in_for() {
-    let mut desk = started(agreed());
-    desk.sign_on(NORTH);
-    desk.sale(1, 1);
-    desk.commit();
-    desk.handle(Event::Disconnected { link: NORTH, unsent: vec![] });
-    desk.commit();
-    assert_eq!(desk.told_first().state, OperationState::Reversing, "it may have been written");
-    desk.sign_on(SOUTH);
-    desk.sale(2, 2);
-    desk.commit();
-    assert_eq!(desk.last_sent(), to(SOUTH, "0200"), "another one is up");
-}
-
-#[test]
-fn a_void_before_the_bank_knows_leaves_nothing_to_be_said() {
-    let mut desk = started(agreed());
-    alone(&mut desk, 7, OperationKind::Authorisation, 1000);
-    desk.submit(8, "void", Command::Void { payment: PaymentId(7) });
-    desk.commit();
-    let payment = Payment::fold(desk.journal.records(PaymentId(7))).unwrap();
-    assert!(payment.is_voided() && payment.is_at_rest());
-    desk.sign_on(NORTH);
-    desk.pass(1);
-    assert_eq!(desk.last_sent().1, "0800");
-}
-
-#[test]
-fn a_void_after_the_bank_knows_names_the_advice() {
-    let mut desk = started(agreed());
-    alone(&mut desk, 7, OperationKind::Authorisation, 1000);
-    desk.sign_on(NORTH);
-    desk.pass(1);
-    let advice = desk.last().text(11).unwrap().into_owned();
-    desk.submit(8, "void", Command::Void { payment: PaymentId(7) });
-    desk.commit();
-    assert_eq!(desk.last_sent().1, "0120", "the order of a payment is kept");
-    desk.reply("00");
-    desk.commit();
-    assert_eq!(desk.last_sent(), to(NORTH, "0420"));
-    let original = desk.last().text(90).unwrap().into_owned();
-    assert!(original.starts_with(&format!("0120{advice}")), "{original}");
 }
