@@ -4,6 +4,7 @@ use crate::balance::{self, is_set_aside};
 use crate::checker::Checker;
 use crate::journal::Journal;
 use crate::merchants::{Market, Told};
+use crate::questions;
 use crate::tally::Tally;
 use isthmus::payment::{BusinessDate, OperationKind, PaymentId};
 use isthmus::simulator::Entry as BankEntry;
@@ -42,6 +43,12 @@ pub fn compare(
                 continue;
             }
         };
+        if payment.is_inquiry() {
+            let told = told.remove(id).unwrap_or_default();
+            ends(&payment, &told, checker.on_unknown, &mut differences);
+            differences.extend(questions::compare(&payment, records, &mut ledger, tally));
+            continue;
+        }
         *tally.payments.entry(payment.status().name()).or_default() += 1;
         tally.figure("entries in the bank's ledger", 0);
         let mut told = told.remove(id).unwrap_or_default();

@@ -243,6 +243,11 @@ fn cards_trusted_that_nothing_is_promised_to() {
 }
 
 #[test]
+fn completions_that_overtake_what_they_build_on() {
+    is_caught_in(trusting, Breakage::Overtakes, "nothing overtakes what it builds on");
+}
+
+#[test]
 fn requests_moved_after_they_were_sent() {
     is_caught_in(two_banks, Breakage::MovesWhatWasSent, "a request is never sent again");
 }

@@ -10,11 +10,12 @@ use crate::tally::Tally;
 use bytes::Bytes;
 use isthmus::host::DayKeeper;
 use isthmus::iso8583::{Message, Spec};
-use isthmus::payment::{Amount, MerchantId, MessageValues, OperationKind, PaymentId, Wall};
+use isthmus::payment::{Amount, Balance, MerchantId, MessageValues, Name, OperationKind, PaymentId, Wall};
 use isthmus::simulator::Entry as BankEntry;
 use isthmus::switch::{Answer, Command, Entry, Event, LinkId, OnUnknown, Repeat, SendId, Snapshot};
 use isthmus::switch::{Stored, Submission, Ticket, WaiterId};
-use isthmus::transaction::{self, Body, Delivery, IdempotencyKey, ObligationKind, OperationState, Payment, Record};
+use isthmus::transaction::{self, Body, Delivery, Discharge, IdempotencyKey, ObligationKind, OperationState};
+use isthmus::transaction::{Owed, Payment, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ const ENOUGH: usize = 8;
 type Identity = (String, u16, String, String);
 
 /// What an answer says, as far as it may never change.
-type Facts = (PaymentId, u16, OperationKind, OperationState, Amount, Option<Amount>);
+type Facts = (PaymentId, u16, OperationKind, OperationState, Amount, Option<Amount>, Vec<Balance>);
 
 /// A message in flight, as the checker sees it.
 struct Flying {
@@ -47,6 +48,7 @@ pub struct Checker {
     credit: usize,
     /// The links of each bank.
     banks: Vec<Vec<LinkId>>,
+    names: Vec<Name>,
     window: usize,
     answer_timeout: Micros,
     send_timeout: Micros,
@@ -67,8 +69,9 @@ pub struct Checker {
     requests: BTreeMap<(PaymentId, u16), Identity>,
     /// Whose a request is.
     asked: BTreeMap<Identity, (PaymentId, u16)>,
-    /// Messages that are owed, whatever their type.
-    owed: BTreeSet<Identity>,
+    /// Messages that are owed, whatever their type, and whose they are.
+    owed: BTreeMap<Identity, (PaymentId, u16)>,
+    obligations: BTreeMap<PaymentId, Vec<Owed>>,
     written: BTreeMap<Identity, Bytes>,
     sends: BTreeMap<SendId, Identity>,
     flying: BTreeMap<String, Flying>,
@@ -96,6 +99,7 @@ impl Checker {
             mti_bytes: if plan.dialect.ends_with("ascii") { 4 } else { 2 },
             credit: plan.settings.credit,
             banks: plan.settings.hosts.iter().map(|host| host.links.clone()).collect(),
+            names: plan.settings.hosts.iter().map(|host| host.name.clone()).collect(),
             window: host.retry.window,
             answer_timeout: host.answer_timeout.as_micros() as Micros,
             send_timeout: host.send_timeout.as_micros() as Micros,
@@ -110,7 +114,8 @@ impl Checker {
             references: BTreeMap::new(),
             requests: BTreeMap::new(),
             asked: BTreeMap::new(),
-            owed: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            obligations: BTreeMap::new(),
             written: BTreeMap::new(),
             sends: BTreeMap::new(),
             flying: BTreeMap::new(),
@@ -227,6 +232,10 @@ impl Checker {
             if card.as_ref().is_some_and(|(_, card)| card.cvc.is_some()) {
                 self.violation(now, "no verification code is kept", "one stands with a card to be stored");
             }
+            let asks = |record: &Record| matches!(&record.body, Body::Requested(r) if r.kind.is_inquiry());
+            if card.is_some() && records.iter().any(asks) {
+                self.violation(now, "no card is kept for a question", "one is to be stored");
+            }
         }
     }
 
@@ -295,7 +304,38 @@ impl Checker {
                 self.promise_is_durable(now, record, outcome);
                 outcome.obligations.iter().for_each(|owed| self.owed_is_durable(now, record.payment, owed));
             }
-            _ => {}
+            Body::Discharged { obligation, discharge } => {
+                self.ends(record.payment, *obligation, Some(discharge.clone()));
+            }
+            Body::Reopened { obligation } => self.ends(record.payment, *obligation, None),
+            Body::LateReply { .. } => {}
+        }
+    }
+
+    fn ends(&mut self, payment: PaymentId, number: u16, discharge: Option<Discharge>) {
+        let owed = self.obligations.get_mut(&payment).into_iter().flatten();
+        owed.filter(|owed| owed.obligation.number == number).for_each(|owed| owed.discharge.clone_from(&discharge));
+    }
+
+    /// Nothing goes to a bank that builds on an advice which the bank has not acknowledged, nor a person settled.
+    fn check_order(&mut self, now: Micros, message: &Message, identity: &Identity) {
+        let owed = |(payment, number): (PaymentId, u16)| {
+            let all = self.obligations.get(&payment)?;
+            Some((all, all.iter().find(|owed| owed.obligation.number == number)?))
+        };
+        let Some((all, own)) = self.owed.get(identity).copied().and_then(owed) else { return };
+        let builds_on = |other: &&Owed| {
+            let tells = message.mti().class() == 2 || message.has(95);
+            let original = own.obligation.message.original;
+            let is_told = other.obligation.kind == ObligationKind::Advice;
+            tells && is_told && original == Some(other.obligation.message.as_original())
+        };
+        let is_settled = |owed: &Owed| {
+            owed.discharge.as_ref().is_some_and(|end| end.is_done() || matches!(end, Discharge::TakenOver(_)))
+        };
+        if let Some(other) = all.iter().filter(builds_on).find(|other| !is_settled(other)) {
+            let what = format!("{identity:?} overtook obligation {}, {:?}", other.obligation.number, other.discharge);
+            self.violation(now, "nothing overtakes what it builds on", &what);
         }
     }
 
@@ -317,7 +357,9 @@ impl Checker {
 
     fn owed_is_durable(&mut self, now: Micros, payment: PaymentId, owed: &transaction::Obligation) {
         self.may_leave(&owed.message);
-        self.owed.insert(identity(&owed.message));
+        self.owed.insert(identity(&owed.message), (payment, owed.number));
+        let (obligation, discharge) = (owed.clone(), None);
+        self.obligations.entry(payment).or_default().push(Owed { obligation, discharge });
         let shares = owed.message.original.is_some_and(|original| original.stan == owed.message.stan);
         if matches!(owed.kind, ObligationKind::Reversal | ObligationKind::Release) && !shares {
             self.number_is_taken(now, payment, 1000 + owed.number, &owed.message);
@@ -350,6 +392,8 @@ impl Checker {
             return self.violation(now, "what is sent can be read", "a frame that cannot be decoded");
         };
         if message.mti().class() == 8 {
+            let is_ours = message.mti().response().is_some() && message.text(70).as_deref() == Some("201");
+            self.tally.figure("days of ours told to a bank", u64::from(is_ours));
             return;
         }
         let Some(identity) = identity_of(&message) else {
@@ -360,8 +404,25 @@ impl Checker {
         }
         self.count_message(&message);
         self.check_repeat(now, &message, &identity, frame);
-        self.check_flying(now, link, id, &message, self.owed.contains(&identity));
+        self.check_order(now, &message, &identity);
+        self.check_flying(now, link, id, &message, self.owed.contains_key(&identity));
         self.sends.insert(id, identity);
+    }
+
+    /// A bank is told of the day that is durable, and only where it wants to be.
+    pub fn word_of_day(&mut self, now: Micros, link: LinkId, frame: &Bytes, journal: &Journal) {
+        let Ok(message) = self.spec.decode(frame.clone()) else { return };
+        let is_ours = message.mti().class() == 8 && message.mti().response().is_some();
+        if !is_ours || message.text(70).as_deref() != Some("201") {
+            return;
+        }
+        let named = message.text(15).map(|day| day.into_owned());
+        let host = &self.names[self.bank_of(link)];
+        let mark = journal.hosts().into_iter().find(|mark| mark.host == *host);
+        let durable = mark.and_then(|mark| mark.untold).map(|day| day.mmdd());
+        if named.is_none() || named != durable {
+            self.violation(now, "a day is told once it is durable", &format!("{host}: {named:?}, not {durable:?}"));
+        }
     }
 
     fn count_message(&mut self, message: &Message) {
@@ -478,8 +539,10 @@ impl Checker {
         if operation.state == OperationState::Pending && !waits {
             self.violation(now, "an answer has an outcome", &format!("{} operation {number}", payment.id));
         }
-        let facts = (payment.id, number, operation.kind, operation.state, operation.amount, operation.approved);
-        let first = *self.answers.entry(key.clone()).or_insert(facts);
+        let (kind, state) = (operation.kind, operation.state);
+        let said = operation.balances.clone();
+        let facts = (payment.id, number, kind, state, operation.amount, operation.approved, said);
+        let first = self.answers.entry(key.clone()).or_insert(facts.clone()).clone();
         if first != facts {
             self.violation(now, "one key, one answer", &format!("{}: {first:?}, then {facts:?}", key.1.as_str()));
         }

@@ -227,7 +227,8 @@ impl World {
         let owed: usize = snapshot.hosts.iter().map(|host| host.owed + host.pending).sum();
         let open_days: usize = snapshot.hosts.iter().map(|host| host.open_days).sum();
         let moving = snapshot.payments + snapshot.in_flight + owed + open_days + self.checker.waiting();
-        if moving > 0 || !self.journal.in_motion().is_empty() {
+        let untold = self.journal.hosts().iter().any(|mark| mark.untold.is_some());
+        if moving > 0 || untold || !self.journal.in_motion().is_empty() {
             return;
         }
         self.checker.at_rest(self.now, &snapshot);

@@ -18,6 +18,7 @@ mod network;
 mod operators;
 mod plan;
 mod promises;
+mod questions;
 mod scripts;
 mod store;
 mod tally;

@@ -3,10 +3,11 @@
 //! An errand is one operation under one idempotency key. Its merchant asks again under the same key until it has an
 //! answer that settles it, sometimes once more after that, sometimes with another body.
 
-use crate::plan::{MILLI, MINUTE, Micros, Plan, SECOND};
+use crate::plan::{MILLI, Micros, Plan, SECOND};
 use crate::world::{Happening, World};
+use fastrand::Rng;
 use isthmus::payment::{
-    Acceptor, Amount, Card, CardId, CardPrint, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan,
+    Acceptor, Amount, Balance, Card, CardId, CardPrint, Currency, Cvc, Expiry, MerchantId, OperationKind, Pan,
 };
 use isthmus::payment::{PaymentId, PosEntry};
 use isthmus::switch::{Answer, Begin, Command, Event, OnUnknown, Refusal, Submission, WaiterId};
@@ -68,6 +69,8 @@ pub struct Told {
     pub amount: u64,
     pub approved: u64,
     pub rrn: String,
+    /// Of a question for the balance: what is on the account.
+    pub balances: Vec<Balance>,
 }
 
 impl Told {
@@ -130,8 +133,28 @@ pub fn cvc_of(card: &str) -> Cvc {
     Cvc::parse(if card.starts_with("37") { "1234" } else { "123" }).expect("a code")
 }
 
+/// Sets the draws of questions apart, so that nothing else of what merchants want depends on them.
+const QUESTIONS: u64 = 0x0a5c_ed0f_acad_0000;
+
 impl World {
     pub fn open_market(&mut self) {
+        self.open_shops();
+        self.open_counters();
+    }
+
+    /// Questions about cards, beside the payments.
+    fn open_counters(&mut self) {
+        let mut random = Rng::with_seed(self.plan.seed ^ QUESTIONS);
+        for _ in 0..random.usize(0..=self.plan.payments / 3) {
+            let kind = if random.bool() { OperationKind::Verification } else { OperationKind::BalanceInquiry };
+            let card = draw_card(random.u32(0..CARDS.iter().map(|(_, weight)| weight).sum()));
+            let when = self.plan.busy_moment(&mut random);
+            let merchant = self.market.merchants[random.usize(0..self.market.merchants.len())].clone();
+            self.errand(merchant, Wish::Begin { kind, amount: 0, allow_partial: false, card }, when);
+        }
+    }
+
+    fn open_shops(&mut self) {
         for _ in 0..self.plan.payments {
             let random = &mut self.streams.merchants;
             let kind = if random.bool() { OperationKind::Sale } else { OperationKind::Authorisation };
@@ -141,13 +164,7 @@ impl World {
                 _ => random.u64(1..20_000),
             };
             let allow_partial = random.bool();
-            let when = random.u64(0..self.plan.active * 9 / 10);
-            // Of a long day most happens around what goes wrong.
-            let when = match self.plan.rushes.len() {
-                0 => when,
-                _ if random.u32(0..4) == 0 => when,
-                count => self.plan.rushes[random.usize(0..count)].saturating_sub(MINUTE) + random.u64(0..4 * MINUTE),
-            };
+            let when = self.plan.busy_moment(random);
             let merchant = random.usize(0..self.market.merchants.len());
             let merchant = self.market.merchants[merchant].clone();
             self.errand(merchant, Wish::Begin { kind, amount, allow_partial, card }, when);
@@ -357,11 +374,39 @@ impl World {
         if done && begins {
             self.story(number, approved);
         }
+        if self.is_about_a_question(number) {
+            let what = format!("{:?}", self.market.errands[number].wish);
+            self.checker.violation(self.now, "nothing follows a question", &what);
+        }
+        if matches!(self.market.errands[number].wish, Wish::Begin { kind, .. } if kind.is_inquiry()) {
+            self.ask_for_more(number);
+        }
         self.settled(number);
     }
 
+    /// Some merchants take an answered question for a payment.
+    fn ask_for_more(&mut self, of: usize) {
+        let (merchant, soon) = (self.market.errands[of].merchant.clone(), self.now + SECOND);
+        match self.streams.merchants.u32(0..6) {
+            0 => self.errand(merchant, Wish::Capture { of, amount: Some(100), is_final: true }, soon),
+            1 => self.errand(merchant, Wish::Void { of }, soon),
+            _ => {}
+        }
+    }
+
+    fn is_about_a_question(&self, number: usize) -> bool {
+        let (Wish::Capture { of, .. } | Wish::Void { of } | Wish::Refund { of, .. }) = self.market.errands[number].wish
+        else {
+            return false;
+        };
+        matches!(self.market.errands[of].wish, Wish::Begin { kind, .. } if kind.is_inquiry())
+    }
+
     fn same_again(&mut self, number: usize, first: &Told, told: &Told) {
-        let facts = |t: &Told| (t.payment, t.operation, t.kind, t.state, t.amount, t.approved, t.rrn.clone());
+        let facts = |t: &Told| {
+            let said = (t.rrn.clone(), t.balances.clone());
+            (t.payment, t.operation, t.kind, t.state, t.amount, t.approved, said)
+        };
         if facts(first) != facts(told) {
             let what = format!("{}: first {first:?}, then {told:?}", self.market.errands[number].key.as_str());
             self.checker.violation(self.now, "one key, one answer", &what);
@@ -372,8 +417,12 @@ impl World {
     }
 
     fn was_refused(&mut self, number: usize, refusal: Refusal) {
+        let finds_nothing = self.is_about_a_question(number);
         let errand = &mut self.market.errands[number];
-        let unexpected = matches!(refusal, Refusal::NotFound | Refusal::KeyReused | Refusal::CardGone);
+        let unexpected = match refusal {
+            Refusal::NotFound => !finds_nothing,
+            refusal => finds_nothing || matches!(refusal, Refusal::KeyReused | Refusal::CardGone),
+        };
         let begins = matches!(errand.wish, Wish::Begin { .. });
         if unexpected || begins || errand.told.is_some() {
             let what = format!("{} {:?}: {refusal:?}", errand.key.as_str(), errand.wish);
@@ -508,6 +557,7 @@ fn told(payment: &Payment, operation: u16) -> Option<Told> {
         amount: told.amount.minor(),
         approved: told.approved.map_or(0, Amount::minor),
         rrn: told.message.rrn.to_string(),
+        balances: told.balances.clone(),
     })
 }
 

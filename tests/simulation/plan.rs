@@ -73,6 +73,9 @@ impl Plan {
         let mut settings = settings(&mut random, dialect, &links);
         let agreed = stand_in(&mut Rng::with_seed(seed ^ STAND_IN));
         settings.hosts.iter_mut().for_each(|host| host.stand_in.clone_from(&agreed));
+        if let Some(session) = told_of_days(&mut Rng::with_seed(seed ^ TOLD_OF_DAYS), &settings.hosts[0].session) {
+            settings.hosts.iter_mut().for_each(|host| host.session = Arc::clone(&session));
+        }
         Plan {
             seed,
             begins,
@@ -106,6 +109,16 @@ impl Plan {
             rrns: self.numbers_used + place as u64 * BETWEEN_REFERENCES,
         };
         self.settings.hosts.iter().enumerate().map(block).collect()
+    }
+
+    /// When a merchant wants something. Of a long day most happens around what goes wrong.
+    pub fn busy_moment(&self, random: &mut Rng) -> Micros {
+        let when = random.u64(0..self.active * 9 / 10);
+        match self.rushes.len() {
+            0 => when,
+            _ if random.u32(0..4) == 0 => when,
+            count => self.rushes[random.usize(0..count)].saturating_sub(MINUTE) + random.u64(0..4 * MINUTE),
+        }
     }
 
     /// The bank that a link leads to.
@@ -239,6 +252,17 @@ fn stand_in(random: &mut Rng) -> Option<Arc<StandInSettings>> {
     }
     let negative = CARDS.iter().filter(|_| random.u32(0..10) == 0).map(|(card, _)| print_of(card)).collect();
     Some(Arc::new(StandInSettings { limits, negative }))
+}
+
+/// Sets the draws of how banks are told of our days apart, as above.
+const TOLD_OF_DAYS: u64 = 0x0d0f_ada1_5000_0001;
+
+/// The sessions of banks that want to be told when our own day has ended, in half of the runs.
+fn told_of_days(random: &mut Rng, session: &SessionSettings) -> Option<Arc<SessionSettings>> {
+    let mti = ["0800", "0820"][random.usize(0..2)].to_owned();
+    let mut session = session.clone();
+    session.network.cutover_mti = Some(mti);
+    random.bool().then(|| Arc::new(session))
 }
 
 fn limit(random: &mut Rng) -> StandInLimit {

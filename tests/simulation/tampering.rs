@@ -62,6 +62,8 @@ pub enum Breakage {
     PromisesTooMuch,
     /// A card that nothing is promised to is trusted all the same.
     TrustsEverybody,
+    /// What a bank refused of a promise is taken for acknowledged, and what builds on it is sent.
+    Overtakes,
 }
 
 #[derive(Default)]
@@ -230,6 +232,7 @@ impl Tampering {
                 }
             }
             Breakage::DropsParked => records.iter_mut().for_each(drop_parked),
+            Breakage::Overtakes => records.iter_mut().for_each(|record| refuse_promise(record, journal)),
             Breakage::WrongDay => records.iter_mut().for_each(book_on_another_day),
             Breakage::StoresTheCode => {
                 if let Some((_, card)) = card {
@@ -345,6 +348,21 @@ fn drop_parked(record: &mut Record) {
         && matches!(discharge, Discharge::Parked(_))
     {
         *discharge = Discharge::Acknowledged(None);
+    }
+}
+
+/// The bank's yes to the advice of a promise was a no, which the switch did not see.
+fn refuse_promise(record: &mut Record, journal: &Journal) {
+    let Ok(payment) = Payment::fold(journal.records(record.payment)) else { return };
+    let is_promise = |number: u16| {
+        let mut owed = payment.obligations.iter().filter(|owed| owed.obligation.number == number);
+        payment.first().stand_in.is_some() && owed.any(|owed| owed.obligation.message == payment.first().message)
+    };
+    if let Body::Discharged { obligation, discharge } = &mut record.body
+        && is_promise(*obligation)
+        && matches!(discharge, Discharge::Acknowledged(_))
+    {
+        *discharge = Discharge::Refused(None);
     }
 }
 

@@ -386,6 +386,7 @@ impl World {
             Effect::Disconnect { link } => self.disconnect(link),
             Effect::Send { link, id, frame, send_by, .. } => {
                 self.checker.sent(self.now, link, id, &frame);
+                self.checker.word_of_day(self.now, link, &frame, &self.journal);
                 self.send(link, id, frame, send_by);
             }
             // The banks of this world exchange no keys.
@@ -410,6 +411,7 @@ impl World {
                 self.tally.figure("replies to nothing that is known", 1)
             }
             Observation::Cutover { .. } => self.tally.figure("cutovers taken", 1),
+            Observation::CutoverUntold { .. } => self.tally.figure("days of ours left to a person to tell", 1),
             Observation::DayClosed { .. } => self.tally.figure("earlier days closed", 1),
             Observation::QueueRests { .. } => self.tally.figure("rests of a queue that was put off", 1),
             Observation::Stray { kind: Stray::OtherLink, .. } => {
