@@ -5,7 +5,7 @@
 
 use super::authentication::Asker;
 use super::problem::{Code, Problem};
-use super::request::{CardFields, CreateCapture, CreatePayment, CreateRefund, Inquiry, Money};
+use super::request::{CardFields, CreateCapture, CreateIncrement, CreatePayment, CreateRefund, Inquiry, Money};
 use super::request::{CardPresentFields, PinFields};
 use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
@@ -66,31 +66,58 @@ pub(super) fn begin(
     let cryptogram = request.three_ds.as_ref().and_then(|three_ds| three_ds.cryptogram.as_deref());
     let cryptogram = cryptogram.map(|text| Cryptogram::parse(text).ok_or_else(|| three_ds_refused("cryptogram")));
     let card = Card { cryptogram: cryptogram.transpose()?, ..card };
-    let acceptor = acceptor(merchant, request.terminal.as_deref())?;
+    let asked = Asked { reference: &request.reference, terminal: request.terminal.as_deref(), amount };
     let consent = consent(request)?;
+    let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
-    canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
+    canonical.card(&card).optional(request.terminal.as_deref());
     canonical.consent(consent.as_ref()).metadata(checked(&request.metadata.0)?);
     // Of what a reader gave only this may be asked for again: the rest is of one moment.
     if let Some(fields) = &request.card_present {
         canonical.text(&fields.entry_mode);
     }
-    let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     let begin = Begin {
-        payment: names.payment,
-        kind,
-        amount,
         allow_partial: request.allow_partial,
-        reference: request.reference.clone(),
-        card_print: key.card_print(&card.pan),
-        card,
-        card_id: names.card,
-        acceptor,
         entry,
         consent,
         metadata: request.metadata.0.clone(),
+        ..asked.of_card(merchant, kind, card, names, key)?
     };
     Ok((Command::Begin(Box::new(begin)), canonical.finish()))
+}
+
+/// What everything that begins with a card says.
+struct Asked<'a> {
+    reference: &'a str,
+    terminal: Option<&'a str>,
+    amount: Amount,
+}
+
+impl Asked<'_> {
+    /// What says nothing else.
+    fn of_card(
+        &self,
+        merchant: &Merchant,
+        kind: OperationKind,
+        card: Card,
+        names: FreshNames,
+        key: &FingerprintKey,
+    ) -> Result<Begin, Problem> {
+        Ok(Begin {
+            payment: names.payment,
+            kind,
+            amount: self.amount,
+            allow_partial: false,
+            reference: self.reference.to_owned(),
+            card_print: key.card_print(&card.pan),
+            card,
+            card_id: names.card,
+            acceptor: acceptor(merchant, self.terminal)?,
+            entry: PosEntry::Ecommerce,
+            consent: None,
+            metadata: BTreeMap::new(),
+        })
+    }
 }
 
 /// How the cardholder's consent was established, where the request says so.
@@ -165,23 +192,10 @@ pub(super) fn inquire(
     reference(&request.reference)?;
     let amount = Amount::zero(currency(&request.currency, "/currency")?);
     let card = card(&request.card, merchant.luhn)?;
-    let acceptor = acceptor(merchant, request.terminal.as_deref())?;
     canonical.text(&request.reference).amount(Some(amount));
-    canonical.text(card.pan.reveal()).text(&card.expiry.yymm()).optional(request.terminal.as_deref());
-    let begin = Begin {
-        payment: names.payment,
-        kind,
-        amount,
-        allow_partial: false,
-        reference: request.reference.clone(),
-        card_print: key.card_print(&card.pan),
-        card,
-        card_id: names.card,
-        acceptor,
-        entry: PosEntry::Ecommerce,
-        consent: None,
-        metadata: BTreeMap::new(),
-    };
+    canonical.card(&card).optional(request.terminal.as_deref());
+    let asked = Asked { reference: &request.reference, terminal: request.terminal.as_deref(), amount };
+    let begin = asked.of_card(merchant, kind, card, names, key)?;
     Ok((Command::Begin(Box::new(begin)), canonical.finish()))
 }
 
@@ -194,6 +208,17 @@ pub(super) fn capture(
     let amount = request.amount.as_deref().map(amount).transpose()?;
     canonical.amount(amount).flag(request.is_final);
     Ok((Command::Capture { payment, amount, is_final: request.is_final }, canonical.finish()))
+}
+
+/// `POST /v1/payments/{id}/increments`.
+pub(super) fn increment(
+    payment: PaymentId,
+    request: &CreateIncrement,
+    mut canonical: Canonical,
+) -> Result<(Command, Fingerprint), Problem> {
+    let amount = amount(&request.amount)?;
+    canonical.amount(Some(amount));
+    Ok((Command::Increment { payment, amount }, canonical.finish()))
 }
 
 /// `POST /v1/payments/{id}/refunds`.
@@ -295,6 +320,7 @@ pub(super) fn permitted(
 fn within_ceilings(merchant: &Merchant, command: &Command) -> Result<(), Problem> {
     let amount = match command {
         Command::Begin(begin) => Some(begin.amount),
+        Command::Increment { amount, .. } => Some(*amount),
         Command::Capture { amount, .. } | Command::Refund { amount, .. } => *amount,
         Command::Void { .. } => None,
     };
@@ -327,6 +353,10 @@ impl Canonical {
 
     fn optional(&mut self, text: Option<&str>) -> &mut Canonical {
         self.flag(text.is_some()).text(text.unwrap_or_default())
+    }
+
+    fn card(&mut self, card: &Card) -> &mut Canonical {
+        self.text(card.pan.reveal()).text(&card.expiry.yymm())
     }
 
     fn amount(&mut self, amount: Option<Amount>) -> &mut Canonical {

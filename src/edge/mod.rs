@@ -155,6 +155,7 @@ fn resources() -> Vec<(&'static str, MethodRouter<Arc<Door>>)> {
         ("/v1/payments", get(listing::read).post(payments::create)),
         ("/v1/payments/{id}", get(payments::read)),
         ("/v1/payments/{id}/captures", post(payments::capture)),
+        ("/v1/payments/{id}/increments", post(payments::increment)),
         ("/v1/payments/{id}/voids", post(payments::void)),
         ("/v1/payments/{id}/refunds", post(payments::refund)),
         ("/v1/verifications", post(inquiries::verify)),

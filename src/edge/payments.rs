@@ -41,6 +41,20 @@ pub(super) async fn capture(
     .await
 }
 
+/// `POST /v1/payments/{id}/increments`.
+pub(super) async fn increment(
+    door: State<Arc<Door>>,
+    peer: Extension<Peer>,
+    path: PaymentPath,
+    request: Request,
+) -> Handled {
+    post(door, peer, request, |door, _, body| {
+        let (payment, canonical) = of_payment(door, path, "increments")?;
+        command::increment(payment, &request::read(body)?, canonical)
+    })
+    .await
+}
+
 /// `POST /v1/payments/{id}/refunds`.
 pub(super) async fn refund(
     door: State<Arc<Door>>,

@@ -92,6 +92,8 @@ problem_codes! {
     CurrencyMismatch 409 "currency_mismatch" "The amount is in another currency than the payment.";
     AmountZero 409 "amount_zero" "The amount must be above zero.";
     OutcomeOpen 409 "outcome_open" "The outcome of an earlier operation is not known yet.";
+    CapturedAlready 409 "payment_captured" "Something of the payment was captured.";
+    TooLarge 409 "authorized_too_large" "The payment would hold more than an amount can say.";
     KeyInFlight 409 "idempotency_key_in_flight" "A request with this key is still in flight; ask again later.";
     PaymentBusy 409 "payment_busy" "Too many operations wait on this payment.";
     CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
@@ -209,6 +211,8 @@ impl From<Illegal> for Code {
             Illegal::Currency => Code::CurrencyMismatch,
             Illegal::Zero => Code::AmountZero,
             Illegal::OutcomeOpen => Code::OutcomeOpen,
+            Illegal::CapturedAlready => Code::CapturedAlready,
+            Illegal::TooLarge => Code::TooLarge,
         }
     }
 }
@@ -288,6 +292,8 @@ mod tests {
             Currency,
             Zero,
             OutcomeOpen,
+            CapturedAlready,
+            TooLarge,
         ];
         for illegal in all {
             let code = Code::from(illegal);

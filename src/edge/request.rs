@@ -58,6 +58,14 @@ pub struct CreateCapture {
     pub is_final: bool,
 }
 
+/// Body of `POST /v1/payments/{id}/increments`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateIncrement {
+    /// How much more.
+    pub amount: Object<Money>,
+}
+
 /// Body of `POST /v1/payments/{id}/refunds`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -212,6 +220,10 @@ impl Document for CreateCapture {
     const ROOT: &'static str = "capture_request";
 }
 
+impl Document for CreateIncrement {
+    const ROOT: &'static str = "increment_request";
+}
+
 impl Document for CreateRefund {
     const ROOT: &'static str = "refund_request";
 }
@@ -277,6 +289,7 @@ pub fn fuzz(body: &[u8]) {
 fn fuzz_each(body: Sent<'_>) {
     let _ = read::<CreatePayment>(body);
     let _ = read::<CreateCapture>(body);
+    let _ = read::<CreateIncrement>(body);
     let _ = read::<CreateRefund>(body);
     let _ = read::<CreateVoid>(body);
     let _ = read::<CreateVerification>(body);
@@ -519,6 +532,7 @@ mod tests {
         let shapes = [
             ("PaymentRequest", fields::<CreatePayment>()),
             ("CaptureRequest", fields::<CreateCapture>()),
+            ("IncrementRequest", fields::<CreateIncrement>()),
             ("RefundRequest", fields::<CreateRefund>()),
             ("VoidRequest", fields::<CreateVoid>()),
             ("VerificationRequest", fields::<CreateVerification>()),

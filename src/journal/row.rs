@@ -286,6 +286,11 @@ mod tests {
         Requested { message, delivery: Delivery::Awaited, ..requested(2, OperationKind::Refund, "refund-key") }
     }
 
+    fn increment() -> Requested {
+        let message = MessageValues { mti: 100, kind: Some(MessageKind::Increment), ..message(2) };
+        Requested { message, ..requested(2, OperationKind::Increment, "increment-key") }
+    }
+
     fn owing_new_kinds() -> Outcome {
         let repeat = Obligation { number: 1, kind: ObligationKind::Repeat, operation: 2, message: awaited().message };
         let plain = reversal(2, 1);
@@ -358,6 +363,7 @@ mod tests {
             ("host_untold", Content::Host(HostMark { untold: BusinessDate::parse("2026-11-23"), ..host_mark("bank") })),
             ("requested_with_consent", Content::Record(sale_with_consent())),
             ("settled_with_balances", Content::Record(record(5, 2, Body::Settled(told_of_balances())))),
+            ("requested_increment", Content::Record(record(5, 2, Body::Requested(Box::new(increment()))))),
         ]
     }
 

@@ -124,6 +124,9 @@ pub enum MessageKind {
     /// Asks what is on an account (x100).
     #[n(16)]
     BalanceInquiry,
+    /// Asks to hold more on top of an authorisation (x100 with data element 90).
+    #[n(17)]
+    Increment,
 }
 
 /// Each kind with its name in dialect files.
@@ -145,6 +148,7 @@ const MESSAGE_KINDS: &[(MessageKind, &str)] = &[
     (MessageKind::StandInSale, "stand_in_sale"),
     (MessageKind::Verification, "verification"),
     (MessageKind::BalanceInquiry, "balance_inquiry"),
+    (MessageKind::Increment, "increment"),
 ];
 
 impl MessageKind {

@@ -15,6 +15,8 @@ pub enum OperationKind {
     Void,
     /// Give captured money back.
     Refund,
+    /// Hold more on top of what an authorisation holds.
+    Increment,
     /// Ask whether a card is good, for a zero amount. Moves nothing.
     Verification,
     /// Ask what is on an account. Moves nothing.
@@ -23,12 +25,13 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [OperationKind; 7] = [
+    pub const ALL: [OperationKind; 8] = [
         OperationKind::Authorisation,
         OperationKind::Sale,
         OperationKind::Capture,
         OperationKind::Void,
         OperationKind::Refund,
+        OperationKind::Increment,
         OperationKind::Verification,
         OperationKind::BalanceInquiry,
     ];
@@ -46,6 +49,7 @@ impl OperationKind {
             OperationKind::Capture => "capture",
             OperationKind::Void => "void",
             OperationKind::Refund => "refund",
+            OperationKind::Increment => "increment",
             OperationKind::Verification => "verification",
             OperationKind::BalanceInquiry => "balance_inquiry",
         }

@@ -34,6 +34,8 @@ pub(super) struct Handled {
     pub(super) standing: i64,
     /// Of an authorisation, what was captured.
     pub(super) captured: i64,
+    /// Of an authorisation, what was added to it.
+    pub(super) raised: i64,
     /// Of an authorisation, what is set aside now.
     pub(super) held: i64,
     /// Taken back as a whole, by a reversal or a void.
@@ -92,6 +94,7 @@ impl Books {
         }
         match (entry.kind, entry.original) {
             (Kind::Capture, Some(original)) => self.capture(original, entry),
+            (Kind::Increment, Some(original)) => self.raise(original, entry.approved, entry.held),
             (Kind::Reversal | Kind::Void, Some(original)) => self.take_back(original, entry),
             (Kind::Cutover, _) => self.begun = self.begun.max(Some(entry.business_date)),
             _ => {}
@@ -131,6 +134,15 @@ impl Books {
         }
     }
 
+    /// An increment adds to what its authorisation set aside; taken back, it takes that away again.
+    fn raise(&mut self, authorisation: Sequence, by: i64, held: i64) {
+        if let Some(handled) = self.handled.get_mut(&authorisation).filter(|handled| !handled.reversed) {
+            handled.raised += by;
+            handled.standing += by;
+            handled.held += held;
+        }
+    }
+
     /// A reversal or void leaves `entry.standing` of the original; one of a void restores what the
     /// void had taken back.
     fn take_back(&mut self, original: Sequence, entry: &Entry) {
@@ -146,6 +158,7 @@ impl Books {
                     handled.held += entry.held;
                 }
             }
+            (Kind::Increment, Some(authorisation)) => self.raise(authorisation, entry.standing - before, entry.held),
             (Kind::Void, Some(voided)) => {
                 let restored = handled.entry.approved;
                 let is_withdrawn = self.handled.get(&voided).is_none_or(|voided| voided.withdrawn);
@@ -166,7 +179,8 @@ impl Books {
         }
         let held = if entry.kind == Kind::Authorisation { entry.held } else { 0 };
         let standing = entry.approved;
-        let handled = Handled { entry: entry.clone(), standing, captured: 0, held, reversed: false, withdrawn: false };
+        let handled =
+            Handled { entry: entry.clone(), standing, captured: 0, raised: 0, held, reversed: false, withdrawn: false };
         self.handled.insert(sequence, handled);
     }
 

@@ -178,6 +178,9 @@ impl Bench<'_> {
             }
             _ => {}
         }
+        if request.kind == Kind::Increment && self.raised(request).is_none() {
+            return self.decline(&codes.original_missing);
+        }
         let available = self.balances(request, terms).map_or(0, |balances| balances.available);
         let approved = self.behaviour.cap(request.amount);
         if request.amount == 0 || approved > available || approved == 0 {
@@ -190,6 +193,7 @@ impl Bench<'_> {
     /// Money set aside by class 1, taken by class 2.
     fn booked(&self, request: &Request, approved: i64, granted: Decision) -> Decision {
         match request.kind {
+            Kind::Increment => Decision { approved, held: approved, original: self.raised(request), ..granted },
             Kind::Authorisation => Decision { approved, held: approved, ..granted },
             _ => Decision { approved, net: -approved, ..granted },
         }
@@ -199,7 +203,8 @@ impl Bench<'_> {
     fn book_advice(&self, request: &Request) -> Decision {
         let granted = self.granted(&self.profile.codes.approved);
         match request.kind {
-            Kind::Authorisation | Kind::Sale => self.booked(request, request.amount, granted),
+            Kind::Increment if self.raised(request).is_none() => self.decline(&self.profile.codes.original_missing),
+            Kind::Authorisation | Kind::Increment | Kind::Sale => self.booked(request, request.amount, granted),
             _ => granted,
         }
     }
@@ -207,6 +212,13 @@ impl Bench<'_> {
     fn refund(&self, request: &Request) -> Decision {
         let granted = self.granted(&self.profile.codes.approved);
         Decision { approved: request.amount, net: request.amount, ..granted }
+    }
+
+    /// The authorisation that an increment adds to: one that stands, and of which nothing was captured.
+    fn raised(&self, request: &Request) -> Option<Sequence> {
+        let found = self.books.original(request, &[Kind::Authorisation]);
+        let standing = found.filter(|found| self.completes(request, found) && found.captured == 0);
+        standing.map(|found| found.entry.sequence)
     }
 
     fn capture(&self, request: &Request) -> Decision {
@@ -244,7 +256,7 @@ impl Bench<'_> {
 
     fn void(&self, request: &Request) -> Decision {
         let codes = &self.profile.codes;
-        let voidable = [Kind::Authorisation, Kind::Sale, Kind::Capture, Kind::Refund];
+        let voidable = [Kind::Authorisation, Kind::Increment, Kind::Sale, Kind::Capture, Kind::Refund];
         let found = self.books.original(request, &voidable);
         let found = found.filter(|found| found.entry.account == self.account && quotes_rightly(request, found));
         match found.filter(|found| !found.reversed && found.entry.approved > 0) {
@@ -263,6 +275,7 @@ impl Bench<'_> {
         let codes = &self.profile.codes;
         let kinds = [
             Kind::Authorisation,
+            Kind::Increment,
             Kind::Sale,
             Kind::Capture,
             Kind::Refund,
@@ -339,6 +352,7 @@ impl Bench<'_> {
             Kind::Refund => (-taken_back, 0),
             Kind::Authorisation => (0, self.hold_after(found, target, found.captured) - found.held),
             Kind::Capture => (taken_back, self.hold_change(found, taken_back)),
+            Kind::Increment => (0, self.hold_lowered(found, taken_back)),
             // A void stands as long as what it took back doesn't.
             Kind::Void => match self.original_of(found).filter(|voided| !voided.withdrawn) {
                 Some(voided) => self.change(voided, taken_back),
@@ -351,7 +365,7 @@ impl Bench<'_> {
     fn hold_after(&self, authorisation: &Handled, standing: i64, captured: i64) -> i64 {
         match standing {
             0 => 0,
-            standing => (standing - captured).clamp(0, authorisation.entry.approved),
+            standing => (standing - captured).clamp(0, authorisation.entry.approved + authorisation.raised),
         }
     }
 
@@ -362,6 +376,17 @@ impl Bench<'_> {
             Some(authorisation) => {
                 let captured = authorisation.captured - taken_back;
                 self.hold_after(authorisation, authorisation.standing, captured) - authorisation.held
+            }
+        }
+    }
+
+    /// What taking an increment back does to the hold of its authorisation, where that stands.
+    fn hold_lowered(&self, increment: &Handled, taken_back: i64) -> i64 {
+        match self.original_of(increment).filter(|authorisation| !authorisation.reversed) {
+            None => 0,
+            Some(authorisation) => {
+                let standing = authorisation.standing - taken_back;
+                self.hold_after(authorisation, standing, authorisation.captured) - authorisation.held
             }
         }
     }

@@ -19,6 +19,8 @@ pub type Sequence = u64;
 pub enum Kind {
     /// Money set aside on the account (class 1).
     Authorisation,
+    /// More money set aside for an earlier authorisation (class 1).
+    Increment,
     /// Money taken at once (class 2).
     Sale,
     /// A hold, or a part of it, turned into money taken.
@@ -40,8 +42,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 10] = [
+    const NAMES: [(Kind, &'static str); 11] = [
         (Kind::Authorisation, "authorisation"),
+        (Kind::Increment, "increment"),
         (Kind::Sale, "sale"),
         (Kind::Capture, "capture"),
         (Kind::Refund, "refund"),

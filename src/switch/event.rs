@@ -255,6 +255,13 @@ pub enum Command {
         /// Whether it is the last capture.
         is_final: bool,
     },
+    /// Hold more.
+    Increment {
+        /// On which payment.
+        payment: PaymentId,
+        /// How much more.
+        amount: Amount,
+    },
     /// Take the payment back.
     Void {
         /// Which one.
@@ -275,6 +282,7 @@ impl Command {
         match self {
             Command::Begin(begin) => begin.kind,
             Command::Capture { .. } => OperationKind::Capture,
+            Command::Increment { .. } => OperationKind::Increment,
             Command::Void { .. } => OperationKind::Void,
             Command::Refund { .. } => OperationKind::Refund,
         }
@@ -289,7 +297,8 @@ impl Command {
     pub fn payment(&self) -> PaymentId {
         match self {
             Command::Begin(begin) => begin.payment,
-            Command::Capture { payment, .. } | Command::Void { payment } | Command::Refund { payment, .. } => *payment,
+            Command::Capture { payment, .. } | Command::Increment { payment, .. } => *payment,
+            Command::Void { payment } | Command::Refund { payment, .. } => *payment,
         }
     }
 }

@@ -125,6 +125,7 @@ impl Switch {
         match &submission.command {
             Command::Begin(begin) => self.plan_begin(&submission.merchant, begin),
             Command::Capture { payment, amount, is_final } => self.plan_capture(*payment, *amount, *is_final),
+            Command::Increment { payment, amount } => self.plan_increment(*payment, *amount),
             Command::Void { payment } => self.plan_void(*payment),
             Command::Refund { payment, amount } => self.plan_refund(*payment, *amount),
         }
@@ -187,6 +188,20 @@ impl Switch {
             planned.obligations.extend(captured.and_then(|sum| self.release(place, &payment, number, sum)));
         }
         Ok(planned)
+    }
+
+    /// Named by the bank's reference of the authorisation, and judged like one.
+    fn plan_increment(&mut self, id: PaymentId, amount: Amount) -> Result<Planned, Refusal> {
+        let (payment, place) = self.standing(id)?;
+        let plan = payment.plan_increment(amount)?;
+        let (original, approval_code) = (payment.first().message.clone(), payment.first().approval_code);
+        self.must_have_room(place)?;
+        let kind = MessageKind::Increment;
+        let mut message = self.new_message(place, kind, plan.amount, original.entry, Some(&original))?;
+        message.rrn = original.rrn;
+        message.approval_code = approval_code;
+        let business_date = self.banks[place].today(self.now.wall);
+        Ok(Planned { business_date, ..Planned::plain(OperationKind::Increment, plan.amount, message) })
     }
 
     fn plan_refund(&mut self, id: PaymentId, amount: Option<Amount>) -> Result<Planned, Refusal> {

@@ -223,6 +223,10 @@ impl Switch {
         let (kind, reason) = (forms.release_kind(), ReversalReason::PartlyCompleted);
         let mut release = self.reversal(place, payment, number, &told, kind, reason);
         release.kind = ObligationKind::Release;
+        if payment.authorized().minor() > release.message.amount.minor() {
+            // With its increments; a replacement above the original's own amount would contradict it.
+            release.message.amount = payment.authorized();
+        }
         release.message.remains = Some(captured);
         Some(release)
     }
@@ -334,7 +338,7 @@ fn taken_back_at(payment: &Payment, original: &MessageValues) -> Wall {
 fn void_kind(message: &MessageValues, payment: &Payment) -> MessageKind {
     let first = payment.first();
     match message.kind.unwrap_or_else(|| first.message_kind()) {
-        MessageKind::Authorisation => MessageKind::VoidAuthorisation,
+        MessageKind::Authorisation | MessageKind::Increment => MessageKind::VoidAuthorisation,
         MessageKind::Sale => MessageKind::VoidSale,
         _ => MessageKind::VoidCapture,
     }

@@ -126,6 +126,7 @@ fn kind_number(kind: OperationKind) -> u8 {
         OperationKind::Refund => 5,
         OperationKind::Verification => 6,
         OperationKind::BalanceInquiry => 7,
+        OperationKind::Increment => 8,
     }
 }
 
@@ -138,6 +139,7 @@ fn kind_of(number: u8) -> Option<OperationKind> {
         5 => OperationKind::Refund,
         6 => OperationKind::Verification,
         7 => OperationKind::BalanceInquiry,
+        8 => OperationKind::Increment,
         _ => return None,
     })
 }

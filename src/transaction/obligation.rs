@@ -64,6 +64,7 @@ pub(super) fn older_kind(kind: OperationKind) -> MessageKind {
         OperationKind::Sale => MessageKind::Sale,
         OperationKind::Capture => MessageKind::Capture,
         OperationKind::Refund => MessageKind::Refund,
+        OperationKind::Increment => MessageKind::Increment,
         OperationKind::Void => MessageKind::Reversal,
         OperationKind::Verification => MessageKind::Verification,
         OperationKind::BalanceInquiry => MessageKind::BalanceInquiry,

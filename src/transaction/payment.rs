@@ -415,13 +415,25 @@ impl Payment {
         self.first().kind.is_inquiry()
     }
 
-    /// What the bank authorised.
+    /// What the bank authorised, increments included.
     pub fn authorized(&self) -> Amount {
-        let first = self.first();
-        match first.state {
-            OperationState::Approved => first.approved.unwrap_or(first.amount),
+        match self.first().state {
+            OperationState::Approved => {
+                let increments = self.total(OperationKind::Increment, &[OperationState::Approved]);
+                self.authorized_at_first().plus(increments).expect("increments stay within what an amount can say")
+            }
             _ => Amount::zero(self.amount.currency()),
         }
+    }
+
+    /// What the bank authorised of what was asked for at the beginning.
+    pub(super) fn authorized_at_first(&self) -> Amount {
+        self.first().approved.unwrap_or(self.first().amount)
+    }
+
+    /// What is or may be held by increments.
+    pub(super) fn increment_claims(&self) -> Amount {
+        self.total(OperationKind::Increment, &[OperationState::Approved, OperationState::Pending])
     }
 
     /// What was captured and not voided.
@@ -452,7 +464,8 @@ impl Payment {
     fn total(&self, kind: OperationKind, states: &[OperationState]) -> Amount {
         let counted = self.operations.iter().filter(|op| op.kind == kind && states.contains(&op.state));
         let minor = counted.map(|op| op.approved.unwrap_or(op.amount).minor()).sum();
-        Amount::new(minor, self.amount.currency()).expect("captures and refunds stay below what was authorised")
+        Amount::new(minor, self.amount.currency())
+            .expect("captures and refunds stay below what was authorised, and that within an amount")
     }
 
     /// Whether a void was done.
@@ -471,9 +484,9 @@ impl Payment {
         self.operations.iter().any(|op| op.state == OperationState::Approved && which(op))
     }
 
-    /// Whether the bank authorised less than was asked.
+    /// Whether the bank authorised less than was asked at the beginning.
     pub fn is_partial(&self) -> bool {
-        self.first().state == OperationState::Approved && self.authorized() != self.amount
+        self.first().state == OperationState::Approved && self.authorized_at_first() != self.amount
     }
 
     /// The payment's status as a merchant sees it.

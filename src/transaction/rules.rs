@@ -1,4 +1,4 @@
-//! What may follow what: the legality of captures, voids and refunds, and what each comes to.
+//! What may follow what: the legality of increments, captures, voids and refunds, and what each comes to.
 
 use super::payment::{Operation, OperationState, Payment};
 use crate::payment::{Amount, BusinessDate, OperationKind};
@@ -31,6 +31,10 @@ pub enum Illegal {
     Zero,
     #[error("the outcome of an earlier operation is not known yet")]
     OutcomeOpen,
+    #[error("something of the payment was captured")]
+    CapturedAlready,
+    #[error("the authorised amount would be above what an amount can say")]
+    TooLarge,
 }
 
 impl Illegal {
@@ -49,6 +53,8 @@ impl Illegal {
             Illegal::Currency => "currency_mismatch",
             Illegal::Zero => "amount_zero",
             Illegal::OutcomeOpen => "outcome_open",
+            Illegal::CapturedAlready => "payment_captured",
+            Illegal::TooLarge => "authorized_too_large",
         }
     }
 }
@@ -63,6 +69,29 @@ pub struct Plan {
 }
 
 impl Payment {
+    /// An increment of `amount`, legal while nothing is captured and the bank knows of what there is.
+    pub fn plan_increment(&self, amount: Amount) -> Result<Plan, Illegal> {
+        self.must_stand()?;
+        if self.is_fully_captured() {
+            return Err(Illegal::FullyCaptured);
+        }
+        if self.capture_claims().minor() > 0 {
+            return Err(Illegal::CapturedAlready);
+        }
+        if self.first().stand_in.is_some() && self.open_obligations().next().is_some() {
+            return Err(Illegal::OutcomeOpen);
+        }
+        if amount.currency() != self.amount.currency() {
+            return Err(Illegal::Currency);
+        }
+        if amount.minor() == 0 {
+            return Err(Illegal::Zero);
+        }
+        let held = self.authorized_at_first().plus(self.increment_claims());
+        held.and_then(|held| held.plus(amount)).map_err(|_| Illegal::TooLarge)?;
+        Ok(Plan { amount, takes_back: Vec::new() })
+    }
+
     /// A capture of `amount`, or of all that is left.
     pub fn plan_capture(&self, amount: Option<Amount>) -> Result<Plan, Illegal> {
         self.must_stand()?;
@@ -98,11 +127,12 @@ impl Payment {
         Ok(Plan { amount: self.authorized(), takes_back: self.taken_back_by_void() })
     }
 
-    /// Numbers of the operations that a void takes back: captures first, then what began the payment.
+    /// Numbers of the operations that a void takes back: captures first, then increments, then what began the payment.
     pub fn taken_back_by_void(&self) -> Vec<u16> {
         let first = self.first().number;
         let captures = self.operations.iter().filter(|op| took_money(op) && op.number != first);
-        captures.map(|op| op.number).chain([first]).collect()
+        let increments = self.operations.iter().filter(|op| is_approved_increment(op));
+        captures.chain(increments).map(|op| op.number).chain([first]).collect()
     }
 
     fn must_stand(&self) -> Result<(), Illegal> {
@@ -132,6 +162,10 @@ impl Payment {
 fn took_money(operation: &Operation) -> bool {
     let takes = matches!(operation.kind, OperationKind::Sale | OperationKind::Capture);
     takes && operation.state == OperationState::Approved
+}
+
+fn is_approved_increment(operation: &Operation) -> bool {
+    operation.kind == OperationKind::Increment && operation.state == OperationState::Approved
 }
 
 fn within(wanted: Option<Amount>, left: Amount, none_left: Illegal, too_much: Illegal) -> Result<Plan, Illegal> {

@@ -119,6 +119,8 @@ const STORY: &[(&str, &str, &str)] = &[
     ("/v1/payments", "unknown", ""),
     ("/v1/payments", "authenticated", ""),
     ("/v1/payments", "recurring", ""),
+    ("/v1/payments", "stay", ""),
+    ("/v1/payments/{id}/increments", "more", "stay"),
     ("/v1/payments/{id}/captures", "part", "authorisation"),
     ("/v1/payments/{id}/captures", "rest", "authorisation"),
     ("/v1/payments/{id}/refunds", "part", "authorisation"),

@@ -115,6 +115,9 @@ fn request(store: &Store, submission: &Submission) -> Result<(PaymentId, Amount)
         Command::Capture { amount, is_final, .. } => {
             (OperationKind::Capture, found()?.plan_capture(*amount)?.amount, *is_final)
         }
+        Command::Increment { amount, .. } => {
+            (OperationKind::Increment, found()?.plan_increment(*amount)?.amount, false)
+        }
         Command::Refund { amount, .. } => (OperationKind::Refund, found()?.plan_refund(*amount)?.amount, false),
         Command::Void { .. } => (OperationKind::Void, found()?.plan_void(BusinessDate::of(NOW))?.amount, false),
     };

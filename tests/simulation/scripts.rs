@@ -19,6 +19,7 @@ mod days;
 mod desk;
 mod failover;
 mod forms;
+mod increments;
 mod keys;
 mod macs;
 mod numbers;

@@ -107,6 +107,7 @@ fn target(operation: &str, payment: Option<&str>) -> Result<(Method, String), Pr
         ("create", Some(_)) => return Err(Problem::at(Code::EnvelopeInvalid, "/payment")),
         ("get", _) => (Method::GET, ""),
         ("capture", _) => (Method::POST, "/captures"),
+        ("increment", _) => (Method::POST, "/increments"),
         ("void", _) => (Method::POST, "/voids"),
         ("refund", _) => (Method::POST, "/refunds"),
         _ => return Err(Problem::at(Code::OperationUnknown, "/operation")),
@@ -179,6 +180,7 @@ mod tests {
         for (operation, method, suffix) in [
             ("payments.get", "GET", ""),
             ("payments.capture", "POST", "/captures"),
+            ("payments.increment", "POST", "/increments"),
             ("payments.void", "POST", "/voids"),
             ("payments.refund", "POST", "/refunds"),
         ] {

@@ -8,6 +8,7 @@ mod days;
 mod drill;
 mod edition_1993;
 mod edition_2003;
+mod increments;
 mod keys;
 mod links;
 mod macs;

@@ -3,7 +3,7 @@
 //! Everything that a host may lay out in its own way is asked of the profile; behind this stands a
 //! [`Request`] and no element. What surprises: whether a message of class 2 is a sale or the completion
 //! of an authorisation isn't told by its type but by a condition, a processing code of its own, or the
-//! original that it names.
+//! original that it names; and by that alone one of class 1 is an increment.
 
 use crate::iso8583::{Message, Mti};
 use crate::payment::{Currency, Cvc, Expiry, Pan};
@@ -113,6 +113,7 @@ impl Profile {
             _ if among(&types.purchase) && financial && self.completes(message) => Some(Kind::Capture),
             _ if among(&types.purchase) && financial => Some(Kind::Sale),
             _ if among(&types.purchase) && self.amount(message) == Some(0) => Some(Kind::Verification),
+            _ if among(&types.purchase) && message.has(self.elements.original) => Some(Kind::Increment),
             _ if among(&types.purchase) => Some(Kind::Authorisation),
             _ => None,
         }
