@@ -93,6 +93,11 @@ impl StorePath {
         self.beside("control")
     }
 
+    /// The store of the merchant register.
+    pub fn merchants(&self) -> PathBuf {
+        self.beside("merchants")
+    }
+
     /// The journal's write-ahead log.
     pub(super) fn wal(&self) -> PathBuf {
         self.beside("wal")

@@ -1,4 +1,6 @@
 //! The register itself: built whole or not at all, then only read.
+//!
+//! Its merchants come from the configuration and from a store. Of two with one identifier the configured one counts.
 
 use super::{
     ApiKey, ApiKeySettings, Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Scopes, Sealing, Share,
@@ -24,11 +26,24 @@ pub struct Register {
     merchants: Vec<Arc<Merchant>>,
 }
 
-/// A mistake in the register's configuration.
+/// What a register is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The merchants of the configuration.
+    pub configured: &'a [MerchantSettings],
+    /// Where their relative paths start.
+    pub folder: &'a Path,
+    /// The merchants of the store.
+    pub stored: &'a [MerchantSettings],
+    /// A register whose merchants keep what they have used of their shares.
+    pub previous: Option<&'a Register>,
+}
+
+/// A mistake in what a register is made of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("merchants[{merchant}].{key}: {fault}")]
 pub struct RegisterError {
-    /// Place of the merchant, from 0.
+    /// Place of the merchant, from 0; those of the store stand behind those of the configuration.
     pub merchant: usize,
     /// The key at fault.
     pub key: String,
@@ -56,16 +71,29 @@ pub enum Fault {
     PayloadKey { path: PathBuf, fault: PayloadKeyError },
     #[error("{} holds {fault}", path.display())]
     SignatureKey { path: PathBuf, fault: SignatureKeyError },
+    #[error("{0}")]
+    PayloadKeyText(PayloadKeyError),
+    #[error("{0}")]
+    SignatureKeyText(SignatureKeyError),
 }
 
 impl Register {
-    /// Builds a register; all mistakes are told together. Relative paths are taken from `folder`.
+    /// Builds a register of a configuration; all mistakes are told together. Relative paths are taken from `folder`.
     pub fn build(settings: &[MerchantSettings], folder: &Path) -> Result<Register, Vec<RegisterError>> {
-        let mut builder = Builder { register: Register::default(), folder, at: 0, errors: Vec::new() };
-        for (place, merchant) in settings.iter().enumerate() {
-            builder.at = place;
-            builder.add(merchant);
-        }
+        Register::of(Sources { configured: settings, folder, stored: &[], previous: None })
+    }
+
+    /// Builds a register of all its sources; all mistakes are told together.
+    pub fn of(sources: Sources<'_>) -> Result<Register, Vec<RegisterError>> {
+        let (folder, previous) = (sources.folder, sources.previous);
+        let register = Register::default();
+        let mut builder = Builder { register, folder, previous, at: 0, stored: false, errors: Vec::new() };
+        sources.configured.iter().for_each(|merchant| builder.add(merchant));
+        builder.stored = true;
+        sources.stored.iter().for_each(|merchant| match sources.configured.iter().any(|c| c.id == merchant.id) {
+            true => builder.at += 1,
+            false => builder.add(merchant),
+        });
         if builder.errors.is_empty() { Ok(builder.register) } else { Err(builder.errors) }
     }
 
@@ -81,7 +109,12 @@ impl Register {
         self.certificates.get(spki_sha256)
     }
 
-    /// All of them, in the order of the configuration.
+    /// Whether anybody may prove itself by a client certificate.
+    pub fn has_certificates(&self) -> bool {
+        !self.certificates.is_empty()
+    }
+
+    /// All of them, in the order of their sources.
     pub fn merchants(&self) -> &[Arc<Merchant>] {
         &self.merchants
     }
@@ -94,22 +127,25 @@ fn bucket_of(hash: &Sha256Hash) -> [u8; 4] {
 struct Builder<'a> {
     register: Register,
     folder: &'a Path,
+    previous: Option<&'a Register>,
     at: usize,
+    /// Whether it is at the merchants of the store: the last proof of one of those can be taken away at any time.
+    stored: bool,
     errors: Vec<RegisterError>,
 }
 
 impl Builder<'_> {
     fn add(&mut self, settings: &MerchantSettings) {
+        self.enter(settings);
+        self.at += 1;
+    }
+
+    fn enter(&mut self, settings: &MerchantSettings) {
         let id = self.identifier(&settings.id);
-        let payload_key = settings.payload_key_file.as_deref().and_then(|path| self.payload_key(path));
-        if settings.sealing == Sealing::Required && settings.payload_key_file.is_none() {
-            self.fault("payload_key_file", Fault::Missing);
-        }
-        let signature_keys = settings.signature_key_files.iter().filter_map(|path| self.signature_key(path)).collect();
-        if settings.signing == Signing::Required && settings.signature_key_files.is_empty() {
-            self.fault("signature_key_files", Fault::Missing);
-        }
-        if settings.api_key_sha256.is_empty()
+        let payload_key = self.payload_key(settings);
+        let signature_keys = self.signature_keys(settings);
+        if !self.stored
+            && settings.api_key_sha256.is_empty()
             && settings.api_keys.is_empty()
             && settings.client_cert_spki_sha256.is_empty()
         {
@@ -135,7 +171,7 @@ impl Builder<'_> {
             suspended: settings.suspended,
             operations: settings.operations.clone(),
             amount_max: settings.amount_max.clone(),
-            share: Arc::new(Share::new(&settings.share)),
+            share: self.share(settings),
             addresses: settings.addresses.clone(),
             terminals,
         });
@@ -179,22 +215,64 @@ impl Builder<'_> {
         id
     }
 
-    fn payload_key(&mut self, path: &Path) -> Option<PayloadKey> {
-        let path = self.folder.join(path);
-        let read = match std::fs::read(&path) {
-            Ok(content) => PayloadKey::read(&content).map_err(|fault| Fault::PayloadKey { path, fault }),
-            Err(error) => Err(Fault::File { path, kind: error.kind() }),
-        };
-        read.map_err(|fault| self.fault("payload_key_file", fault)).ok()
+    /// The share that a merchant had before, where it is still the same one.
+    fn share(&self, settings: &MerchantSettings) -> Arc<Share> {
+        let before =
+            self.previous.and_then(|register| register.merchants.iter().find(|m| m.id.as_str() == settings.id));
+        let same = before.map(|merchant| &merchant.share).filter(|share| *share.settings() == settings.share);
+        same.map_or_else(|| Arc::new(Share::new(&settings.share)), Arc::clone)
     }
 
-    fn signature_key(&mut self, path: &Path) -> Option<SignatureKey> {
+    fn payload_key(&mut self, settings: &MerchantSettings) -> Option<PayloadKey> {
+        match (&settings.payload_key_file, &settings.payload_key) {
+            (None, None) => {
+                if settings.sealing == Sealing::Required {
+                    self.fault("payload_key_file", Fault::Missing);
+                }
+                None
+            }
+            (Some(_), Some(_)) => {
+                self.fault("payload_key", Fault::Expected("one key, here or in payload_key_file"));
+                None
+            }
+            (Some(path), None) => {
+                let key = PayloadKey::read(&self.file("payload_key_file", path)?);
+                let path = self.folder.join(path);
+                key.map_err(|fault| self.fault("payload_key_file", Fault::PayloadKey { path, fault })).ok()
+            }
+            (None, Some(text)) => {
+                let key = PayloadKey::read(text.as_bytes());
+                key.map_err(|fault| self.fault("payload_key", Fault::PayloadKeyText(fault))).ok()
+            }
+        }
+    }
+
+    fn signature_keys(&mut self, settings: &MerchantSettings) -> Vec<SignatureKey> {
+        let (files, texts) = (&settings.signature_key_files, &settings.signature_keys);
+        if settings.signing == Signing::Required && files.is_empty() && texts.is_empty() {
+            self.fault("signature_key_files", Fault::Missing);
+        }
+        let mut keys = Vec::new();
+        for path in files {
+            let Some(content) = self.file("signature_key_files", path) else { continue };
+            let path = self.folder.join(path);
+            match SignatureKey::read(&content) {
+                Ok(key) => keys.push(key),
+                Err(fault) => self.fault("signature_key_files", Fault::SignatureKey { path, fault }),
+            }
+        }
+        for text in texts {
+            match SignatureKey::read(text.as_bytes()) {
+                Ok(key) => keys.push(key),
+                Err(fault) => self.fault("signature_keys", Fault::SignatureKeyText(fault)),
+            }
+        }
+        keys
+    }
+
+    fn file(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         let path = self.folder.join(path);
-        let read = match std::fs::read(&path) {
-            Ok(content) => SignatureKey::read(&content).map_err(|fault| Fault::SignatureKey { path, fault }),
-            Err(error) => Err(Fault::File { path, kind: error.kind() }),
-        };
-        read.map_err(|fault| self.fault("signature_key_files", fault)).ok()
+        std::fs::read(&path).map_err(|error| self.fault(key, Fault::File { path, kind: error.kind() })).ok()
     }
 
     fn hashes(&mut self, key: &str, texts: &[String]) -> Vec<Sha256Hash> {
@@ -307,5 +385,60 @@ mod tests {
             (1, "api_key_sha256"),
         ];
         assert_eq!(told, expected);
+    }
+
+    fn stored(text: &str) -> Vec<MerchantSettings> {
+        toml::from_str::<File>(text).unwrap().merchants
+    }
+
+    fn nothing() -> Sources<'static> {
+        Sources { configured: &[], folder: Path::new("."), stored: &[], previous: None }
+    }
+
+    #[test]
+    fn of_two_with_one_identifier_the_configured_one_counts() {
+        let (configured, other) = (stored(&acme("ours", "")), stored(&acme("theirs", "").replace("acme", "other")));
+        let both = [stored(&acme("theirs", "suspended = true")), other].concat();
+        let sources = Sources { configured: &configured, stored: &both, ..nothing() };
+        let register = Register::of(sources).unwrap();
+        assert!(!register.by_api_key(b"ours").unwrap().merchant.suspended);
+        assert_eq!(register.by_api_key(b"theirs").unwrap().merchant.id.as_str(), "other");
+        let clash = stored(&acme("ours", "").replace("acme", "other"));
+        let errors = Register::of(Sources { stored: &clash, ..sources }).unwrap_err();
+        assert_eq!((errors[0].merchant, errors[0].key.as_str()), (1, "api_key_sha256"));
+    }
+
+    #[test]
+    fn a_share_goes_on_unless_it_is_changed() {
+        let busy = stored(&acme("key", "share = { in_flight = 1 }"));
+        let wider = stored(&acme("key", "share = { in_flight = 2 }"));
+        let first = Register::of(Sources { stored: &busy, ..nothing() }).unwrap();
+        let _place = first.merchants()[0].share.place().unwrap();
+        let same = Register::of(Sources { stored: &busy, previous: Some(&first), ..nothing() }).unwrap();
+        assert!(same.merchants()[0].share.place().is_err());
+        let changed = Register::of(Sources { stored: &wider, previous: Some(&same), ..nothing() }).unwrap();
+        assert!(changed.merchants()[0].share.place().is_ok());
+    }
+
+    #[test]
+    fn keys_may_stand_in_the_document_itself() {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let mut merchants = stored(&acme("key", ""));
+        merchants[0].signature_keys = vec![pair.public_key_pem()];
+        let register = Register::of(Sources { stored: &merchants, ..nothing() }).unwrap();
+        assert_eq!(register.merchants()[0].signature_keys.len(), 1);
+        let wrong = stored(&acme("key", "payload_key = 'x'\nsignature_keys = ['y']"));
+        let errors = Register::of(Sources { stored: &wrong, ..nothing() }).unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
+        assert_eq!(told, ["payload_key", "signature_keys"]);
+    }
+
+    #[test]
+    fn a_merchant_of_the_store_may_have_lost_its_last_proof() {
+        let mut merchants = stored(&acme("key", ""));
+        merchants[0].api_key_sha256.clear();
+        let sources = Sources { stored: &merchants, ..nothing() };
+        assert_eq!(Register::of(sources).unwrap().merchants().len(), 1);
+        assert!(Register::build(&merchants, Path::new(".")).is_err());
     }
 }

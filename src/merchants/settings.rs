@@ -1,82 +1,109 @@
-//! How a merchant stands in the configuration.
+//! How a merchant is written down: a table of the configuration, or a document of the register's store.
+//!
+//! Both have the same keys. What is as it would be anyway is not written.
 
 use super::{Ceilings, Proof, Scopes, Sealing, ShareSettings, Signing};
 use crate::network::Network;
 use jiff::Timestamp;
-use serde::Deserialize;
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
-/// One `[[merchants]]` table.
-#[derive(Clone, Debug, Deserialize)]
+/// One merchant.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MerchantSettings {
     /// Identifier: 1 to 64 of `a-z A-Z 0-9 _ -`.
     pub id: String,
     /// What people call it; the identifier if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// SHA-256 of each API key, hexadecimal. The keys themselves are nowhere.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_key_sha256: Vec<String>,
     /// API keys that may do less than their merchant, or expire.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKeySettings>,
     /// SHA-256 of the SubjectPublicKeyInfo of each client certificate, hexadecimal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client_cert_spki_sha256: Vec<String>,
     /// `any`, `key`, `certificate` or `both`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub require: Proof,
     /// `optional` or `required`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub sealing: Sealing,
     /// File with the merchant's public payload key: a JWK, or PEM (SubjectPublicKeyInfo).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_key_file: Option<PathBuf>,
+    /// That key itself, in place of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_key: Option<String>,
     /// `optional` or `required`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub signing: Signing,
     /// Files with the public keys of the merchant's signatures: PEM, certificates or SubjectPublicKeyInfo.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signature_key_files: Vec<PathBuf>,
+    /// Such keys themselves, beside or in place of files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signature_keys: Vec<String>,
     /// Whether the check digit of card numbers is checked.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub luhn: bool,
     /// Whether it may only read: what it asked for before is still answered to whoever reads it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub suspended: bool,
     /// Where its requests may come from: addresses and networks; from anywhere if empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Network>,
     /// What it may ask for: `read`, `authorisation`, `sale`, `capture`, `void`, `refund`,
     /// `verification`, `balance_inquiry`; everything if absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub operations: Scopes,
     /// The most that one operation may be about, in minor units by currency; other currencies are refused.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub amount_max: Ceilings,
     /// Its share of the door.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub share: ShareSettings,
     /// At least one; the first is used where a request names none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub terminals: Vec<TerminalSettings>,
 }
 
-/// One `[[merchants.api_keys]]` table.
-#[derive(Clone, Debug, Deserialize)]
+impl MerchantSettings {
+    /// The same settings with the keys themselves in place of the files that hold them.
+    pub fn without_files(mut self, folder: &Path) -> Result<MerchantSettings, (PathBuf, std::io::Error)> {
+        let read = |path: PathBuf| {
+            let path = folder.join(path);
+            std::fs::read_to_string(&path).map_err(|error| (path, error))
+        };
+        if let Some(path) = self.payload_key_file.take() {
+            self.payload_key = Some(read(path)?);
+        }
+        for path in std::mem::take(&mut self.signature_key_files) {
+            self.signature_keys.push(read(path)?);
+        }
+        Ok(self)
+    }
+}
+
+/// An API key with bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeySettings {
     /// SHA-256 of the key, hexadecimal.
     pub sha256: String,
     /// From when on it is no longer taken (RFC 3339).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// What it may be used for; everything its merchant may do if absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub scopes: Scopes,
 }
 
-/// One `[[merchants.terminals]]` table: the card acceptor as a bank is told it.
-#[derive(Clone, Debug, Deserialize)]
+/// A terminal: the card acceptor as a bank is told it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TerminalSettings {
     /// Card acceptor terminal identification, 1 to 8 characters.
@@ -86,6 +113,7 @@ pub struct TerminalSettings {
     /// Merchant category code, four digits.
     pub category_code: String,
     /// Name, at most 25 characters; the merchant's name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// City, at most 13 characters.
     pub city: String,
@@ -95,4 +123,33 @@ pub struct TerminalSettings {
 
 fn yes() -> bool {
     true
+}
+
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const TERMINALS: &str =
+        r#""terminals":[{"terminal":"T1","acceptor":"A1","category_code":"5999","city":"Bonn","country":"DE"}]"#;
+
+    #[test]
+    fn only_what_is_unusual_is_written() {
+        let least = format!(r#"{{"id":"shop",{TERMINALS}}}"#);
+        let more = [
+            r#"{"id":"shop","api_keys":[{"sha256":"00","expires":"2027-01-01T00:00:00Z","scopes":["read"]}],"#,
+            r#""require":"both","luhn":false,"suspended":true,"addresses":["192.0.2.0/24"],"operations":["sale"],"#,
+            r#""amount_max":{"EUR":5},"share":{"in_flight":3},"#,
+            TERMINALS,
+            "}",
+        ];
+        for text in [least, more.concat()] {
+            let read: MerchantSettings = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+    }
 }
