@@ -17,7 +17,7 @@ use crate::config::{Config, Mistake};
 use crate::control;
 use crate::edge::{self, Switchboard, Waiters};
 use crate::journal::{JournalError, Reader};
-use crate::merchants::Register;
+use crate::merchants::{self, LiveError, LiveRegister};
 use crate::switch::{Event, Switch};
 use crate::telemetry;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ pub struct App {
     reader: Reader,
     control: JoinHandle<()>,
     parked: JoinHandle<()>,
+    _merchants: merchants::Follower,
     stop_ordered: Arc<Notify>,
 }
 
@@ -51,6 +52,9 @@ pub enum AppError {
     /// The store.
     #[error(transparent)]
     Store(#[from] JournalError),
+    /// The merchant register.
+    #[error(transparent)]
+    Merchants(LiveError),
     /// The links to the banks.
     #[error(transparent)]
     Links(#[from] LinkError),
@@ -77,9 +81,9 @@ impl App {
         let path = config.folder.as_path();
         let hosts = config.build_hosts(path).map_err(AppError::Config)?;
         let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
-        let register = register(config, path)?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
         let (journal, recovered, commits) = store::open(&config.journal, secrets.vault, &events)?;
+        let (register, merchants) = register(config, path)?;
         let https = bind(config.edge.listen).await?;
         let framed = match config.edge.framed_listen {
             Some(address) => Some(bind(address).await?),
@@ -102,7 +106,7 @@ impl App {
         let owner = tokio::spawn(owner::own(switch, resumed, inputs, shells, clock));
 
         let parts = edge::Parts {
-            register: Arc::new(register),
+            register,
             switchboard: Switchboard::new(events.clone(), waiters, config.switch.credit),
             archive: Arc::new(store::Reading(reader.clone())),
             fingerprint_key: secrets.fingerprint,
@@ -125,6 +129,7 @@ impl App {
             reader,
             control,
             parked,
+            _merchants: merchants,
             stop_ordered,
         })
     }
@@ -148,6 +153,11 @@ impl App {
     pub async fn bank_online(&mut self) -> Result<(), AppError> {
         let online = self.status.wait_for(|status| status.is_bank_online()).await;
         online.map(|_| ()).map_err(|_| AppError::Ended)
+    }
+
+    /// Reads the files of the doors' TLS again, all or none of them, without closing a connection.
+    pub fn reload_tls(&self) -> Result<(), edge::SetupError> {
+        self.edge.reload_tls()
     }
 
     /// Waits until an operator orders it to stop.
@@ -179,10 +189,15 @@ impl App {
     }
 }
 
-fn register(config: &Config, path: &Path) -> Result<Register, AppError> {
-    Register::build(&config.merchants, &config.folder).map_err(|errors| {
-        let mistakes = errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string()));
-        AppError::Config(mistakes.collect())
+/// Opened once the store is ours: the register's file stands beside it.
+fn register(config: &Config, path: &Path) -> Result<(LiveRegister, merchants::Follower), AppError> {
+    let store = config.journal.store.merchants();
+    merchants::follow(config.merchants.clone(), &config.folder, &store).map_err(|error| match error {
+        LiveError::Configuration(errors) => {
+            let mistakes = errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string()));
+            AppError::Config(mistakes.collect())
+        }
+        error => AppError::Merchants(error),
     })
 }
 

@@ -6,13 +6,15 @@ use crate::config::Config;
 use crate::journal::JournalError;
 use clap::Args;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Run the switch.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  isthmus serve --config isthmus.toml\n\n\
-    SIGTERM drains: no new work, what is in flight is finished or reversed, links sign off, exit 0.")]
+    SIGTERM drains: no new work, what is in flight is finished or reversed, links sign off, exit 0.\n\
+    SIGHUP reads the doors' certificates, keys and revocation lists again; no connection is closed.")]
 pub struct Serve {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
@@ -52,10 +54,40 @@ async fn serve(config: &Config) -> Result<(), AppError> {
     let mut app = App::start(config, None).await?;
     println!("isthmus ready: merchants https://{}, operations http://{}", app.edge_addr(), app.operations_addr());
     let ordered = app.stop_ordered();
-    tokio::select! {
-        () = stop_signal() => app.drain().await,
-        () = ordered => app.drain().await,
-        error = app.ended() => Err(error),
+    let mut stop = pin!(async {
+        tokio::select! {
+            () = stop_signal() => {}
+            () = ordered => {}
+        }
+    });
+    let mut hangup = Hangup::new();
+    loop {
+        tokio::select! {
+            () = &mut stop => return app.drain().await,
+            error = app.ended() => return Err(error),
+            () = hangup.next() => match app.reload_tls() {
+                Ok(()) => tracing::info!("the doors' certificates were read again"),
+                Err(error) => tracing::error!(%error, "the doors' certificates stay as they were"),
+            }
+        }
+    }
+}
+
+/// SIGHUP, each time.
+struct Hangup(Option<Signal>);
+
+impl Hangup {
+    fn new() -> Hangup {
+        Hangup(signal(SignalKind::hangup()).ok())
+    }
+
+    async fn next(&mut self) {
+        if let Some(hangup) = &mut self.0
+            && hangup.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 

@@ -7,7 +7,7 @@ use super::authentication::Peer;
 use super::framed;
 use super::measure::{HANDSHAKES_FAILED, OPEN_CONNECTIONS};
 use super::settings::Limits;
-use super::tls::{Acceptor, Tls, client_key_hash};
+use super::tls::{Acceptor, client_key_hash};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -56,7 +56,7 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    fn protocols(self) -> &'static [&'static [u8]] {
+    pub fn protocols(self) -> &'static [&'static [u8]] {
         match self {
             Speech::Http => &[b"h2", b"http/1.1"],
             Speech::Frames => &[],
@@ -67,7 +67,7 @@ impl Speech {
 /// Accepts connections until the handle says otherwise.
 pub(super) fn accept(
     (listener, speech): (TcpListener, Speech),
-    tls: &Tls,
+    tls: Acceptor,
     router: Router,
     limits: Arc<Limits>,
 ) -> std::io::Result<Handle> {
@@ -77,7 +77,7 @@ pub(super) fn accept(
         handshakes: Arc::new(Semaphore::new(limits.handshakes)),
         places: Arc::new(Semaphore::new(limits.connections)),
         speech,
-        tls: tls.acceptor(speech.protocols()),
+        tls,
         router,
         limits,
         stopping,

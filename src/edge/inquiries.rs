@@ -67,7 +67,7 @@ async fn read(
     headers: HeaderMap,
     (kind, prefix): (OperationKind, &str),
 ) -> Handled {
-    let merchant = reader(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register.now(), &headers, peer)?;
     let id = path.ok().and_then(|Path(text)| id(&text, prefix)).ok_or(Code::InquiryNotFound)?;
     let found = from_store(&door, move |archive| load(archive, id)).await?;
     let mine = |inquiry: &Payment| inquiry.origin.merchant == merchant.id && inquiry.first().kind == kind;

@@ -31,7 +31,7 @@ pub(super) async fn read(
     uri: Uri,
     headers: HeaderMap,
 ) -> Handled {
-    let merchant = reader(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register.now(), &headers, peer)?;
     let wanted = Wanted::read(&uri, merchant.id.clone())?;
     let (found, next) = from_store(&door, move |archive| wanted.find(archive)).await?;
     let data = found.iter().map(PaymentJson::from).collect();

@@ -14,6 +14,7 @@ mod archive;
 mod authentication;
 mod body;
 mod cape;
+mod client_certificate;
 mod command;
 mod connections;
 pub mod envelope;
@@ -44,12 +45,12 @@ pub use connections::Handle;
 pub use payment_json::{PaymentJson, PaymentsJson};
 pub use problem::{Code, Problem};
 pub use reference::OPENAPI;
-pub use settings::{Limits, Settings};
+pub use settings::{Limits, Public, Settings};
 pub use switchboard::{Credit, Switchboard, Waiters};
 pub use tls::SetupError;
 pub use version::VERSIONS;
 
-use crate::merchants::Register;
+use crate::merchants::LiveRegister;
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
@@ -63,7 +64,7 @@ use tokio::sync::Semaphore;
 /// What the door works with.
 pub struct Parts {
     /// The merchants.
-    pub register: Arc<Register>,
+    pub register: LiveRegister,
     /// The way to the switch.
     pub switchboard: Switchboard,
     /// The way to the store.
@@ -74,7 +75,7 @@ pub struct Parts {
 
 /// What every request works with.
 struct Door {
-    register: Arc<Register>,
+    register: LiveRegister,
     switchboard: Switchboard,
     archive: Arc<dyn Archive>,
     store_reads: Arc<Semaphore>,
@@ -101,9 +102,16 @@ pub struct Doors {
     pub https: Handle,
     /// Of framed TLS.
     pub framed: Option<Handle>,
+    tls: Tls,
 }
 
 impl Doors {
+    /// Reads the files of TLS again, all or none of them: certificate, key, issuers of client certificates and what
+    /// they have taken back. Connections that are open go on.
+    pub fn reload_tls(&self) -> Result<(), SetupError> {
+        self.tls.reload()
+    }
+
     /// Closes all of them, each as [`Handle::drain`] says.
     pub async fn drain(self) {
         let framed = async {
@@ -117,7 +125,7 @@ impl Doors {
 
 /// Opens the doors. Must be called within a tokio runtime.
 pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<Doors, SetupError> {
-    let tls = Tls::read(settings)?;
+    let mut tls = Tls::read(settings, parts.register.clone())?;
     let limits = Arc::new(settings.limits.clone());
     let keyring = Arc::new(keys::keyring(&settings.payload_key_files)?);
     let mut jwks = keyring.jwks();
@@ -141,12 +149,13 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         limits: Arc::clone(&limits),
     });
     let router = router(door);
-    let open = |listener: TcpListener, speech: Speech| {
-        connections::accept((listener, speech), &tls, router.clone(), Arc::clone(&limits))
+    let mut open = |listener: TcpListener, speech: Speech| -> Result<Handle, SetupError> {
+        let acceptor = tls.acceptor(speech.protocols())?;
+        Ok(connections::accept((listener, speech), acceptor, router.clone(), Arc::clone(&limits))?)
     };
     let https = open(listeners.https, Speech::Http)?;
     let framed = listeners.framed.map(|listener| open(listener, Speech::Frames)).transpose()?;
-    Ok(Doors { https, framed })
+    Ok(Doors { https, framed, tls })
 }
 
 /// The resources of `specs/openapi.json`.

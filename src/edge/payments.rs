@@ -91,7 +91,7 @@ pub(super) async fn read(
     path: PaymentPath,
     headers: HeaderMap,
 ) -> Handled {
-    let merchant = reader(&door.register, &headers, peer)?;
+    let merchant = reader(&door.register.now(), &headers, peer)?;
     let id = payment_id(path)?;
     let found = from_store(&door, move |archive| load(archive, id)).await?;
     let mine = |payment: &Payment| payment.origin.merchant == merchant.id && !payment.is_inquiry();

@@ -92,7 +92,7 @@ pub(super) async fn post(
     understand: impl FnOnce(&Door, &Merchant, Sent<'_>) -> Result<(Command, Fingerprint), Problem>,
 ) -> Handled {
     let (parts, body) = request.into_parts();
-    let asker = authenticate(&door.register, &parts.headers, peer)?;
+    let asker = authenticate(&door.register.now(), &parts.headers, peer)?;
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let received = Received::read(&door, &asker, declared, &parts.headers, body).await?;

@@ -20,18 +20,41 @@ pub struct Settings {
     pub tls_certificate_file: PathBuf,
     /// PEM: the private key of that certificate.
     pub tls_key_file: PathBuf,
-    /// PEM: who may issue client certificates. Absent: none is asked for.
+    /// PEM: who may issue client certificates. Absent: nobody; those that are bound to a merchant by themselves are taken.
     #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
+    /// PEM: the private key of the first of them, with which `isthmus merchant` issues client certificates. The switch
+    /// itself does not read it.
+    #[serde(default)]
+    pub client_ca_key_file: Option<PathBuf>,
+    /// PEM: lists of certificates that their issuers have taken back. With any, each of the issuers needs one: a
+    /// certificate of which it is not known whether it was taken back is refused. A list that is out of date still counts.
+    #[serde(default)]
+    pub client_crl_files: Vec<PathBuf>,
     /// PEM (PKCS#8): RSA keys to which merchants seal. All of them open; all are published, the first one first.
     #[serde(default)]
     pub payload_key_files: Vec<PathBuf>,
     /// PEM (PKCS#8): the key on P-256 with which answers in XML are signed. Absent: none is.
     #[serde(default)]
     pub signature_key_file: Option<PathBuf>,
+    /// How merchants reach the doors.
+    #[serde(default)]
+    pub public: Public,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What merchants are told of the doors, where it is not what the doors know of themselves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Public {
+    /// Of HTTPS: `https://pay.example.com`.
+    pub url: Option<String>,
+    /// Of framed TLS: host and port.
+    pub framed: Option<String>,
+    /// PEM: whom they must trust. Absent: whom they trust anyway.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Bounds of the door: what is beyond them is refused or cut off.
@@ -130,10 +153,33 @@ impl Settings {
         let paths = paths
             .into_iter()
             .chain(&mut self.client_ca_file)
+            .chain(&mut self.client_ca_key_file)
+            .chain(&mut self.client_crl_files)
+            .chain(&mut self.public.ca_file)
             .chain(&mut self.payload_key_files)
             .chain(&mut self.signature_key_file);
         paths.for_each(|path| *path = folder.join(&*path));
         self
+    }
+}
+
+impl Settings {
+    /// Where merchants find HTTPS.
+    pub fn public_url(&self) -> String {
+        self.public.url.clone().unwrap_or_else(|| format!("https://{}", reachable(self.listen)))
+    }
+
+    /// Where merchants find framed TLS, if anywhere.
+    pub fn public_framed(&self) -> Option<String> {
+        self.public.framed.clone().or_else(|| self.framed_listen.map(reachable))
+    }
+}
+
+/// An address of this machine in place of all of them.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
     }
 }
 

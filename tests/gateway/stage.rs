@@ -4,7 +4,7 @@ use crate::scripted_switch::{self, Store};
 use isthmus::cli::demo::material::Material;
 use isthmus::client::{Client, Target};
 use isthmus::edge::{self, Doors, FingerprintKey, Limits, Listeners, Parts, Settings, Switchboard, Waiters};
-use isthmus::merchants::{MerchantSettings, Register};
+use isthmus::merchants::{LiveRegister, MerchantSettings, Register};
 use isthmus::switch::Submission;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -41,6 +41,12 @@ pub async fn open() -> Stage {
 
 /// With limits, further keys of the first merchant, and a number of credits.
 pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage {
+    let register = Register::build(&merchants(material(), merchant), &folder()).unwrap();
+    open_for(limits, register.into(), credits).await
+}
+
+/// For the merchants of a register.
+pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) -> Stage {
     let https = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let framed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = (https.local_addr().unwrap(), framed.local_addr().unwrap());
@@ -51,6 +57,9 @@ pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage 
         tls_certificate_file: material.server_certificate.clone(),
         tls_key_file: material.server_key.clone(),
         client_ca_file: Some(material.ca_certificate.clone()),
+        client_ca_key_file: None,
+        client_crl_files: Vec::new(),
+        public: edge::Public::default(),
         payload_key_files: vec![material.gateway_payload_private_key.clone()],
         signature_key_file: Some(material.gateway_signature_key.clone()),
         limits,
@@ -60,7 +69,7 @@ pub async fn open_with(limits: Limits, merchant: &str, credits: usize) -> Stage 
     let (waiters, store) = (Waiters::default(), Arc::new(Store::default()));
     tokio::spawn(scripted_switch::run(queue, waiters.clone(), Arc::clone(&store), seen_by));
     let parts = Parts {
-        register: Arc::new(Register::build(&merchants(material, merchant), &folder()).unwrap()),
+        register,
         switchboard: Switchboard::new(events, waiters.clone(), credits),
         archive: store.clone(),
         fingerprint_key: FingerprintKey(Zeroizing::new([7; 32])),

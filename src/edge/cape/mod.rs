@@ -40,7 +40,7 @@ use std::sync::Arc;
 /// `POST /v1/cape`.
 pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extension<Peer>, request: Request) -> Handled {
     let (parts, sent) = request.into_parts();
-    let asker = authenticate(&door.register, &parts.headers, peer)?;
+    let asker = authenticate(&door.register.now(), &parts.headers, peer)?;
     let declared = declared_wrapping(&parts.headers)?;
     if !declared.is_xml() {
         return Err(Code::ContentType.into());
