@@ -1,7 +1,7 @@
 //! The `isthmus` command.
 
 use clap::{CommandFactory, Parser};
-use isthmus::cli::{bank, check, demo, iso, load, operator, serve};
+use isthmus::cli::{bank, check, demo, iso, load, merchant, operator, serve};
 use std::process::ExitCode;
 
 /// A payment switch: merchants speak JSON over TLS, banks speak ISO 8583.
@@ -15,6 +15,7 @@ enum Command {
     Iso(iso::IsoCommand),
     Load(Box<load::Load>),
     Operator(operator::Operator),
+    Merchant(Box<merchant::Merchant>),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  isthmus completions bash > /etc/bash_completion.d/isthmus")]
     Completions {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Iso(command) => iso::run(command),
         Command::Load(command) => command.run(),
         Command::Operator(command) => command.run(),
+        Command::Merchant(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Command::command(), "isthmus", &mut std::io::stdout());
             ExitCode::SUCCESS

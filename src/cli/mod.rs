@@ -3,9 +3,11 @@
 pub mod bank;
 pub mod check;
 mod columns;
+mod configuration;
 pub mod demo;
 pub mod iso;
 pub mod load;
 mod logging;
+pub mod merchant;
 pub mod operator;
 pub mod serve;

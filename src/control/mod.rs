@@ -17,6 +17,7 @@ pub use caller::{CallError, call};
 pub use desk::Waiters;
 pub use door::{Door, DoorError};
 pub use parked::Parked;
+pub use person::own_name;
 pub use reply::Reply;
 pub use request::{Command, Request};
 

@@ -1,6 +1,7 @@
-//! Who sits at the other end of the control socket, by the word of the kernel.
+//! Who gives an order, by the word of the kernel: at the other end of the control socket, or in this process.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 /// Where the system keeps the names of its users.
 const USERS: &str = "/etc/passwd";
@@ -9,6 +10,12 @@ const USERS: &str = "/etc/passwd";
 pub(super) fn user_name(uid: u32) -> String {
     let users = fs::read_to_string(USERS).unwrap_or_default();
     name_in(&users, uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// Who runs this process, and the name it goes by where it gave one.
+pub fn own_name(name: Option<&str>) -> String {
+    let user = fs::metadata("/proc/self").map_or_else(|_| "unknown".to_owned(), |process| user_name(process.uid()));
+    who(&user, name)
 }
 
 /// Who gave an order: the user, and the name it goes by where it gave one (several people may share a user).

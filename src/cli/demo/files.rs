@@ -81,8 +81,10 @@ framed_listen = "{framed}"
 tls_certificate_file = "server.pem"
 tls_key_file = "server-key.pem"
 client_ca_file = "ca.pem"
+client_ca_key_file = "ca-key.pem"
 payload_key_files = ["payload-private.pem"]
 signature_key_file = "signature-private.pem"
+public = {{ ca_file = "ca.pem" }}
 
 [operations]
 listen = "{operations}"

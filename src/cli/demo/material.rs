@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub struct Material {
     /// The CA's certificate, PEM: for whoever trusts this machine.
     pub ca_certificate: PathBuf,
+    /// The CA's private key, PEM: `isthmus merchant add` issues with it.
+    pub ca_key: PathBuf,
     /// The door's certificate, PEM: localhost, 127.0.0.1, ::1.
     pub server_certificate: PathBuf,
     /// The door's private key, PEM.
@@ -95,6 +97,7 @@ impl Material {
         let at = |name: &str| folder.join(name);
         Material {
             ca_certificate: at("ca.pem"),
+            ca_key: at("ca-key.pem"),
             server_certificate: at("server.pem"),
             server_key: at("server-key.pem"),
             client_certificate: at("merchant.pem"),
@@ -112,9 +115,10 @@ impl Material {
         }
     }
 
-    fn paths(&self) -> [&Path; 15] {
+    fn paths(&self) -> [&Path; 16] {
         [
             &self.ca_certificate,
+            &self.ca_key,
             &self.server_certificate,
             &self.server_key,
             &self.client_certificate,
@@ -150,6 +154,7 @@ impl Material {
     fn make_certificates(&self) -> Result<(), MaterialError> {
         let ca = CertifiedIssuer::self_signed(ca_params()?, KeyPair::generate()?)?;
         write(&self.ca_certificate, &ca.pem())?;
+        write_secret(&self.ca_key, &ca.key().serialize_pem())?;
         let server_key = KeyPair::generate()?;
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         let server = leaf_params(names.to_vec(), "localhost", ExtendedKeyUsagePurpose::ServerAuth)?;
@@ -226,11 +231,11 @@ fn read(path: &Path) -> Result<String, MaterialError> {
     Ok(text.trim().to_owned())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), MaterialError> {
+pub(in crate::cli) fn write(path: &Path, text: &str) -> Result<(), MaterialError> {
     write_with_mode(path, text, 0o644)
 }
 
-pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), MaterialError> {
+pub(in crate::cli) fn write_secret(path: &Path, text: &str) -> Result<(), MaterialError> {
     write_with_mode(path, text, 0o600)
 }
 

@@ -3,7 +3,7 @@
 //! The number comes from standard input and never from the command line, which every user of a machine can read; on a
 //! terminal it is not shown. Nothing but the hash is printed, and a line that is no card number is named by its place.
 
-use super::socket;
+use crate::cli::configuration;
 use crate::config::KeyFiles;
 use crate::edge::FingerprintKey;
 use crate::payment::Pan;
@@ -45,7 +45,7 @@ pub(super) fn run(config: Option<&Path>) -> ExitCode {
 
 /// The key alone: the list that a configuration names may not be there yet.
 fn key(config: Option<&Path>) -> Result<FingerprintKey, String> {
-    let path = socket::config(config)?;
+    let path = configuration::named(config)?;
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let file: File = toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.message()))?;
     let keys = file.keys.relative_to(path.parent().unwrap_or(Path::new("")));
