@@ -39,6 +39,11 @@ impl Bank {
         Bank { place, issuer: issuer(place, plan), up: true, life: 0, entries: Vec::new(), hangs_until: 0 }
     }
 
+    /// Keeps what it booked of its own accord.
+    pub fn keep_entries(&mut self) {
+        self.entries.extend(self.issuer.take_entries());
+    }
+
     /// Its process is gone.
     pub fn dies(&mut self) {
         self.up = false;
@@ -75,5 +80,7 @@ fn issuer(place: usize, plan: &Plan) -> Issuer {
     static FILES: LazyLock<BankFiles> = LazyLock::new(BankFiles::read);
     let profile = if plan.unseen_code == "00" { &FILES.approving } else { &FILES.refusing };
     let spec = Arc::clone(plan.settings.hosts[place].translation.spec());
-    Issuer::new(spec, Arc::clone(profile), Arc::clone(&FILES.scenario), plan.seed ^ (place as u64) << 48)
+    let seed = plan.seed ^ (place as u64) << 48;
+    let keys = plan.keys.as_ref().map(|keys| keys.of_banks.clone());
+    Issuer::new(spec, Arc::clone(profile), Arc::clone(&FILES.scenario), seed).with_keys(keys)
 }

@@ -1,6 +1,7 @@
 //! The checker is checked: each broken switch has to be caught, by the invariant it breaks.
 
 use crate::faults::{Chances, Incident};
+use crate::keys::Keys;
 use crate::merchants::{CARDS, euro, print_of};
 use crate::plan::{MINUTE, Plan, SECOND};
 use crate::tampering::{Breakage, Tampering};
@@ -41,6 +42,7 @@ fn rough(seed: u64) -> Plan {
     plan.incidents.push((70 * SECOND, Incident::Crash { down: SECOND }));
     plan.settings.credit = 1_000;
     plan.settings.hosts.truncate(1);
+    plan.share(None);
     let host = &mut plan.settings.hosts[0];
     host.share = 1_000;
     host.on_unknown = OnUnknown::Reverse;
@@ -100,6 +102,14 @@ fn trusting(seed: u64) -> Plan {
     plan
 }
 
+/// The same with keys, and somebody on the line who changes what is said.
+fn keyed(seed: u64) -> Plan {
+    let mut plan = rough(seed);
+    plan.share(Some(Keys::of_files(150)));
+    plan.chances.altered = 150;
+    plan
+}
+
 /// Whether the checker names this invariant within a few seeds.
 fn is_caught(breakage: Breakage, by: &str) {
     is_caught_in(rough, breakage, by);
@@ -122,7 +132,7 @@ fn is_caught_in(plan: impl Fn(u64) -> Plan, breakage: Breakage, by: &str) {
 
 #[test]
 fn the_plans_themselves_are_clean() {
-    let plans: [fn(u64) -> Plan; 4] = [rough, impatient, two_banks, trusting];
+    let plans: [fn(u64) -> Plan; 5] = [rough, impatient, two_banks, trusting, keyed];
     let formed = [VOIDS, REFUNDS, SALES, RELEASES].map(in_form);
     let plain = plans.iter().flat_map(|plan| (0..TRIES).map(plan));
     for plan in plain.chain(formed.iter().flat_map(|plan| (0..TRIES).map(plan))) {
@@ -245,6 +255,11 @@ fn cards_trusted_that_nothing_is_promised_to() {
 #[test]
 fn completions_that_overtake_what_they_build_on() {
     is_caught_in(trusting, Breakage::Overtakes, "nothing overtakes what it builds on");
+}
+
+#[test]
+fn replies_believed_whatever_their_mac() {
+    is_caught_in(keyed, Breakage::BelievesEverybody, "the bank refuses only what it should");
 }
 
 #[test]

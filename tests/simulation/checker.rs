@@ -208,7 +208,9 @@ impl Checker {
                 }
             }
             Event::Disconnected { link, .. } => self.flying.retain(|_, flying| flying.link != *link),
-            Event::Unsent { sends, .. } => self.flying.retain(|_, flying| !sends.contains(&flying.id)),
+            Event::Unsent { sends, .. } | Event::Unsealed { sends, .. } => {
+                self.flying.retain(|_, flying| !sends.contains(&flying.id))
+            }
             _ => {}
         }
         self.flying.retain(|_, flying| flying.until > now);

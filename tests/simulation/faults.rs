@@ -3,6 +3,7 @@
 use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MILLI, MINUTE, Micros, SECOND};
 use fastrand::Rng;
+use isthmus::simulator::Act;
 use isthmus::switch::{HostMode, LinkOrder};
 
 /// Chances in a thousand that something small goes wrong.
@@ -32,6 +33,8 @@ pub struct Chances {
     pub refused_read: u32,
     /// An answer never reaches its merchant.
     pub lost_answer: u32,
+    /// A frame that bears a MAC arrives with other bytes in it.
+    pub altered: u32,
 }
 
 /// What a commit makes durable, by its kind.
@@ -105,6 +108,8 @@ pub enum Incident {
     Cutover { link: u16, announced: bool },
     /// An operator does something.
     Operator(Deed),
+    /// The bank does something about keys of its own accord.
+    BankActs { host: usize, act: Act },
 }
 
 /// Chances of every kind.
@@ -123,6 +128,8 @@ pub fn chances(random: &mut Rng) -> Chances {
         other_link: up_to(200),
         refused_read: up_to(300),
         lost_answer: up_to(200),
+        // Only where there are keys, which are drawn apart.
+        altered: 0,
     }
 }
 

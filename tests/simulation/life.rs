@@ -6,6 +6,7 @@ use crate::operators::Deed;
 use crate::plan::{DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::store::StoreHealth;
 use crate::world::{Happening, Outcome, World};
+use isthmus::simulator::{Entry, Kind};
 use isthmus::switch::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 use isthmus::switch::{Event, Switch};
 
@@ -21,6 +22,7 @@ impl World {
         self.wake = (self.wake.0 + 1, None);
         let seed = self.plan.seed ^ u64::from(self.run) << 32;
         self.switch = Some(Switch::new(self.tampering.settings(&self.plan), seed));
+        self.keys = self.plan.keys.as_ref().map(|keys| keys.service(&self.plan.settings.hosts));
         let in_motion = self.journal.in_motion();
         self.tally.figure("payments resumed after a crash", in_motion.len() as u64);
         self.checker.run_begins(&in_motion);
@@ -164,6 +166,7 @@ impl World {
                 }
             }
             Incident::Operator(deed) => self.operator(deed),
+            Incident::BankActs { host, act } => self.bank_does(host, act),
         }
     }
 
@@ -252,7 +255,9 @@ impl World {
 
     pub fn finish(mut self) -> Outcome {
         if self.checker.is_clean() {
-            let booked: Vec<_> = self.banks.iter().flat_map(|bank| bank.entries.iter().cloned()).collect();
+            let moves_money = |entry: &&Entry| entry.kind != Kind::KeyChange;
+            let booked: Vec<_> =
+                self.banks.iter().flat_map(|bank| bank.entries.iter().filter(moves_money).cloned()).collect();
             self.checker.settle_accounts(self.now, &self.market, &self.journal, &booked, &mut self.tally);
         }
         self.tally.figure("simulated seconds", self.now / SECOND);
@@ -261,6 +266,10 @@ impl World {
         forms_named(forms).for_each(|form| self.tally.figure(form, 1));
         let stands_in = self.plan.settings.hosts[0].stand_in.is_some();
         self.tally.figure("seeds with stand-in", u64::from(stands_in));
+        if let Some(keys) = &self.plan.keys {
+            let named = if keys.are_exchanged { "seeds with keys from the line" } else { "seeds with keys from files" };
+            self.tally.figure(named, 1);
+        }
         let hash = self.trace.hash();
         Outcome { violations: self.checker.violations(), hash, tally: self.tally, lines: self.trace.lines() }
     }

@@ -12,6 +12,7 @@ mod canaries;
 mod checker;
 mod faults;
 mod journal;
+mod keys;
 mod life;
 mod merchants;
 mod network;

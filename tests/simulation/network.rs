@@ -6,8 +6,9 @@ use crate::world::{Happening, World};
 use bytes::Bytes;
 use isthmus::iso8583::MessageBuilder;
 use isthmus::payment::{BusinessDate, Monotonic};
+use isthmus::security::Seal;
 use isthmus::simulator::Action;
-use isthmus::switch::{Event, LinkId, MacVerdict, SendId};
+use isthmus::switch::{Event, LinkId, SendId};
 use std::collections::{BTreeMap, VecDeque};
 
 pub type ConnId = u64;
@@ -18,6 +19,9 @@ pub struct Wires {
     links: BTreeMap<LinkId, Wire>,
     last: ConnId,
 }
+
+/// A frame as the switch made it, and what keys are to fill in.
+type Unsealed = (Bytes, Vec<Seal>);
 
 /// A link as the switch's shell keeps it.
 #[derive(Default)]
@@ -41,7 +45,7 @@ pub struct Conn {
     mute: bool,
     slow_until: Micros,
     stalled: bool,
-    queue: VecDeque<(SendId, Bytes, Monotonic)>,
+    queue: VecDeque<(SendId, Unsealed, Monotonic)>,
     last_to_bank: Micros,
     last_to_switch: Micros,
 }
@@ -130,7 +134,7 @@ impl World {
         }
     }
 
-    pub fn send(&mut self, link: LinkId, id: SendId, frame: Bytes, send_by: Monotonic) {
+    pub fn send(&mut self, link: LinkId, id: SendId, frame: Unsealed, send_by: Monotonic) {
         if let Some(conn) = self.wires.standing(link.0) {
             if let Some(conn) = self.wires.conns.get_mut(&conn) {
                 conn.queue.push_back((id, frame, send_by));
@@ -166,13 +170,22 @@ impl World {
         self.tell(Event::Unsent { link, sends: vec![id] });
     }
 
-    fn hand_over(&mut self, conn: ConnId, id: SendId, frame: Bytes) {
+    fn hand_over(&mut self, conn: ConnId, id: SendId, (frame, seals): Unsealed) {
+        let link = self.wires.conns.get(&conn).map(|line| line.link);
+        let sealed = match (self.sealed(&frame, &seals), link) {
+            (Ok(sealed), _) => sealed,
+            (Err(fault), Some(link)) => {
+                return self.tell(Event::Unsealed { link, sends: vec![id], fault: fault.code() });
+            }
+            (Err(_), None) => return,
+        };
         self.checker.written(self.now, id, &frame);
         let vanishes = self.wires.conns.get(&conn).is_some_and(|line| line.deaf);
         if vanishes || self.chance(self.chances.loss) {
             self.tally.fault("frames lost after the write");
             return;
         }
+        let frame = self.perhaps_altered(sealed);
         for moment in self.arrivals(conn, true) {
             let frame = self.perhaps_garbled(&frame);
             self.at(moment, Happening::AtBank { conn, frame });
@@ -273,6 +286,7 @@ impl World {
                     return;
                 }
                 let frame = self.perhaps_refused(frame);
+                let frame = self.perhaps_altered(frame);
                 for moment in self.arrivals(conn, false) {
                     let frame = self.perhaps_garbled(&frame);
                     self.at(moment, Happening::AtSwitch { conn, frame });
@@ -307,7 +321,8 @@ impl World {
             self.tally.fault("replies on another link");
             link = other;
         }
-        self.tell(Event::Arrived { link, frame, mac: MacVerdict::NotAsked });
+        let mac = self.verdict(link, &frame);
+        self.tell(Event::Arrived { link, frame, mac });
     }
 
     /// A connection breaks; both ends learn of it in their own time.

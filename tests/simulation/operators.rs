@@ -112,6 +112,7 @@ fn kind(order: &Order) -> &'static str {
         Order::Host { mode: HostMode::Up, .. } => "hosts brought up by operators",
         Order::Host { mode: HostMode::Maintenance, .. } => "hosts put in maintenance by operators",
         Order::Host { mode: HostMode::Down, .. } => "hosts taken down by operators",
+        Order::Link { what: LinkOrder::ChangeKeys, .. } => "key changes ordered by operators",
         Order::Link { .. } => "orders to links",
         Order::Cutover { .. } => "days ended by operators",
         Order::Release { .. } => "parked items released",

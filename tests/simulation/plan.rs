@@ -1,6 +1,7 @@
 //! What a seed stands for: how the switch and its bank are set, what the merchants want, and what goes wrong when.
 
 use crate::faults::{Chances, Incident, chances, incident, one_chance, outage};
+use crate::keys::Keys;
 use crate::merchants::{CARDS, euro, print_of};
 use fastrand::Rng;
 use isthmus::host::{BreakerSettings, DayKeeper, DaySettings, RetrySettings};
@@ -38,6 +39,8 @@ pub struct Plan {
     /// What the clocks show when the run begins.
     pub begins: i64,
     pub settings: Settings,
+    /// The keys that are shared with the banks, where some are.
+    pub keys: Option<Keys>,
     pub dialect: &'static str,
     /// Trace numbers used before the first run.
     pub numbers_used: u64,
@@ -63,8 +66,8 @@ impl Plan {
         let links: Vec<u16> = (0..hosts).map(|_| random.u16(1..=3)).collect();
         let dialect = if random.bool() { "iso8583-1987-ascii" } else { "iso8583-1987-bcd" };
         let level = random.u32(0..10);
-        let incidents = incidents(&mut random, level, &links, active, is_day);
-        let chances = match level {
+        let mut incidents = incidents(&mut random, level, &links, active, is_day);
+        let mut chances = match level {
             0 => Chances::default(),
             1..=3 => one_chance(&mut random),
             _ => chances(&mut random),
@@ -76,10 +79,17 @@ impl Plan {
         if let Some(session) = told_of_days(&mut Rng::with_seed(seed ^ TOLD_OF_DAYS), &settings.hosts[0].session) {
             settings.hosts.iter_mut().for_each(|host| host.session = Arc::clone(&session));
         }
+        let mut keys = Keys::of(seed, level, hosts, links.iter().sum(), active);
+        if let Some(keys) = &mut keys {
+            settings.hosts.iter_mut().for_each(|host| host.keys = Arc::clone(&keys.settings));
+            incidents.append(&mut keys.incidents);
+            chances.altered = keys.altered;
+        }
         Plan {
             seed,
             begins,
             settings,
+            keys,
             dialect,
             numbers_used: if random.u32(0..4) == 0 { 999_999 - random.u64(0..30) } else { random.u64(0..5_000_000) },
             unseen_code: if random.bool() { "00" } else { "25" },
@@ -98,7 +108,15 @@ impl Plan {
     pub fn with_one_bank() -> Plan {
         let mut plan = Plan::of(0);
         plan.settings.hosts.truncate(1);
+        plan.share(None);
         plan
+    }
+
+    /// Shares these keys with the banks, or none.
+    pub fn share(&mut self, keys: Option<Keys>) {
+        let settings = keys.as_ref().map(|keys| Arc::clone(&keys.settings)).unwrap_or_default();
+        self.settings.hosts.iter_mut().for_each(|host| host.keys = Arc::clone(&settings));
+        self.keys = keys;
     }
 
     /// The numbers that were used before the first run.

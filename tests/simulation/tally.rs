@@ -87,6 +87,18 @@ pub const FAULTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "keys",
+        &[
+            "response codes altered under their MAC",
+            "bytes altered under their MAC",
+            "MACs spoiled",
+            "new keys sent by the bank",
+            "wrong keys sent by the bank",
+            "key changes demanded by the bank",
+            "key changes ordered by operators",
+        ],
+    ),
+    (
         "time and numbers",
         &[
             "wall clocks set by an hour",

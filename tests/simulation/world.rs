@@ -7,6 +7,7 @@ use crate::bank::Bank;
 use crate::checker::Checker;
 use crate::faults::{Chances, CrashAt, Incident};
 use crate::journal::Journal;
+use crate::keys::alarm;
 use crate::merchants::Market;
 use crate::network::{ConnId, Wires};
 use crate::operators::Operators;
@@ -17,7 +18,9 @@ use crate::tampering::Tampering;
 use crate::trace::{Trace, describe_effect, describe_event};
 use bytes::Bytes;
 use fastrand::Rng;
-use isthmus::payment::{Monotonic, Now, PaymentId, Wall};
+use isthmus::keys::SoftwareKeys;
+use isthmus::payment::{Monotonic, Name, Now, PaymentId, Wall};
+use isthmus::security::OfferedKey;
 use isthmus::simulator::Action;
 use isthmus::switch::{Answer, Effect, Event, LinkId, SendId, Switch, WaiterId};
 use std::collections::BTreeMap;
@@ -74,6 +77,13 @@ pub enum Happening {
         conn: ConnId,
         frame: Bytes,
     },
+    /// The key service has looked at keys.
+    KeysOffered {
+        run: u32,
+        host: Name,
+        number: u32,
+        offered: Vec<OfferedKey>,
+    },
     SwitchLearns {
         conn: ConnId,
     },
@@ -117,6 +127,7 @@ pub struct Streams {
     pub store: Rng,
     pub merchants: Rng,
     pub process: Rng,
+    pub keys: Rng,
 }
 
 /// What a run came to.
@@ -144,6 +155,8 @@ pub struct World {
     pub chances: Chances,
     pub healed: bool,
     pub switch: Option<Switch>,
+    /// The key service of this run, where keys are shared with the banks.
+    pub keys: Option<SoftwareKeys>,
     pub run: u32,
     pub run_began: Micros,
     pub wall_offset: i64,
@@ -188,7 +201,8 @@ pub fn run_plan(plan: Plan, tampering: Tampering, keep_trace: bool) -> Outcome {
 impl World {
     fn new(plan: Plan, tampering: Tampering, keep_trace: bool) -> World {
         let stream = |salt: u64| Rng::with_seed(plan.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
-        let streams = Streams { network: stream(1), store: stream(2), merchants: stream(3), process: stream(4) };
+        let streams =
+            Streams { network: stream(1), store: stream(2), merchants: stream(3), process: stream(4), keys: stream(5) };
         World {
             now: 0,
             queue: BTreeMap::new(),
@@ -197,6 +211,7 @@ impl World {
             chances: plan.chances.clone(),
             healed: false,
             switch: None,
+            keys: None,
             run: 0,
             run_began: 0,
             wall_offset: 0,
@@ -265,6 +280,10 @@ impl World {
             | Happening::Committed { .. }
             | Happening::Read { .. }
             | Happening::Connected { .. } => {}
+            Happening::KeysOffered { run, host, number, offered } if run == self.run => {
+                self.take_keys(host, number, &offered)
+            }
+            Happening::KeysOffered { .. } => {}
             Happening::Write { conn, id } => self.write(conn, id),
             Happening::Expire { conn, id } => self.expire(conn, id),
             Happening::AtBank { conn, frame } => self.at_bank(conn, frame),
@@ -384,13 +403,14 @@ impl World {
             }
             Effect::Connect { link } => self.connect(link),
             Effect::Disconnect { link } => self.disconnect(link),
-            Effect::Send { link, id, frame, send_by, .. } => {
+            Effect::Send { link, id, frame, seals, send_by } => {
                 self.checker.sent(self.now, link, id, &frame);
                 self.checker.word_of_day(self.now, link, &frame, &self.journal);
-                self.send(link, id, frame, send_by);
+                self.send(link, id, (frame, seals), send_by);
             }
-            // The banks of this world exchange no keys.
-            Effect::TakeKeys { .. } | Effect::ForgetKey(_) | Effect::Judge { .. } => {}
+            Effect::TakeKeys { host, number, offered } => self.offer_keys(host, number, offered),
+            Effect::ForgetKey(slot) => self.forget_key(&slot),
+            Effect::Judge { link, frame } => self.judge(link, frame),
             Effect::Answer { waiter, answer } => self.answer(waiter, answer),
             Effect::Told { waiter, said } => self.order_told(waiter, &said),
             Effect::Drained => self.drained(),
@@ -419,6 +439,8 @@ impl World {
             }
             Observation::Rerouted { .. } => self.tally.fault("requests moved to another host before they left"),
             Observation::Unreadable { .. } => self.tally.figure("unreadable frames", 1),
+            Observation::KeysChanged { .. } => self.tally.figure("keys exchanged", 1),
+            Observation::KeyAlarm { fault, .. } => self.tally.figure(alarm(fault), 1),
             _ => {}
         }
     }
