@@ -1,34 +1,41 @@
 //! Who asks, and whether it may ask from there, now and that often.
 //!
-//! An API key, the public key of a client certificate, or both prove who it is. Every failure of a proof is the same
+//! An API key, a signature over the request (OAuth), the public key of a client certificate, or two of them prove who it
+//! is. Every failure of a proof is the same
 //! 401; what a merchant that is known may not do is told as it is.
 
 use super::problem::{Code, Problem};
+use super::signing::OAuth;
 use crate::merchants::{Exceeded, Merchant, Place, Proof, Register, Scope, Scopes, Sha256Hash};
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What the connection itself proves.
-#[derive(Clone, Copy, Debug)]
+/// What the connection itself proves, and a signature over the request.
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// Hash of the verified client certificate's public key.
     pub certificate_key: Option<Sha256Hash>,
     /// Where it comes from.
     pub address: IpAddr,
+    /// The signature in the request's `Authorization`, once it was found to hold.
+    pub signed: Option<Arc<OAuth>>,
 }
 
 impl Peer {
     /// A peer that proves nothing and sits on the same machine.
     #[cfg(test)]
-    pub const NEARBY: Peer = Peer { certificate_key: None, address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
+    pub const NEARBY: Peer =
+        Peer { certificate_key: None, address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), signed: None };
 }
 
 /// A merchant that asks, by whatever proof it used.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     pub merchant: Arc<Merchant>,
+    /// The signature over its request, where it proved itself by one.
+    pub signed: Option<Arc<OAuth>>,
     /// Of the API key, where there was one.
     scopes: Scopes,
 }
@@ -54,7 +61,7 @@ impl Asker {
 /// A key that is sent must be good, whatever the certificate says, and a certificate that belongs to a merchant must
 /// belong to the same one.
 pub(super) fn authenticate(register: &Register, headers: &HeaderMap, peer: Peer) -> Result<Asker, Problem> {
-    let asker = prove(register, headers, peer.certificate_key).ok_or(Code::Unauthenticated)?;
+    let asker = prove(register, headers, &peer).ok_or(Code::Unauthenticated)?;
     if !asker.merchant.may_come_from(peer.address) {
         return Err(Code::AddressNotPermitted.into());
     }
@@ -72,22 +79,24 @@ pub(super) fn reader(register: &Register, headers: &HeaderMap, peer: Peer) -> Re
     Ok(asker.merchant)
 }
 
-fn prove(register: &Register, headers: &HeaderMap, certificate_key: Option<Sha256Hash>) -> Option<Asker> {
-    let by_certificate = certificate_key.and_then(|hash| register.by_certificate_key(&hash));
-    let by_key = match headers.contains_key(header::AUTHORIZATION) {
+fn prove(register: &Register, headers: &HeaderMap, peer: &Peer) -> Option<Asker> {
+    let by_certificate = peer.certificate_key.and_then(|hash| register.by_certificate_key(&hash));
+    let by_signature = peer.signed.as_ref().map(|signed| &signed.merchant);
+    let by_key = match headers.contains_key(header::AUTHORIZATION) && by_signature.is_none() {
         true => Some(register.by_api_key(bearer(headers)?).filter(|key| key.is_valid_at(Timestamp::now()))?),
         false => None,
     };
-    let merchant = by_key.map(|key| &key.merchant).or(by_certificate)?;
+    let merchant = by_key.map(|key| &key.merchant).or(by_signature).or(by_certificate)?;
+    let by_request = by_key.is_some() || by_signature.is_some();
     let one_merchant = by_certificate.is_none_or(|other| other.id == merchant.id);
     let enough = match merchant.require {
         Proof::Any => true,
-        Proof::Key => by_key.is_some(),
+        Proof::Key => by_request,
         Proof::Certificate => by_certificate.is_some(),
-        Proof::Both => by_key.is_some() && by_certificate.is_some(),
+        Proof::Both => by_request && by_certificate.is_some(),
     };
     let scopes = by_key.map(|key| key.scopes.clone()).unwrap_or_default();
-    (one_merchant && enough).then(|| Asker { merchant: Arc::clone(merchant), scopes })
+    (one_merchant && enough).then(|| Asker { merchant: Arc::clone(merchant), signed: peer.signed.clone(), scopes })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
@@ -168,7 +177,7 @@ mod tests {
         };
         let register = Register::build(&[toml::from_str(&text).unwrap()], Path::new(".")).unwrap();
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer k"))]);
-        authenticate(&register, &headers, Peer { certificate_key: None, address }).map_err(|problem| problem.code)
+        authenticate(&register, &headers, Peer { address, ..Peer::NEARBY }).map_err(|problem| problem.code)
     }
 
     #[test]

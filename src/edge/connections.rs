@@ -139,7 +139,8 @@ impl Hall {
         let shaken = timeout(self.limits.handshake_timeout(), self.shake_hands(stream)).await;
         match shaken {
             Ok(Ok(stream)) => {
-                let peer = Peer { certificate_key: client_key_hash(stream.get_ref().1), address: address.ip() };
+                let certificate_key = client_key_hash(stream.get_ref().1);
+                let peer = Peer { certificate_key, address: address.ip(), signed: None };
                 match self.speech {
                     Speech::Http => self.serve(stream, peer).await,
                     Speech::Frames => framed::converse(stream, peer, self.router, self.limits, self.stopping).await,
@@ -162,7 +163,7 @@ impl Hall {
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
             let beat = pulse.beat();
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(peer.clone());
             let answer = router.clone().oneshot(request);
             async move {
                 let _beat = beat;

@@ -33,6 +33,7 @@ mod reference;
 pub mod request;
 mod sealed_body;
 mod settings;
+pub mod signing;
 mod switchboard;
 mod tls;
 mod version;
@@ -84,6 +85,7 @@ struct Door {
     opener: Opener,
     jwks: Bytes,
     signer: Option<xml::Signer>,
+    nonces: signing::Nonces,
     limits: Arc<Limits>,
 }
 
@@ -146,6 +148,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         opener,
         jwks,
         signer,
+        nonces: signing::Nonces::new(wrapping::seconds_since_epoch(), limits.sealed_window()),
         limits: Arc::clone(&limits),
     });
     let router = router(door);
@@ -190,6 +193,7 @@ fn router(door: Arc<Door>) -> Router {
         .route("/v1/isthmus.xsd", get(xml::schema))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::RouteNotFound))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&door), signing::attend))
         .layer(axum::middleware::from_fn(version::attend))
         .layer(axum::middleware::from_fn(manners::attend))
         .with_state(door)

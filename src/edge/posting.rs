@@ -20,6 +20,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 
@@ -49,14 +50,14 @@ impl<'a> Received<'a> {
         door: &'a Door,
         asker: &'a Asker,
         declared: Wrapping,
-        headers: &HeaderMap,
+        request: &Parts,
         body: Body,
     ) -> Result<Received<'a>, Problem> {
         let place = asker.place()?;
         let held = door.bodies.try_acquire().map_err(|_| Code::Overloaded)?;
         let sent = body::read(body, &door.limits).await?;
         let credit = door.switchboard.credit()?;
-        let opened = door.open(&asker.merchant, declared, headers, sent).await?;
+        let opened = door.open(asker, declared, request, sent).await?;
         Ok(Received { door, asker, opened, place, held, credit })
     }
 
@@ -71,6 +72,7 @@ impl<'a> Received<'a> {
         if command.has_reading() && !opened.is_reading_sealed {
             return Err(Code::CardPresentUnsealed.into());
         }
+        door.take_names(&asker.merchant, &opened.names, &key)?;
         drop((opened, held));
         let merchant = asker.merchant.id.clone();
         let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command };
@@ -95,10 +97,11 @@ pub(super) async fn post(
     let asker = authenticate(&door.register.now(), &parts.headers, peer)?;
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
-    let received = Received::read(&door, &asker, declared, &parts.headers, body).await?;
-    let Unwrapped { wrapping, payload, is_fresh, .. } = &received.opened;
+    let received = Received::read(&door, &asker, declared, &parts, body).await?;
+    let Unwrapped { wrapping, payload, is_fresh, is_signed, .. } = &received.opened;
     if !is_fresh {
-        must_be_known(&door, &asker.merchant, &key).await?;
+        let otherwise = if *is_signed { Code::SignatureInvalid } else { Code::PayloadUnreadable };
+        must_be_known(&door, &asker.merchant, &key, otherwise).await?;
     }
     let wrapping = *wrapping;
     let understood = understood(wrapping, payload, |sent| {
@@ -123,11 +126,11 @@ fn understood<T>(
     understand(Sent::Xml(&root)).map_err(|problem| problem.in_document(&root.name))
 }
 
-/// What was sealed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
-async fn must_be_known(door: &Door, merchant: &Merchant, key: &IdempotencyKey) -> Result<(), Problem> {
+/// What was sealed or signed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
+async fn must_be_known(door: &Door, merchant: &Merchant, key: &IdempotencyKey, otherwise: Code) -> Result<(), Problem> {
     let (id, key) = (merchant.id.clone(), key.clone());
     let known = from_store(door, move |archive| archive.by_key(&id, &key)).await?;
-    known.map(drop).ok_or(Code::PayloadUnreadable.into())
+    known.map(drop).ok_or(otherwise.into())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {

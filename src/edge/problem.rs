@@ -99,6 +99,7 @@ problem_codes! {
     CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
     BodyTooLarge 413 "body_too_large" "The body is too large.";
     ContentType 415 "content_type_unsupported" "The body is neither application/json, application/jose nor application/xml.";
+    NameReused 422 "jti_reused" "What was sealed or signed for one key is not taken for another.";
     KeyReused 422 "idempotency_key_reused" "This key was used for another request.";
     ReferenceInvalid 422 "reference_invalid" "A reference is 1 to 64 printable ASCII characters.";
     AmountNotPositive 422 "amount_not_positive" "The amount must be above zero.";

@@ -112,7 +112,7 @@ pub struct Limits {
     /// Threads that open sealed payloads.
     #[serde(deserialize_with = "count::<_, _, 1, 256>")]
     pub envelope_threads: usize,
-    /// How far `iat` of a sealed payload may be from our clock, either way. An older one is taken for a repeat only.
+    /// How far `iat` of a sealed or signed payload may be from our clock, either way. An older one is taken for a repeat only.
     #[serde(deserialize_with = "count::<_, _, 1_000, 86_400_000>")]
     pub sealed_window_ms: u64,
     /// How long open requests are awaited when the door closes.
@@ -206,6 +206,11 @@ impl Limits {
 
     pub(super) fn framed_idle_timeout(&self) -> Duration {
         Duration::from_millis(self.framed_idle_timeout_ms)
+    }
+
+    /// In seconds.
+    pub(super) fn sealed_window(&self) -> i64 {
+        i64::try_from(self.sealed_window_ms / 1000).unwrap_or(i64::MAX)
     }
 
     /// Of a frame: a body, which may be longer as a JSON string, and its envelope.

@@ -1,12 +1,16 @@
 //! How a request came wrapped, and how its answer goes: an answer wears what its request wore.
 
 use super::Door;
+use super::authentication::Asker;
 use super::envelope::{Sealed, seal, seal_xml};
 use super::problem::{Code, Problem};
-use super::sealed_body::{self, Member, Parts};
+use super::sealed_body::{self, Member};
+use super::signing::{Refused, Untrue, jws};
 use super::xml::{self, SealedDocument};
 use crate::merchants::{Merchant, Sealing, Signing};
-use axum::http::{HeaderMap, header};
+use crate::transaction::IdempotencyKey;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
@@ -44,14 +48,21 @@ pub(super) struct Unwrapped {
     pub wrapping: Wrapping,
     /// JSON or XML.
     pub payload: Zeroizing<Vec<u8>>,
-    /// Whether all that was sealed was sealed just now, as far as it says.
+    /// Whether all that was sealed or signed was so just now, as far as it says.
     pub is_fresh: bool,
+    /// Whether it was signed.
+    pub is_signed: bool,
     /// Whether nothing that a card reader gave came in clear.
     pub is_reading_sealed: bool,
+    /// The names in it that are used once.
+    pub names: Vec<String>,
 }
 
 /// The member, or the element, that holds what a card reader gave.
 pub(super) const READING: &str = "card_present";
+
+/// The header of a signature that is detached from its body.
+static DETACHED: HeaderName = HeaderName::from_static("x-jws-signature");
 
 /// What the content type of a POST says about its body. JSON may still turn out to hold tokens.
 pub(super) fn declared_wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem> {
@@ -93,42 +104,113 @@ impl Door {
     /// Takes the wrapping off.
     pub(super) async fn open(
         &self,
-        merchant: &Merchant,
+        asker: &Asker,
         declared: Wrapping,
-        headers: &HeaderMap,
+        request: &Parts,
         sent: Zeroizing<Vec<u8>>,
     ) -> Result<Unwrapped, Problem> {
-        let whole = match declared {
-            Wrapping::Xml { .. } => return self.open_xml(merchant, headers, sent).await,
-            _ if merchant.signing == Signing::Required => return Err(Code::SignatureRequired.into()),
+        let merchant = &asker.merchant;
+        let mut unwrapped = Unwrapped::new(declared, sent);
+        if let Some(signed) = &asker.signed {
+            if !signed.is_of(&unwrapped.payload) {
+                return Err(Code::SignatureInvalid.into());
+            }
+            unwrapped.is_signed = true;
+            unwrapped.names.push(format!("nonce {}", signed.nonce));
+        }
+        self.judge_detached(merchant, request, &mut unwrapped)?;
+        let unwrapped = match declared {
+            Wrapping::Xml { .. } => self.open_xml(merchant, &request.headers, unwrapped).await?,
+            _ => self.open_json(merchant, request, unwrapped).await?,
+        };
+        match (merchant.signing, unwrapped.is_signed) {
+            (Signing::Required, false) => Err(Code::SignatureRequired.into()),
+            _ => Ok(unwrapped),
+        }
+    }
+
+    /// A signature in a header is over the body as it came, whatever that is.
+    fn judge_detached(&self, merchant: &Merchant, request: &Parts, unwrapped: &mut Unwrapped) -> Result<(), Problem> {
+        let mut values = request.headers.get_all(&DETACHED).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            let none = !request.headers.contains_key(&DETACHED);
+            return if none { Ok(()) } else { Err(Code::SignatureInvalid.into()) };
+        };
+        let (body, path) = (&unwrapped.payload, request.uri.path());
+        let signed = jws::detached(value.as_bytes(), body, path, &merchant.signature_keys);
+        self.note_signed(signed, unwrapped).map(drop)
+    }
+
+    /// The content of a signature that has it within.
+    fn judge_attached(
+        &self,
+        merchant: &Merchant,
+        request: &Parts,
+        mut unwrapped: Unwrapped,
+    ) -> Result<Unwrapped, Problem> {
+        let signed = jws::attached(&unwrapped.payload, request.uri.path(), &merchant.signature_keys);
+        unwrapped.payload = self.note_signed(signed, &mut unwrapped)?;
+        Ok(unwrapped)
+    }
+
+    fn note_signed(
+        &self,
+        signed: Result<jws::Signed, Untrue>,
+        unwrapped: &mut Unwrapped,
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        let signed = signed.map_err(|_untrue| Code::SignatureInvalid)?;
+        unwrapped.is_signed = true;
+        unwrapped.is_fresh &= self.is_fresh(Some(signed.issued_at), true);
+        unwrapped.names.push(format!("jti {}", signed.name));
+        Ok(signed.payload)
+    }
+
+    async fn open_json(
+        &self,
+        merchant: &Merchant,
+        request: &Parts,
+        unwrapped: Unwrapped,
+    ) -> Result<Unwrapped, Problem> {
+        let sent = &unwrapped.payload;
+        let whole = match unwrapped.wrapping {
+            Wrapping::Jose if jws::is_compact(sent.trim_ascii()) => {
+                let token = Zeroizing::new(sent.trim_ascii().to_vec());
+                let unwrapped = Unwrapped { wrapping: Wrapping::Plain, payload: token, ..unwrapped };
+                return plain(merchant, self.judge_attached(merchant, request, unwrapped)?);
+            }
             Wrapping::Jose => Some((Wrapping::Jose, Zeroizing::new(sent.trim_ascii().to_vec()))),
-            _ => sealed_body::whole(&sent).map(|(member, token)| (Wrapping::Member(member), token)),
+            _ => sealed_body::whole(sent).map(|(member, token)| (Wrapping::Member(member), token)),
         };
         if let Some((wrapping, token)) = whole {
-            let (payload, is_fresh) = self.open_sealed(merchant, headers, Sealed::Jwe(token)).await?;
-            return Ok(Unwrapped { wrapping, payload, is_fresh, is_reading_sealed: true });
+            let mut unwrapped = Unwrapped { wrapping, is_reading_sealed: true, ..unwrapped };
+            unwrapped.payload =
+                self.open_sealed(merchant, &request.headers, Sealed::Jwe(token), &mut unwrapped).await?;
+            // Signed first and sealed then.
+            return match jws::is_compact(&unwrapped.payload) {
+                true => self.judge_attached(merchant, request, unwrapped),
+                false => Ok(unwrapped),
+            };
         }
-        match Parts::of(&sent)? {
-            Some(parts) => self.open_parts(merchant, headers, parts).await,
-            None => plain(merchant, Wrapping::Plain, sent),
-        }
+        self.open_parts(merchant, &request.headers, unwrapped).await
     }
 
     async fn open_parts(
         &self,
         merchant: &Merchant,
         headers: &HeaderMap,
-        mut parts: Parts<'_>,
+        mut unwrapped: Unwrapped,
     ) -> Result<Unwrapped, Problem> {
-        let (mut opened, mut is_fresh) = (Vec::new(), true);
+        let sent = std::mem::take(&mut unwrapped.payload);
+        let Some(mut parts) = sealed_body::Parts::of(&sent)? else {
+            return plain(merchant, Unwrapped { payload: sent, ..unwrapped });
+        };
+        let mut opened = Vec::new();
         for (place, token) in std::mem::take(&mut parts.tokens) {
-            let (content, fresh) = self.open_sealed(merchant, headers, Sealed::Jwe(token)).await?;
-            is_fresh &= fresh;
-            opened.push((place, content));
+            opened.push((place, self.open_sealed(merchant, headers, Sealed::Jwe(token), &mut unwrapped).await?));
         }
         let payload = parts.with(&opened).ok_or(Code::PayloadUnreadable)?;
-        let is_reading_sealed = !parts.shows(READING);
-        Ok(Unwrapped { wrapping: Wrapping::Member(Member::EncryptedData), payload, is_fresh, is_reading_sealed })
+        let (wrapping, is_reading_sealed) = (Wrapping::Member(Member::EncryptedData), !parts.shows(READING));
+        Ok(Unwrapped { wrapping, payload, is_reading_sealed, ..unwrapped })
     }
 
     /// XML has no word for when it was sealed.
@@ -136,38 +218,59 @@ impl Door {
         &self,
         merchant: &Merchant,
         headers: &HeaderMap,
-        sent: Zeroizing<Vec<u8>>,
+        mut unwrapped: Unwrapped,
     ) -> Result<Unwrapped, Problem> {
+        let sent = std::mem::take(&mut unwrapped.payload);
         let found = if sent.is_empty() { None } else { SealedDocument::of(&sent)? };
         let Some(mut document) = found else {
-            return plain(merchant, Wrapping::Xml { sealed: false, signed: false }, sent)
-                .and_then(|it| it.verified(merchant));
+            return plain(merchant, Unwrapped { payload: sent, ..unwrapped }).and_then(|it| it.verified(merchant));
         };
         let mut opened = Vec::new();
         for data in std::mem::take(&mut document.data) {
-            opened.push(self.open_sealed(merchant, headers, Sealed::Xml(data)).await?.0);
+            opened.push(self.open_sealed(merchant, headers, Sealed::Xml(data), &mut unwrapped).await?);
         }
         let payload = document.with(&opened).ok_or(Code::PayloadUnreadable)?;
         let (wrapping, is_reading_sealed) = (Wrapping::Xml { sealed: true, signed: false }, !document.shows(READING));
-        Unwrapped { wrapping, payload, is_fresh: true, is_reading_sealed }.verified(merchant)
+        Unwrapped { wrapping, payload, is_reading_sealed, ..unwrapped }.verified(merchant)
     }
 
-    /// The content of something sealed, and whether it was sealed just now.
+    /// The content of something sealed; what else it says is kept with all that came with it.
     async fn open_sealed(
         &self,
         merchant: &Merchant,
         headers: &HeaderMap,
         sealed: Sealed,
-    ) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
+        unwrapped: &mut Unwrapped,
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if merchant.payload_key.is_none() {
             return Err(Code::PayloadKeyMissing.into());
         }
         let named = named_key(headers).map(str::to_owned);
         let opened = self.opener.open(sealed, named).await.map_err(|_full| Code::Overloaded)?;
         let opened = opened.map_err(|_unreadable| Code::PayloadUnreadable)?;
-        let window = i64::try_from(self.limits.sealed_window_ms / 1000).unwrap_or(i64::MAX);
-        let age = opened.issued_at.map(|at| at.saturating_sub(seconds_since_epoch()).saturating_abs());
-        Ok((opened.content, age.is_none_or(|age| age <= window)))
+        unwrapped.is_fresh &= self.is_fresh(opened.issued_at, opened.name.is_some());
+        unwrapped.names.extend(opened.name.map(|name| format!("jti {name}")));
+        Ok(opened.content)
+    }
+
+    /// Whether what says that it was sealed or signed then was so just now.
+    pub(super) fn is_fresh(&self, issued_at: Option<i64>, is_named: bool) -> bool {
+        self.nonces.is_fresh(seconds_since_epoch(), issued_at, is_named)
+    }
+
+    /// Gives the names that are used once to the key that they came with.
+    pub(super) fn take_names(
+        &self,
+        merchant: &Merchant,
+        names: &[String],
+        key: &IdempotencyKey,
+    ) -> Result<(), Problem> {
+        let now = seconds_since_epoch();
+        let mut taken = names.iter().map(|name| self.nonces.take(now, &merchant.id, name, key));
+        taken.find_map(Result::err).map_or(Ok(()), |refused| match refused {
+            Refused::Used => Err(Code::NameReused.into()),
+            Refused::Full => Err(Code::Overloaded.into()),
+        })
     }
 
     /// XML is signed first and sealed then, as it is asked for.
@@ -213,27 +316,33 @@ impl Door {
 }
 
 impl Unwrapped {
+    /// A body as it came.
+    fn new(wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Unwrapped {
+        Unwrapped { wrapping, payload, is_fresh: true, is_signed: false, is_reading_sealed: false, names: Vec::new() }
+    }
+
     /// XML with nothing left in it but what was signed, where something was.
     fn verified(self, merchant: &Merchant) -> Result<Unwrapped, Problem> {
         let Wrapping::Xml { sealed, .. } = self.wrapping else { return Ok(self) };
         let verified = xml::verified(&self.payload, &merchant.signature_keys);
-        match (verified.map_err(|_untrue| Code::SignatureInvalid)?, merchant.signing) {
-            (Some(payload), _) => Ok(Unwrapped { wrapping: Wrapping::Xml { sealed, signed: true }, payload, ..self }),
-            (None, Signing::Optional) => Ok(self),
-            (None, Signing::Required) => Err(Code::SignatureRequired.into()),
-        }
+        Ok(match verified.map_err(|_untrue| Code::SignatureInvalid)? {
+            Some(payload) => {
+                Unwrapped { wrapping: Wrapping::Xml { sealed, signed: true }, payload, is_signed: true, ..self }
+            }
+            None => self,
+        })
     }
 }
 
 /// What came without a seal, where that may be.
-fn plain(merchant: &Merchant, wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Result<Unwrapped, Problem> {
+fn plain(merchant: &Merchant, unwrapped: Unwrapped) -> Result<Unwrapped, Problem> {
     match merchant.sealing {
         Sealing::Required => Err(Code::SealingRequired.into()),
-        Sealing::Optional => Ok(Unwrapped { wrapping, payload, is_fresh: true, is_reading_sealed: false }),
+        Sealing::Optional => Ok(unwrapped),
     }
 }
 
-fn seconds_since_epoch() -> i64 {
+pub(super) fn seconds_since_epoch() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

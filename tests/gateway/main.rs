@@ -14,5 +14,6 @@ mod openapi;
 mod permitted;
 mod scripted_switch;
 mod sealed;
+mod signed;
 mod stage;
 mod xml;

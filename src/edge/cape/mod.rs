@@ -45,7 +45,7 @@ pub(super) async fn ask(State(door): State<Arc<Door>>, Extension(peer): Extensio
     if !declared.is_xml() {
         return Err(Code::ContentType.into());
     }
-    let received = Received::read(&door, &asker, declared, &parts.headers, sent).await?;
+    let received = Received::read(&door, &asker, declared, &parts, sent).await?;
     let mut question = Question::read(&Element::read(&received.opened.payload)?)?;
     let understood = understood(&door, &asker.merchant, &mut question).await?;
     let permitted = command::permitted(&asker, understood);

@@ -30,6 +30,8 @@ pub struct Jwe<'a> {
     pub kid: Option<String>,
     /// When it was sealed, in seconds since 1970, where it says.
     pub issued_at: Option<i64>,
+    /// The name that is used once (`jti`), where it has one.
+    pub name: Option<String>,
     /// What the content is encrypted with.
     pub cipher: ContentCipher,
     /// The protected header as it came: the additional authenticated data.
@@ -79,6 +81,7 @@ struct Header {
     alg: KeyManagement,
     enc: ContentCipher,
     kid: Option<String>,
+    jti: Option<String>,
     #[serde(default)]
     iat: IssuedAt,
     zip: Option<IgnoredAny>,
@@ -131,8 +134,8 @@ pub fn parse(token: &[u8]) -> Result<Jwe<'_>, Unreadable> {
     let mut content_and_tag = decode(content, usize::MAX)?;
     let tag: [u8; TAG_BYTES] = decode(tag, TAG_BYTES)?.try_into().map_err(|_| Unreadable)?;
     content_and_tag.extend_from_slice(&tag);
-    let (kid, issued_at, cipher) = (header.kid, header.iat.0, header.enc);
-    Ok(Jwe { kid, issued_at, cipher, protected, encrypted_key, iv, content_and_tag })
+    let (kid, issued_at, name, cipher) = (header.kid, header.iat.0, header.jti, header.enc);
+    Ok(Jwe { kid, issued_at, name, cipher, protected, encrypted_key, iv, content_and_tag })
 }
 
 fn header(protected: &[u8]) -> Result<Header, Unreadable> {

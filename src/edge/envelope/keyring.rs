@@ -51,7 +51,7 @@ impl Keyring {
         let content_key = key.unwrap(&OAEP_SHA256_MGF1SHA256, &jwe.encrypted_key, jwe.cipher.key_bytes())?;
         let mut content = Zeroizing::new(jwe.content_and_tag);
         decipher(jwe.cipher, &content_key, &jwe.iv, jwe.protected, &mut content)?;
-        Ok(Opened { content, issued_at: jwe.issued_at })
+        Ok(Opened { content, issued_at: jwe.issued_at, name: jwe.name })
     }
 
     /// The same of an `EncryptedData`. One that names no key is for the key to use first.
@@ -62,7 +62,7 @@ impl Keyring {
             key.ok_or(Unreadable)?.unwrap(data.oaep.algorithm(), &data.encrypted_key, data.cipher.key_bytes())?;
         let mut content = Zeroizing::new(data.content_and_tag);
         decipher(data.cipher, &content_key, &data.iv, b"", &mut content)?;
-        Ok(Opened { content, issued_at: None })
+        Ok(Opened { content, issued_at: None, name: None })
     }
 }
 

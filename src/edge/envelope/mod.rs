@@ -30,6 +30,8 @@ pub struct Opened {
     pub content: Zeroizing<Vec<u8>>,
     /// When it was sealed, in seconds since 1970, where its sender says.
     pub issued_at: Option<i64>,
+    /// The name that is used once, where it has one.
+    pub name: Option<String>,
 }
 
 /// Deciphers in place and takes the tag off; `Err` for a key or vector of another length, and for what was changed.

@@ -96,7 +96,7 @@ impl Conversation {
             Ok(asked) => asked,
             Err(unasked) => return self.tell(unasked.id, unasked.problem, place),
         };
-        asked.request.extensions_mut().insert(self.peer);
+        asked.request.extensions_mut().insert(self.peer.clone());
         let (router, answers) = (self.router.clone(), self.answers.clone());
         self.open.spawn(async move {
             let Ok(response) = router.oneshot(asked.request).await;
