@@ -4,9 +4,8 @@
 //! anywhere. A switch in service runs without a trail.
 
 use crate::payment::{Monotonic, Now, PaymentId};
-use crate::switch::{Answer, Effect, Entry, Event, Observation, Ticket};
+use crate::switch::{Answer, Effect, Entry, Event, Frame, Observation, Ticket};
 use crate::transaction::Record;
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
@@ -31,9 +30,9 @@ pub enum What {
     /// They are durable.
     Recorded,
     /// A frame left for the bank.
-    Sent(Bytes),
+    Sent(Frame),
     /// The bank's reply came.
-    Replied(Bytes),
+    Replied(Frame),
     /// The merchant was told.
     Told,
 }

@@ -166,7 +166,7 @@ impl Line {
             match command {
                 Command::Send(Outgoing { id, .. }) if told => unsent.push(id),
                 Command::Send(Outgoing { id, send_by, .. }) if send_by < now => late.push(id),
-                Command::Send(Outgoing { id, frame, seals, .. }) => match self.sealed(frame, &seals) {
+                Command::Send(Outgoing { id, frame, seals, .. }) => match self.sealed(frame.into_bytes(), &seals) {
                     Err(fault) => unsealed.push((id, fault.code())),
                     Ok(frame) if self.framing.put(&frame, bytes).is_err() => late.push(id),
                     Ok(_) => {}
@@ -289,7 +289,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             match framer.decode(buffer) {
                 Ok(Some(Frame::Message(frame))) => {
                     let mac = self.keys.verify(self.link, &frame);
-                    if self.events.send(Event::Arrived { link: self.link, frame, mac }).await.is_err() {
+                    if self.events.send(Event::Arrived { link: self.link, frame: frame.into(), mac }).await.is_err() {
                         return false;
                     }
                 }

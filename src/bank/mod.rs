@@ -20,8 +20,7 @@ use crate::framing::Framing;
 use crate::keys::KeyService;
 use crate::payment::{Monotonic, Name};
 use crate::security::{KeySlot, OfferedKey, Seal};
-use crate::switch::{Event, LinkId, SendId};
-use bytes::Bytes;
+use crate::switch::{Event, Frame, LinkId, SendId};
 use line::{Line, Source};
 use listener::Listener;
 use source::Dialler;
@@ -43,7 +42,7 @@ enum Command {
 #[derive(Debug)]
 struct Outgoing {
     id: SendId,
-    frame: Bytes,
+    frame: Frame,
     /// What is filled in just before it is written.
     seals: Vec<Seal>,
     send_by: Monotonic,
@@ -136,7 +135,15 @@ impl Links {
     }
 
     /// Hands a frame to a link; `false` where it has no room, which means that it certainly is not sent.
-    pub fn send(&self, link: LinkId, id: SendId, frame: Bytes, seals: Vec<Seal>, send_by: Monotonic) -> bool {
+    pub fn send(
+        &self,
+        link: LinkId,
+        id: SendId,
+        frame: impl Into<Frame>,
+        seals: Vec<Seal>,
+        send_by: Monotonic,
+    ) -> bool {
+        let frame = frame.into();
         self.command(link, Command::Send(Outgoing { id, frame, seals, send_by }))
     }
 
@@ -159,7 +166,7 @@ impl Links {
     }
 
     /// Judges a frame once more.
-    pub fn judge(&self, link: LinkId, frame: Bytes) -> Event {
+    pub fn judge(&self, link: LinkId, frame: Frame) -> Event {
         let mac = self.keys.verify(link, &frame);
         Event::Judged { link, frame, mac }
     }

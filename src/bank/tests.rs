@@ -9,6 +9,7 @@ use crate::keys::{HostKeys, SoftwareKeys};
 use crate::payment::Name;
 use crate::security::{Direction, Key, KeyKind, KeySettings, KeySlot, KeyUsage, MAC_ELEMENT, MacSeal, SlotUse};
 use crate::switch::MacVerdict;
+use bytes::Bytes;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, PublicKeyData,
 };

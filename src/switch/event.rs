@@ -1,12 +1,12 @@
 //! What the switch is told, and what it answers: the whole of its contact with the world.
 
+use super::frame::Frame;
 use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
 use crate::payment::{BusinessDate, Consent, Monotonic, PosEntry, ResultCode, Rrn, Stan};
 use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
-use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// Who waits for an answer at an edge; unique within a run.
@@ -69,7 +69,7 @@ pub enum Event {
         /// On which link.
         link: LinkId,
         /// Without its length header.
-        frame: Bytes,
+        frame: Frame,
         /// What its message authentication code says of it.
         mac: MacVerdict,
     },
@@ -78,7 +78,7 @@ pub enum Event {
         /// From which link.
         link: LinkId,
         /// Without its length header.
-        frame: Bytes,
+        frame: Frame,
         /// What it says now.
         mac: MacVerdict,
     },
@@ -364,7 +364,7 @@ pub enum Effect {
         /// To be named if it is not handed over.
         id: SendId,
         /// Without its length header.
-        frame: Bytes,
+        frame: Frame,
         /// What keys fill in just before it is written.
         seals: Vec<Seal>,
         /// After this moment it must not be handed over any more.
@@ -386,7 +386,7 @@ pub enum Effect {
         /// From which link it came.
         link: LinkId,
         /// Without its length header.
-        frame: Bytes,
+        frame: Frame,
     },
     /// Answer a merchant.
     Answer {
@@ -495,8 +495,8 @@ pub enum Observation {
         payment: Option<PaymentId>,
         /// On which link.
         link: LinkId,
-        /// The frame; holds card data.
-        frame: Bytes,
+        /// The frame.
+        frame: Frame,
     },
     /// A bank's reply found its request.
     Replied {
@@ -504,8 +504,8 @@ pub enum Observation {
         payment: Option<PaymentId>,
         /// On which link.
         link: LinkId,
-        /// The frame; holds card data.
-        frame: Bytes,
+        /// The frame.
+        frame: Frame,
         /// From hand-over to reply.
         took: std::time::Duration,
     },

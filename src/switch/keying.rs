@@ -12,6 +12,7 @@
 //! the key service does not have yet.
 
 use super::event::LinkId;
+use super::frame::Frame;
 use crate::payment::{Monotonic, Name, Stan};
 use crate::security::{Direction, ExchangeSettings, KeySlot, Renewed, SlotUse};
 use bytes::Bytes;
@@ -45,7 +46,7 @@ pub(super) struct Keying {
     errors: u32,
     /// No change is asked for before this.
     not_before: Monotonic,
-    aside: Vec<(LinkId, Bytes)>,
+    aside: Vec<(LinkId, Frame)>,
 }
 
 /// A change that was asked for, or is expected.
@@ -231,7 +232,7 @@ impl Keying {
     }
 
     /// Puts a frame aside until the change is over; gives it back where there is no room.
-    pub(super) fn put_aside(&mut self, link: LinkId, frame: Bytes) -> Option<Bytes> {
+    pub(super) fn put_aside(&mut self, link: LinkId, frame: Frame) -> Option<Frame> {
         if self.aside.len() >= MOST_ASIDE {
             return Some(frame);
         }
@@ -240,7 +241,7 @@ impl Keying {
     }
 
     /// What was put aside, once nothing changes.
-    pub(super) fn no_longer_aside(&mut self) -> Vec<(LinkId, Bytes)> {
+    pub(super) fn no_longer_aside(&mut self) -> Vec<(LinkId, Frame)> {
         if self.is_changing() { Vec::new() } else { std::mem::take(&mut self.aside) }
     }
 
@@ -391,7 +392,7 @@ mod tests {
         let mut keying = keying();
         let taken = (0..20).filter_map(|_| keying.offered(both(), None, at(10))).count();
         assert_eq!(taken, MOST_TAKINGS);
-        let aside = (0..1000).filter(|_| keying.put_aside(LinkId(1), Bytes::new()).is_none()).count();
+        let aside = (0..1000).filter(|_| keying.put_aside(LinkId(1), Bytes::new().into()).is_none()).count();
         assert_eq!((aside, keying.no_longer_aside().len()), (MOST_ASIDE, 0));
         keying.expire(at(10));
         assert_eq!(keying.no_longer_aside().len(), MOST_ASIDE);

@@ -68,6 +68,7 @@ impl Switch {
         let Some((frame, seals)) = bank.and_then(|bank| bank.with_room(frame, None)) else { return };
         self.last_send += 1;
         let id = SendId(self.last_send);
+        let frame = Frame::from(frame);
         self.observe(Observation::Sent { payment: None, link, frame: frame.clone() });
         self.effects.push(Effect::Send { link, id, frame, seals, send_by });
     }

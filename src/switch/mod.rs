@@ -14,6 +14,7 @@ mod days;
 mod event;
 mod exposure;
 mod forms;
+mod frame;
 mod key_change;
 mod keying;
 mod links;
@@ -33,6 +34,7 @@ mod taking_back;
 
 pub use event::*;
 pub use forms::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
+pub use frame::Frame;
 pub use order::*;
 pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings, StandInLimit, StandInSettings};
 

@@ -8,7 +8,6 @@ use crate::iso8583::Message;
 use crate::payment::{Card, OperationKind, ResultClass, ResultCode, ReversalReason, Rrn, Stan};
 use crate::transaction::{Body, Delivery, Discharge, ObligationKind};
 use crate::translation::Reply;
-use bytes::Bytes;
 
 /// A reply to a request that was settled without it.
 #[derive(Clone, Debug)]
@@ -19,7 +18,7 @@ pub(super) struct LateReply {
 }
 
 impl Switch {
-    pub(super) fn arrived(&mut self, link: LinkId, frame: Bytes, mac: MacVerdict) {
+    pub(super) fn arrived(&mut self, link: LinkId, frame: Frame, mac: MacVerdict) {
         let Some(place) = self.place_of(link) else { return };
         let now = self.now.monotonic;
         if let Some(session) = self.banks[place].sessions.get_mut(&link) {
@@ -42,13 +41,13 @@ impl Switch {
     }
 
     /// A frame of which its MAC says this and nothing else.
-    pub(super) fn judged(&mut self, link: LinkId, frame: Bytes, mac: MacVerdict) {
+    pub(super) fn judged(&mut self, link: LinkId, frame: Frame, mac: MacVerdict) {
         let Some(place) = self.place_of(link) else { return };
         if !mac.is_trusted() {
             self.observe(Observation::KeyAlarm { link, fault: mac.name() });
             self.banks[place].keying.mac_error();
         }
-        match self.banks[place].settings.translation.spec().decode(frame) {
+        match self.banks[place].settings.translation.spec().decode(frame.into_bytes()) {
             Ok(message) if message.mti().class() == 8 && !mac.is_trusted() => {}
             Ok(message) if message.mti().class() == 8 => self.network_message(place, link, &message),
             // What is not authentic says which request it was meant for, and nothing else.
@@ -99,7 +98,7 @@ impl Switch {
         let payment = pending.subject.payment();
         self.banks[place].breaker.answered();
         let took = self.now.monotonic.since(pending.sent_at);
-        let frame = message.as_bytes().clone();
+        let frame = message.as_bytes().clone().into();
         self.observe(Observation::Replied { payment: Some(payment), link, frame, took });
         match pending.subject {
             Subject::Request(id, _) if !readable => {

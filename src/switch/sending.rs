@@ -116,6 +116,7 @@ impl Switch {
         let deadline = now.after(bank.settings.answer_timeout);
         let pending = Pending { key, subject, link: (link.0, epoch), sent_at: now, deadline };
         bank.pending.insert(id.0, pending).map_err(|_| NotHandedOver::Unfit)?;
+        let frame = Frame::from(frame);
         self.observe(Observation::Sent { payment: Some(subject.payment()), link, frame: frame.clone() });
         self.effects.push(Effect::Send { link, id, frame, seals, send_by });
         Ok(())

@@ -167,13 +167,12 @@ impl Checker {
 
     // -- what goes in -------------------------------------------------------------------------------------------
 
-    fn submitted(&mut self, now: Micros, submission: &Submission) {
+    fn submitted(&mut self, submission: &Submission) {
         self.waiting.insert(submission.waiter, (submission.merchant.clone(), submission.key.clone()));
         if let Command::Begin(begin) = &submission.command {
             self.cards.insert(begin.payment, begin.card.pan.reveal().to_owned());
             self.card_numbers.insert(begin.card.pan.reveal().to_owned());
         }
-        self.printed(now, "a request", submission);
     }
 
     /// What a log would show of something holds no card number.
@@ -188,8 +187,7 @@ impl Checker {
 
     pub fn told(&mut self, now: Micros, event: &Event) {
         match event {
-            // One that the switch never saw in a run has nobody to answer it.
-            Event::Submit(submission) => self.submitted(now, submission),
+            Event::Submit(submission) => self.submitted(submission),
             Event::Arrived { link, frame, .. } => {
                 let message = match self.spec.decode(Bytes::clone(frame)) {
                     Ok(message) => message,
@@ -507,7 +505,6 @@ impl Checker {
         let Some(key) = self.waiting.remove(&waiter) else {
             return self.violation(now, "one answer to each who waits", &format!("{waiter:?} a second time"));
         };
-        self.printed(now, "an answer", answer);
         if let Answer::Told { payment, operation, replayed } = answer {
             self.told_about(now, key, payment, *operation, *replayed, journal);
         }

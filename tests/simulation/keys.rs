@@ -15,7 +15,7 @@ use isthmus::keys::{HostKeys, KeyService, SealFault, SoftwareKeys};
 use isthmus::payment::Name;
 use isthmus::security::{Direction, Key, KeyKind, KeySettings, KeySlot, KeyUsage, OfferedKey, Seal, SlotUse};
 use isthmus::simulator::{Act, Config};
-use isthmus::switch::{Event, HostSettings, LinkId, LinkOrder, MacVerdict};
+use isthmus::switch::{Event, Frame, HostSettings, LinkId, LinkOrder, MacVerdict};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ impl World {
         self.keys.as_ref().map_or(MacVerdict::NotAsked, |keys| keys.verify(link, frame))
     }
 
-    pub fn judge(&mut self, link: LinkId, frame: Bytes) {
+    pub fn judge(&mut self, link: LinkId, frame: Frame) {
         let mac = self.verdict(link, &frame);
         self.tell_after(0, Event::Judged { link, frame, mac });
     }

@@ -71,7 +71,9 @@ impl World {
     }
 
     fn gone(&mut self, down: Micros) {
-        self.switch = None;
+        if let Some(switch) = self.switch.take() {
+            self.checker.printed(self.now, "the switch itself", &switch);
+        }
         self.run += 1;
         self.draining = false;
         self.dying = None;

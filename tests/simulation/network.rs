@@ -322,7 +322,7 @@ impl World {
             link = other;
         }
         let mac = self.verdict(link, &frame);
-        self.tell(Event::Arrived { link, frame, mac });
+        self.tell(Event::Arrived { link, frame: frame.into(), mac });
     }
 
     /// A connection breaks; both ends learn of it in their own time.

@@ -288,7 +288,7 @@ fn thousands_of_malformed_frames_settle_nothing() {
     desk.commit();
     let sent = desk.frames.last().unwrap().clone();
     for frame in malformed(&desk.spec, &sent) {
-        desk.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
+        desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
         assert_eq!(desk.switch.snapshot().in_flight, 1, "the sale still waits");
     }
     assert!(desk.appends.is_empty() && desk.answers.is_empty(), "nothing is recorded, nothing told");

@@ -117,13 +117,13 @@ impl Tampering {
             }
             (Event::Arrived { link, frame, mac }, Breakage::MatchesByNumberAlone) => {
                 let frame = self.mistaken(frame, spec(plan)).unwrap_or_else(|| Bytes::clone(frame));
-                return Event::Arrived { link: *link, frame, mac: *mac };
+                return Event::Arrived { link: *link, frame: frame.into(), mac: *mac };
             }
             (
                 Event::Arrived { link, frame, mac: MacVerdict::Bad | MacVerdict::Absent },
                 Breakage::BelievesEverybody,
             ) => {
-                return Event::Arrived { link: *link, frame: Bytes::clone(frame), mac: MacVerdict::Good };
+                return Event::Arrived { link: *link, frame: frame.clone(), mac: MacVerdict::Good };
             }
             (Event::Arrived { frame, .. }, Breakage::SendsRequestsAgain) => {
                 if let Ok(Some(stan)) =
@@ -191,7 +191,7 @@ impl Tampering {
                 out.events.extend(acknowledged(link, &frame, plan));
             }
             (Effect::Send { link, id, frame, seals, send_by }, Breakage::HidesRepeats) if is(&frame, plan, 4, None) => {
-                let frame = without_flag(frame, plan);
+                let frame = without_flag(frame.into_bytes(), plan).into();
                 out.now.push(Effect::Send { link, id, frame, seals, send_by });
             }
             (Effect::Send { frame, .. }, Breakage::SendsEarly) if self.was_sent(&frame, plan) => {}
@@ -292,7 +292,7 @@ impl Tampering {
     fn send(&mut self, link: LinkId, frame: Bytes) -> Effect {
         self.last_send += 1;
         let id = SendId(u64::MAX - self.last_send);
-        Effect::Send { link, id, frame, seals: Vec::new(), send_by: Monotonic(u64::MAX) }
+        Effect::Send { link, id, frame: frame.into(), seals: Vec::new(), send_by: Monotonic(u64::MAX) }
     }
 
     fn was_sent(&self, frame: &Bytes, plan: &Plan) -> bool {
@@ -386,7 +386,7 @@ fn book_on_another_day(record: &mut Record) {
 fn acknowledged(link: LinkId, frame: &Bytes, plan: &Plan) -> Option<Event> {
     let message = spec(plan).decode(frame.clone()).ok()?;
     let frame = acknowledgement(spec(plan), &message)?;
-    Some(Event::Arrived { link, frame, mac: MacVerdict::NotAsked })
+    Some(Event::Arrived { link, frame: frame.into(), mac: MacVerdict::NotAsked })
 }
 
 fn acknowledgement(spec: &Arc<Spec>, message: &Message) -> Option<Bytes> {

@@ -337,6 +337,7 @@ impl World {
         let clock = self.clock();
         let event = self.tampering.event(event, &self.plan);
         self.checker.told(self.now, &event);
+        self.checker.printed(self.now, "an event", &event);
         self.trace.note(self.now, format_args!("> {}", describe_event(&event)));
         let Some(switch) = &mut self.switch else { return };
         let is_record = matches!(event, Event::Recorded { .. });
@@ -390,6 +391,7 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         self.trace.note(self.now, format_args!("  < {}", describe_effect(&effect)));
+        self.checker.printed(self.now, "an effect", &effect);
         match effect {
             Effect::Append { ticket, entry } => {
                 self.checker.appended(self.now, &entry);
@@ -406,7 +408,7 @@ impl World {
             Effect::Send { link, id, frame, seals, send_by } => {
                 self.checker.sent(self.now, link, id, &frame);
                 self.checker.word_of_day(self.now, link, &frame, &self.journal);
-                self.send(link, id, (frame, seals), send_by);
+                self.send(link, id, (frame.into_bytes(), seals), send_by);
             }
             Effect::TakeKeys { host, number, offered } => self.offer_keys(host, number, offered),
             Effect::ForgetKey(slot) => self.forget_key(&slot),
@@ -420,10 +422,6 @@ impl World {
 
     fn observed(&mut self, observation: &isthmus::switch::Observation) {
         use isthmus::switch::{Observation, Stray};
-        // The frames of these two are for shells that mask them.
-        if !matches!(observation, Observation::Sent { .. } | Observation::Replied { .. }) {
-            self.checker.printed(self.now, "an observation", observation);
-        }
         match observation {
             Observation::Stray { kind: Stray::Late, .. } => self.tally.fault("late replies"),
             Observation::Stray { kind: Stray::Duplicate, .. } => self.tally.fault("second replies"),

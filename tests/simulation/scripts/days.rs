@@ -21,7 +21,7 @@ impl Desk {
         reply.set(15, mmdd);
         reply.set(39, "00");
         let frame = self.spec.encode_to_bytes(&reply).unwrap();
-        self.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
+        self.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
     }
 
     /// The bank says that its day ends.
@@ -31,7 +31,7 @@ impl Desk {
         request.set(11, stan);
         request.set(70, "201");
         let frame = self.spec.encode_to_bytes(&request).unwrap();
-        self.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
+        self.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
     }
 
     fn today(&self) -> BusinessDate {

@@ -117,7 +117,7 @@ impl Desk {
                 Effect::Append { ticket, entry } => self.appends.push((ticket, entry)),
                 Effect::Send { link, id, frame, seals, .. } => {
                     self.ways.push((link, id));
-                    self.frames.push(frame);
+                    self.frames.push(frame.into_bytes());
                     assert!(
                         seals.iter().all(|seal| matches!(seal, Seal::Mac(_)) == (seal.slot().usage == SlotUse::Mac))
                     );
@@ -200,7 +200,7 @@ impl Desk {
         }
         reply.set(39, code);
         let frame = self.spec.encode_to_bytes(&reply).unwrap();
-        self.handle(Event::Arrived { link, frame, mac });
+        self.handle(Event::Arrived { link, frame: frame.into(), mac });
     }
 
     pub(super) fn submit(&mut self, waiter: u64, key: &str, command: Command) {

@@ -51,7 +51,7 @@ fn partly(desk: &mut Desk, amount: &str) {
     }
     reply.set(4, amount).set(39, "10");
     let frame = desk.spec.encode_to_bytes(&reply).unwrap();
-    desk.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
+    desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
     desk.commit();
 }
 

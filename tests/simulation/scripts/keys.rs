@@ -93,7 +93,7 @@ impl Room {
     fn arrive(&mut self, message: &MessageBuilder) {
         let frame = self.desk.spec.encode_to_bytes(message).unwrap();
         let mac = self.service.verify(LinkId(0), &frame);
-        self.desk.handle(Event::Arrived { link: LinkId(0), frame, mac });
+        self.desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac });
     }
 
     /// The key service does what it was asked, and what it says is heard.
@@ -146,7 +146,7 @@ impl Room {
         place.fill(&mac_key(digits), &mut frame).unwrap();
         let frame = Bytes::from(frame);
         let mac = self.service.verify(LinkId(0), &frame);
-        self.desk.handle(Event::Arrived { link: LinkId(0), frame, mac });
+        self.desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac });
         self.serve();
         self.desk.commit();
     }

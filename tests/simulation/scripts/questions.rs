@@ -51,7 +51,7 @@ fn a_balance_inquiry_tells_what_is_on_the_account() {
     reply.set(39, "00");
     reply.set(54, "0001978C0000001000000002978D000000002500");
     let frame = desk.spec.encode_to_bytes(&reply).unwrap();
-    desk.handle(Event::Arrived { link: LinkId(0), frame, mac: MacVerdict::NotAsked });
+    desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
     desk.commit();
     let told = &desk.told().first().balances;
     let told: Vec<_> = told.iter().map(|b| (b.kind(), b.amount.minor(), b.is_negative)).collect();
