@@ -11,7 +11,7 @@ mod reading;
 
 pub use reading::{RouteMistake, RouteSettings};
 
-use crate::payment::{Amount, Brand, MerchantId, OperationKind, Pan, Wall};
+use crate::payment::{Amount, Brand, MerchantId, OperationKind, Pan, PosEntry, Wall};
 use conditions::Conditions;
 
 /// What is to be routed.
@@ -42,6 +42,8 @@ impl Case<'_> {
 pub enum Instrument {
     /// A card number that was keyed in.
     Card,
+    /// A card that a terminal read.
+    CardPresent,
 }
 
 impl Instrument {
@@ -49,11 +51,20 @@ impl Instrument {
     pub fn name(self) -> &'static str {
         match self {
             Instrument::Card => "card",
+            Instrument::CardPresent => "card_present",
+        }
+    }
+
+    /// By how the card was entered.
+    pub fn of(entry: PosEntry) -> Instrument {
+        match entry {
+            PosEntry::Ecommerce | PosEntry::MailOrder => Instrument::Card,
+            PosEntry::Chip | PosEntry::Contactless | PosEntry::Swipe => Instrument::CardPresent,
         }
     }
 
     fn from_name(name: &str) -> Option<Instrument> {
-        [Instrument::Card].into_iter().find(|instrument| instrument.name() == name)
+        [Instrument::Card, Instrument::CardPresent].into_iter().find(|instrument| instrument.name() == name)
     }
 }
 
@@ -126,14 +137,22 @@ mod tests {
         currency: &'static str,
         merchant: &'static str,
         at: Wall,
+        entry: PosEntry,
     }
 
-    const ASKED: Asked = Asked { pan: "4111111111111111", minor: 1299, currency: "EUR", merchant: "acme", at: NOON };
+    const ASKED: Asked = Asked {
+        pan: "4111111111111111",
+        minor: 1299,
+        currency: "EUR",
+        merchant: "acme",
+        at: NOON,
+        entry: PosEntry::Ecommerce,
+    };
 
     fn candidates(routes: &Routes, asked: &Asked, health: &[Health]) -> Vec<usize> {
         let (pan, merchant) = (Pan::parse(asked.pan).unwrap(), MerchantId::new(asked.merchant).unwrap());
         let amount = Amount::new(asked.minor, Currency::from_code(asked.currency).unwrap()).unwrap();
-        let (instrument, operation) = (Instrument::Card, OperationKind::Sale);
+        let (instrument, operation) = (Instrument::of(asked.entry), OperationKind::Sale);
         let case = Case { pan: &pan, instrument, operation, amount, merchant: &merchant, at: asked.at };
         routes.candidates(&case, health)
     }
@@ -181,6 +200,22 @@ hosts = ["east"]
         assert_eq!(candidates(&routes, &Asked { pan: "4111112200000000", ..ASKED }, &UP), [0], "the longer BIN");
         assert_eq!(candidates(&routes, &Asked { pan: "4111101234567890", ..ASKED }, &UP), [0]);
         assert_eq!(candidates(&routes, &Asked { pan: "4111131234567890", ..ASKED }, &UP), [2]);
+    }
+
+    #[test]
+    fn a_card_that_a_terminal_read_has_routes_of_its_own() {
+        let routes =
+            read("[[routes]]\ninstruments = [\"card_present\"]\nhosts = [\"east\"]\n[[routes]]\nhosts = [\"north\"]\n");
+        let routes = routes.unwrap();
+        for (entry, host) in [
+            (PosEntry::Ecommerce, 0),
+            (PosEntry::MailOrder, 0),
+            (PosEntry::Chip, 2),
+            (PosEntry::Contactless, 2),
+            (PosEntry::Swipe, 2),
+        ] {
+            assert_eq!(candidates(&routes, &Asked { entry, ..ASKED }, &UP), [host], "{entry:?}");
+        }
     }
 
     #[test]

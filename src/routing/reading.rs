@@ -15,7 +15,7 @@ pub struct RouteSettings {
     pub bins: Vec<String>,
     /// Card schemes, by their names in the API.
     pub brands: Vec<String>,
-    /// How the merchant is paid: `card`.
+    /// How the merchant is paid: `card`, or `card_present` where a terminal read it.
     pub instruments: Vec<String>,
     /// `authorisation` or `sale`.
     pub operations: Vec<String>,
@@ -114,7 +114,7 @@ impl Reading<'_> {
         let conditions = Conditions {
             bins: self.apart(bins),
             brands: self.each("brands", &route.brands, "visa, mastercard or another brand", Brand::from_name),
-            instruments: self.each("instruments", &route.instruments, "card", Instrument::from_name),
+            instruments: self.each("instruments", &route.instruments, "card or card_present", Instrument::from_name),
             operations: self.each(
                 "operations",
                 &route.operations,

@@ -20,7 +20,7 @@ impl Switch {
     ) -> Result<(usize, MessageValues), Refusal> {
         let case = Case {
             pan: &begin.card.pan,
-            instrument: Instrument::Card,
+            instrument: Instrument::of(begin.entry),
             operation: begin.kind,
             amount: begin.amount,
             merchant,
@@ -114,7 +114,7 @@ impl Switch {
         let (payment, card) = (motion.payment.as_ref()?, motion.card.as_ref()?);
         let case = Case {
             pan: &card.pan,
-            instrument: Instrument::Card,
+            instrument: Instrument::of(payment.first().message.entry),
             operation: payment.first().kind,
             amount: payment.amount,
             merchant: &payment.origin.merchant,
