@@ -281,6 +281,41 @@ fn a_store_that_refuses_numbers_is_not_pressed() {
     assert_eq!(appends(&switch.handle(now(due.0), Event::Wake)), 1);
 }
 
+/// The bank asks whether we live.
+fn echo_of_the_bank(desk: &mut Desk) -> bool {
+    let mut request = MessageBuilder::new("0800".parse().unwrap());
+    request.set(7, "1122120000").set(11, "000777").set(70, "301");
+    let frame = desk.spec.encode_to_bytes(&request).unwrap();
+    let before = desk.frames.len();
+    desk.handle(Event::Arrived { link: LinkId(0), frame: frame.into(), mac: MacVerdict::NotAsked });
+    let last = desk.last();
+    let text = |element| last.text(element).map(|text| text.into_owned()).unwrap_or_default();
+    let answer = [text(11), text(39), text(70)];
+    desk.frames.len() == before + 1 && desk.mti() == "0810" && answer == ["000777", "00", "301"]
+}
+
+#[test]
+fn the_bank_is_answered_in_every_state() {
+    let mut desk = Desk::offline(Desk::settings());
+    desk.handle(Event::Start);
+    desk.commit();
+    let state = |desk: &Desk| desk.switch.snapshot().hosts[0].links[0].1;
+    desk.handle(Event::Connected { link: LinkId(0) });
+    let sign_on = desk.frames.last().unwrap().clone();
+    assert_eq!((state(&desk), echo_of_the_bank(&mut desk)), ("signing_on", true));
+    desk.reply_to(&sign_on, "00");
+    assert_eq!((state(&desk), echo_of_the_bank(&mut desk)), ("online", true));
+    desk.sale(1, 7);
+    desk.commit();
+    desk.handle(Event::Drain);
+    let name = state(&desk);
+    assert!(echo_of_the_bank(&mut desk), "{name}");
+    desk.pass(5);
+    desk.commit();
+    let name = state(&desk);
+    assert!(name != "online" && echo_of_the_bank(&mut desk), "{name}");
+}
+
 #[test]
 fn thousands_of_malformed_frames_settle_nothing() {
     let mut desk = Desk::online();

@@ -271,3 +271,29 @@ fn a_reply_on_another_link_settles_nothing_where_links_answer_for_themselves() {
     desk.commit();
     assert_eq!(desk.told_first().state, OperationState::Approved);
 }
+
+#[test]
+fn of_two_links_the_one_with_less_to_wait_for_is_taken() {
+    let mut settings = settings();
+    settings.hosts.truncate(1);
+    (settings.hosts[0].links, settings.hosts[0].share) = (vec![NORTH, SOUTH], 8);
+    let mut desk = started(settings);
+    desk.sign_on(NORTH);
+    desk.sign_on(SOUTH);
+    let mut taken = Vec::new();
+    for payment in 1..=4 {
+        desk.sale(payment, payment.into());
+        desk.commit();
+        taken.push(desk.last_way().0);
+    }
+    assert_eq!(taken, [NORTH, SOUTH, NORTH, SOUTH]);
+    // Both sales of the second link are answered: it has nothing to wait for.
+    for sale in [1, 3] {
+        let frame = desk.frames[desk.frames.len() - 4 + sale].clone();
+        desk.reply_by(SOUTH, &frame, "00");
+    }
+    desk.commit();
+    desk.sale(5, 5);
+    desk.commit();
+    assert_eq!(desk.last_way().0, SOUTH);
+}
