@@ -78,7 +78,8 @@ impl Payment {
         if self.capture_claims().minor() > 0 {
             return Err(Illegal::CapturedAlready);
         }
-        if self.first().stand_in.is_some() && self.open_obligations().next().is_some() {
+        let is_owed = self.first().stand_in.is_some() && self.open_obligations().next().is_some();
+        if is_owed || self.bank_is_to_learn_of_it() {
             return Err(Illegal::OutcomeOpen);
         }
         if amount.currency() != self.amount.currency() {

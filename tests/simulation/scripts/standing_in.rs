@@ -268,3 +268,18 @@ fn a_bank_is_asked_for_nothing_before_it_knows_of_the_promise() {
     desk.completes(9);
     assert_eq!(desk.last_sent(), to(NORTH, "0200"));
 }
+
+#[test]
+fn nothing_more_is_held_on_a_promise_that_the_bank_refused() {
+    let mut desk = started(agreed());
+    alone(&mut desk, 7, OperationKind::Authorisation, 1000);
+    desk.sign_on(NORTH);
+    desk.pass(1);
+    desk.reply("05");
+    desk.commit();
+    desk.submit(9, "increment", Command::Increment { payment: PaymentId(7), amount: euro(100) });
+    desk.load();
+    desk.commit();
+    let last = desk.answers.last().map(|(_, answer)| format!("{answer:?}"));
+    assert_eq!(last.as_deref(), Some("Refused(Illegal(OutcomeOpen))"));
+}
