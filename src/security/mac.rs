@@ -35,6 +35,15 @@ pub enum MacMethod {
 }
 
 impl MacMethod {
+    /// The kind of a key of this many bytes for it; `None` where it takes none so long.
+    pub fn key_kind(self, length: usize) -> Option<KeyKind> {
+        match self {
+            MacMethod::Cmac => KeyKind::aes(length),
+            MacMethod::Retail(_) => KeyKind::des(length).filter(|kind| *kind == KeyKind::Tdes2),
+            MacMethod::Chained(_) | MacMethod::UnionPayEcb => KeyKind::des(length),
+        }
+    }
+
     /// The MAC of data, as long as the method makes it: 8 bytes, or 16 with AES. [`KeyFault::Usage`] where the key is
     /// for something else, [`KeyFault::Kind`] where the method has no use for its cipher.
     pub fn make(self, key: &Key, data: &[u8]) -> Result<Mac, KeyFault> {

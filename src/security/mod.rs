@@ -13,6 +13,7 @@ mod hex;
 mod key;
 mod key_block;
 mod mac;
+mod method_name;
 mod pin;
 mod pin_block;
 mod seal;
@@ -26,6 +27,7 @@ pub use exchange::{Bringer, ExchangeSettings, KeyForm, OfferedKey, ProtectedKey,
 pub use key::{Key, KeyFault, KeyKind, KeyUsage};
 pub use key_block::{KeyBlock, KeyBlockFault, KeyBlockHeader, KeyBlockVersion};
 pub use mac::{Mac, MacMethod, Padding};
+pub use method_name::{MethodName, PaddingName};
 pub use pin::Pin;
 pub use pin_block::{PinBlock, PinBlockFormat, PinFault, decipher, encipher};
 pub use seal::{MAC_ELEMENT, MacPlace, MacSeal, PinSeal, Seal};

@@ -19,7 +19,8 @@
 
 use super::exchange::{ExchangeSettings, ExchangeTable};
 use super::key::KeyKind;
-use super::mac::{MacMethod, Padding};
+use super::mac::MacMethod;
+use super::method_name::{MethodName, PaddingName};
 use super::pin_block::PinBlockFormat;
 use super::seal::{MAC_ELEMENT, MacPlace};
 use super::slot::SlotUse;
@@ -74,11 +75,7 @@ pub struct KeySettingsError {
 impl MacSettings {
     /// The kind of a key of this many bytes for its method; `None` where the method takes none so long.
     pub fn key_kind(&self, length: usize) -> Option<KeyKind> {
-        match self.method {
-            MacMethod::Cmac => KeyKind::aes(length),
-            MacMethod::Retail(_) => KeyKind::des(length).filter(|kind| *kind == KeyKind::Tdes2),
-            MacMethod::Chained(_) | MacMethod::UnionPayEcb => KeyKind::des(length),
-        }
+        self.method.key_kind(length)
     }
 
     /// Whether messages of a class bear a MAC.
@@ -121,7 +118,7 @@ struct Section {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MacTable {
-    method: Method,
+    method: MethodName,
     padding: Option<PaddingName>,
     #[serde(default = "financial_classes")]
     classes: Vec<u8>,
@@ -145,25 +142,6 @@ struct PinTable {
 struct ControlTable {
     element: u8,
     text: String,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-enum Method {
-    #[serde(rename = "x9.9")]
-    X99,
-    #[serde(rename = "x9.19")]
-    X919,
-    #[serde(rename = "aes-cmac")]
-    Cmac,
-    #[serde(rename = "unionpay-ecb")]
-    UnionPayEcb,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum PaddingName {
-    Zeros,
-    Bit,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -241,19 +219,10 @@ fn wrong(key: &str, expected: &str) -> KeySettingsError {
 
 impl MacTable {
     fn settings(self) -> Result<MacSettings, KeySettingsError> {
-        let padding = self.padding.map(|name| match name {
-            PaddingName::Zeros => Padding::Zeros,
-            PaddingName::Bit => Padding::Bit,
-        });
-        let method = match (self.method, padding) {
-            (Method::X99, padding) => MacMethod::Chained(padding.unwrap_or(Padding::Zeros)),
-            (Method::X919, padding) => MacMethod::Retail(padding.unwrap_or(Padding::Zeros)),
-            (Method::Cmac, None) => MacMethod::Cmac,
-            (Method::UnionPayEcb, None) => MacMethod::UnionPayEcb,
-            (Method::Cmac | Method::UnionPayEcb, Some(_)) => {
-                return Err(wrong("mac.padding", "nothing: this method has its own"));
-            }
-        };
+        if self.padding.is_some() && !self.method.is_padded() {
+            return Err(wrong("mac.padding", "nothing: this method has its own"));
+        }
+        let method = self.method.with(self.padding.unwrap_or_default());
         if !(4..=MAC_ELEMENT).contains(&self.significant) {
             return Err(wrong("mac.significant", "4 to 8 bytes"));
         }
@@ -288,6 +257,7 @@ impl PinTable {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::Padding;
     use super::*;
 
     fn read(text: &str) -> Result<KeySettings, KeySettingsError> {

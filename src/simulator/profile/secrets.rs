@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::security::{KeyKind, MacMethod, Padding, PinBlockFormat};
+use crate::security::{KeyKind, MacMethod, MethodName, PaddingName, PinBlockFormat};
 
 use super::super::mistake::Examined;
 
@@ -36,46 +36,14 @@ pub(in super::super) enum Forged {
     Ignored,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum MethodName {
-    #[serde(rename = "x9.9")]
-    X99,
-    #[serde(rename = "x9.19")]
-    X919,
-    #[serde(rename = "aes-cmac")]
-    Cmac,
-    #[serde(rename = "unionpay-ecb")]
-    UnionPayEcb,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum PaddingName {
-    Zeros,
-    Bit,
-}
-
 impl MacPractice {
     pub(in super::super) fn method(&self) -> MacMethod {
-        let padding = match self.padding {
-            PaddingName::Zeros => Padding::Zeros,
-            PaddingName::Bit => Padding::Bit,
-        };
-        match self.method {
-            MethodName::X99 => MacMethod::Chained(padding),
-            MethodName::X919 => MacMethod::Retail(padding),
-            MethodName::Cmac => MacMethod::Cmac,
-            MethodName::UnionPayEcb => MacMethod::UnionPayEcb,
-        }
+        self.method.with(self.padding)
     }
 
     /// The kind of its keys of so many bytes; `None` where it takes none.
     pub(in super::super) fn key_kind(&self, bytes: usize) -> Option<KeyKind> {
-        match self.method {
-            MethodName::Cmac => KeyKind::aes(bytes),
-            MethodName::X919 => KeyKind::des(bytes).filter(|kind| *kind == KeyKind::Tdes2),
-            MethodName::X99 | MethodName::UnionPayEcb => KeyKind::des(bytes),
-        }
+        self.method().key_kind(bytes)
     }
 }
 
@@ -97,10 +65,7 @@ impl PinPractice {
 
     /// The kind of its keys of so many bytes; `None` where it takes none.
     pub(in super::super) fn key_kind(&self, bytes: usize) -> Option<KeyKind> {
-        match self.format() {
-            PinBlockFormat::Iso4 => KeyKind::aes(bytes),
-            _ => KeyKind::des(bytes).filter(|kind| *kind != KeyKind::Des),
-        }
+        self.format().key_kind(bytes)
     }
 }
 
