@@ -94,7 +94,4 @@ pub trait KeyService: fmt::Debug + Send + Sync {
 
     /// Forgets a key that is good no longer.
     fn forget(&self, slot: &KeySlot);
-
-    /// Whether keys lie in the memory of this process, which no acquirer allows for PINs.
-    fn is_software(&self) -> bool;
 }

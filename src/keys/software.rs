@@ -204,10 +204,6 @@ impl KeyService for SoftwareKeys {
             host.write().remove(slot);
         }
     }
-
-    fn is_software(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]
