@@ -184,7 +184,10 @@ impl Switch {
         let named = self.banks[place].settings.translation.code(message).1;
         use ObligationKind::{Release, Repeat, Reversal};
         let discharge = match (obligation.kind, named.class()) {
-            _ if reply.wants_retry => return self.owed_put_off(place, id, number, code),
+            // What the host did not believe it did not look at either: under another key it may.
+            _ if reply.wants_retry || self.complains(place, message) => {
+                return self.owed_put_off(place, id, number, code);
+            }
             _ if reply.is_poison => Discharge::Parked(code),
             (Reversal | Release, _) if reply.original_unknown => Discharge::OriginalUnknown(code),
             (_, ResultClass::Approved) => Discharge::Acknowledged(code),

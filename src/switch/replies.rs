@@ -62,13 +62,18 @@ impl Switch {
 
     /// The host says that a MAC of ours was wrong: its key is another one.
     fn note_complaint(&mut self, place: usize, link: LinkId, message: &Message) {
-        let bank = &mut self.banks[place];
-        let code = message.text(bank.settings.session.network.response_code);
-        let Some((settings, code)) = bank.keying.settings().zip(code) else { return };
-        if settings.complaints.iter().any(|complaint| *complaint == *code) {
-            bank.keying.mac_error();
+        if self.complains(place, message) {
+            self.banks[place].keying.mac_error();
             self.observe(Observation::KeyAlarm { link, fault: "complaint" });
         }
+    }
+
+    /// Whether it says so.
+    pub(super) fn complains(&self, place: usize, message: &Message) -> bool {
+        let bank = &self.banks[place];
+        let code = message.text(bank.settings.session.network.response_code);
+        let both = bank.keying.settings().zip(code);
+        both.is_some_and(|(settings, code)| settings.complaints.iter().any(|complaint| *complaint == *code))
     }
 
     /// A frame that cannot be read whole may still say which request it was meant for.
@@ -146,6 +151,8 @@ impl Switch {
     ) -> Reply {
         let translation = &self.banks[place].settings.translation;
         let mut reply = translation.read(message, sent);
+        // As of what is owed: it comes again.
+        reply.wants_retry |= self.complains(place, message);
         let expected = crate::iso8583::Mti::new(sent.mti).and_then(|mti| mti.response());
         let contradicts = translation.contradiction(message, sent, acceptor, card).is_some();
         if contradicts || expected != Some(message.mti()) {

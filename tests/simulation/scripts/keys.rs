@@ -319,6 +319,24 @@ fn wrong_macs_and_complaints_and_age_ask_for_new_keys() {
 }
 
 #[test]
+fn what_the_bank_did_not_believe_is_said_again() {
+    let mut room = Room::online();
+    room.sale(7);
+    room.desk.pass(5);
+    room.desk.commit();
+    let reversal = room.desk.frames.iter().rfind(|frame| room.desk.is(frame, "0420")).unwrap().clone();
+    room.desk.reply_to(&reversal, "88");
+    room.desk.commit();
+    assert_eq!(room.desk.switch.snapshot().hosts[0].owed, 1, "it is nobody's to look at");
+    room.desk.pass(3);
+    room.desk.commit();
+    let repeat = room.desk.frames.iter().rfind(|frame| room.desk.is(frame, "0421")).unwrap().clone();
+    room.desk.reply_to(&repeat, "00");
+    room.desk.commit();
+    assert_eq!(room.outcome(7), OperationState::Reversed);
+}
+
+#[test]
 fn a_change_that_fails_leaves_the_keys_as_they_are() {
     let mut room = Room::online();
     room.order_keys();
