@@ -2,6 +2,7 @@
 //!
 //! A key file holds hexadecimal digits, or a key block (ANSI X9.143) under the key of `key_block_file`.
 
+use super::lines::Lines;
 use super::mistake::Mistake;
 use crate::iso8583::dialects::Layer;
 use crate::keys::HostKeys;
@@ -33,7 +34,11 @@ pub fn key_settings(layers: &[Layer]) -> Result<KeySettings, Mistake> {
         let origin = layer.map_or(String::new(), |layer| layer.origin.to_string());
         let before = layer.zip(error.at).and_then(|(layer, at)| layer.text.get(..at));
         let line = before.map_or(0, |before| before.matches('\n').count() + 1);
-        Mistake { origin, line, key: error.key, expected: error.expected }
+        let mut mistake = Mistake { origin, line, key: error.key, expected: error.expected };
+        if let Some(layer) = layer {
+            Lines::of(&layer.text).locate(&mut mistake);
+        }
+        mistake
     })
 }
 
@@ -141,7 +146,8 @@ pub(super) fn read_key(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::security::KeyBlockHeader;
+    use crate::iso8583::dialects;
+    use crate::security::{KeyBlockHeader, MacMethod};
 
     const DIGITS: &str = "0123456789ABCDEFFEDCBA9876543210";
 
@@ -149,6 +155,33 @@ mod tests {
         let path = std::env::temp_dir().join(format!("isthmus-host-keys-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    #[test]
+    fn the_dialects_that_have_keys_say_so() {
+        let of = |name: &str| key_settings(&dialects::builtin_layers(name).unwrap().unwrap()).unwrap();
+        for name in dialects::names() {
+            let has_keys = ["as2805", "unionpay-pos"].contains(name);
+            assert_eq!(of(name).mac.is_some(), has_keys, "{name}");
+        }
+        assert_eq!(of("as2805").mac.unwrap().significant, 4);
+        let terminals = of("unionpay-pos");
+        assert_eq!(terminals.mac.unwrap().method, MacMethod::UnionPayEcb);
+        assert_eq!(terminals.pin.unwrap().control, Some((53, "2600000000000000".to_owned())));
+    }
+
+    #[test]
+    fn mistakes_of_a_dialect_stand_on_their_line() {
+        let text = "name = 'x'\ntitle = 'x'\nextends = 'iso8583-1987-ascii'\n\n[keys.mac]\nmethod = 'aes-cmac'\n";
+        let wrong = |more: &str| {
+            let layers = dialects::layers("own.toml", &format!("{text}{more}")).unwrap();
+            let mistake = key_settings(&layers).unwrap_err();
+            (mistake.origin, mistake.line, mistake.key)
+        };
+        let at = |line, key: &str| ("own.toml".to_owned(), line, key.to_owned());
+        assert_eq!(wrong("significant = 9"), at(7, "keys.mac.significant"));
+        assert_eq!(wrong("[keys.exchange]\nby = 'answer'\nelement = 1\nkeys = []"), at(9, "keys.exchange.element"));
+        assert_eq!(wrong("significance = 8"), at(7, "keys"));
     }
 
     #[test]

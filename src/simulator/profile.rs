@@ -24,6 +24,7 @@ pub(super) use secrets::{Forged, KeyExchange, KeyPart, MacPractice, PinPractice,
 const BUILT_IN: &[(&str, &str)] = &[
     ("iso8583-1987", include_str!("../../specs/issuer/iso8583-1987.toml")),
     ("iso8583-1987-requests", include_str!("../../specs/issuer/iso8583-1987-requests.toml")),
+    ("iso8583-1987-aes", include_str!("../../specs/issuer/iso8583-1987-aes.toml")),
     ("iso8583-1987-terse", include_str!("../../specs/issuer/iso8583-1987-terse.toml")),
     ("iso8583-1993", include_str!("../../specs/issuer/iso8583-1993.toml")),
     ("iso8583-2003", include_str!("../../specs/issuer/iso8583-2003.toml")),
