@@ -19,6 +19,8 @@ pub struct Host {
     pub acquirer: &'static str,
     dialler: Dialler,
     sealed: bool,
+    /// Whether its messages bear MACs, under keys that it brings over the line.
+    keyed: bool,
     forms: &'static str,
 }
 
@@ -29,8 +31,17 @@ const ASKED: &str = "sale = \"dual\"\ncapture = \"request\"\nrefund = \"awaited\
 /// Another one that is not.
 const TOLD: &str = "refund = \"advice\"\nvoid = \"request\"\nreply_on = \"any\"\n";
 
+/// The key under which keys come over the line.
+const ZONE: &str = "A1B2C3D4E5F60718293A4B5C6D7E8F90";
+/// A dialect whose keys are changed often, and at once after MACs that were wrong.
+const KEYED: &str = "extends = \"iso8583-1987-ascii\"\n[keys.mac]\nmethod = \"x9.19\"\n[keys.pin]\nformat = 0\n\
+                     [keys.exchange]\nby = \"answer\"\nelement = 48\noverlap_ms = 3000\nmax_age_ms = 2000\n\
+                     mac_errors = 1\ncomplaints = [\"98\"]\nkeys = [{ use = \"mac\", length = 16, check_value = 3 }, \
+                     { use = \"pin\", length = 16, check_value = 3 }]\n";
+
 /// The first bank; its books began with the demo.
-const NORTH: Host = Host { name: "demo-bank", acquirer: "123456", dialler: Dialler::Switch, sealed: false, forms: "" };
+const NORTH: Host =
+    Host { name: "demo-bank", acquirer: "123456", dialler: Dialler::Switch, sealed: false, keyed: false, forms: "" };
 /// Another one.
 pub const SOUTH: Host = Host { name: "south", acquirer: "654321", ..NORTH };
 
@@ -38,6 +49,7 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "one bank", hosts: &[NORTH] },
     Setup { name: "a bank that dials in, under TLS", hosts: &[Host { dialler: Dialler::Bank, sealed: true, ..NORTH }] },
     Setup { name: "a bank in other forms, under TLS", hosts: &[Host { sealed: true, forms: ASKED, ..NORTH }] },
+    Setup { name: "a bank with MACs, whose keys change every two seconds", hosts: &[Host { keyed: true, ..NORTH }] },
     Setup { name: "two banks", hosts: &[NORTH, SOUTH] },
     Setup {
         name: "two banks in other forms, one dials in, both under TLS",
@@ -60,6 +72,8 @@ pub struct Standing {
 impl Standing {
     /// Writes the configurations and starts everything.
     pub async fn begin(house: &House, setup: &'static Setup, seed: u64) -> Standing {
+        std::fs::write(house.file("keyed.toml"), KEYED).unwrap();
+        std::fs::write(house.file("zone.key"), ZONE).unwrap();
         let mut proxies = Vec::new();
         let mut hosts = String::new();
         for (place, host) in setup.hosts.iter().enumerate() {
@@ -85,13 +99,15 @@ impl Standing {
 impl Setup {
     /// One half of the cards to one bank, the other to the other, and each to the other one where its own is down.
     fn routes(&self) -> String {
+        // The keys that a bank brings are PIN keys too, though nobody here has a PIN.
+        let pins = if self.hosts.iter().any(|host| host.keyed) { "[pin]\naccept_software_pin = true\n\n" } else { "" };
         let names: Vec<&str> = self.hosts.iter().map(|host| host.name).collect();
         match names[..] {
             [one, other] => format!(
                 "[[routes]]\nbins = [\"4242\", \"400000000001\"]\nhosts = [\"{one}\", \"{other}\"]\n\n\
-                 [[routes]]\nhosts = [\"{other}\", \"{one}\"]\n\n"
+                 [[routes]]\nhosts = [\"{other}\", \"{one}\"]\n\n{pins}"
             ),
-            _ => String::new(),
+            _ => pins.to_owned(),
         }
     }
 }
@@ -120,10 +136,14 @@ impl Host {
                 "tls = { ca_file = \"ca.pem\", certificate_file = \"server.pem\", key_file = \"server-key.pem\" }\n"
             }
         };
+        let (dialect, keys) = match self.keyed {
+            true => ("keyed.toml", "[hosts.keys]\nzone_key_file = \"zone.key\"\n\n"),
+            false => ("iso8583-1987-ascii", ""),
+        };
         let mut text = format!(
-            "[[hosts]]\nname = \"{}\"\nacquirer = \"{}\"\ndialect = \"iso8583-1987-ascii\"\n\
+            "[[hosts]]\nname = \"{}\"\nacquirer = \"{}\"\ndialect = \"{dialect}\"\n\
              answer_timeout_ms = 1500\nsend_timeout_ms = 1000\nshare_percent = 100\n{}\n\
-             [hosts.retry]\npause_min_ms = 200\npause_max_ms = 1000\n\n",
+             [hosts.retry]\npause_min_ms = 200\npause_max_ms = 1000\n\n{keys}",
             self.name, self.acquirer, self.forms
         );
         for _ in 0..2 {
@@ -138,6 +158,8 @@ impl Host {
             Dialler::Bank => format!("listen = \"none\"\nconnect = [\"{0}\", \"{0}\"]\n", proxy.address),
         };
         let control = house.bank_control(place);
-        format!("{lines}control = \"{control}\"\nledger = {:?}\n", house.bank_ledger(place))
+        let keys =
+            if self.keyed { format!("[keys]\nzone_key_hex = \"{ZONE}\"\noverlap_ms = 3000\n") } else { String::new() };
+        format!("{lines}control = \"{control}\"\nledger = {:?}\n{keys}", house.bank_ledger(place))
     }
 }
