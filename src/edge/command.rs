@@ -6,11 +6,11 @@
 use super::authentication::Asker;
 use super::problem::{Code, Problem};
 use super::request::{CardFields, CreateCapture, CreateIncrement, CreatePayment, CreateRefund, Inquiry, Money};
-use super::request::{CardPresentFields, PinFields};
+use super::request::{CardPresentFields, Minor, PinFields, PurchaseFields};
 use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
     Acceptor, Amount, Card, CardId, CardPrint, Consent, Cryptogram, Currency, Cvc, Expiry, OperationKind, Pan,
-    PaymentId, PosEntry, StoredCredential,
+    PaymentId, PosEntry, Purchase, StoredCredential,
 };
 use crate::payment::{CardPresent, Emv, OfferedPin, PinKeyName, Track2};
 use crate::switch::{Begin, Command};
@@ -68,10 +68,11 @@ pub(super) fn begin(
     let card = Card { cryptogram: cryptogram.transpose()?, ..card };
     let asked = Asked { reference: &request.reference, terminal: request.terminal.as_deref(), amount };
     let consent = consent(request)?;
+    let purchase = request.purchase.as_deref().map(|fields| purchase(fields, amount)).transpose()?;
     let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
     canonical.card(&card).optional(request.terminal.as_deref());
-    canonical.consent(consent.as_ref()).metadata(checked(&request.metadata.0)?);
+    canonical.consent(consent.as_ref()).purchase(purchase.as_ref()).metadata(checked(&request.metadata.0)?);
     // Of what a reader gave only this may be asked for again: the rest is of one moment.
     if let Some(fields) = &request.card_present {
         canonical.text(&fields.entry_mode);
@@ -80,6 +81,7 @@ pub(super) fn begin(
         allow_partial: request.allow_partial,
         entry,
         consent,
+        purchase,
         metadata: request.metadata.0.clone(),
         ..asked.of_card(merchant, kind, card, names, key)?
     };
@@ -115,6 +117,7 @@ impl Asked<'_> {
             acceptor: acceptor(merchant, self.terminal)?,
             entry: PosEntry::Ecommerce,
             consent: None,
+            purchase: None,
             metadata: BTreeMap::new(),
         })
     }
@@ -146,6 +149,28 @@ fn consent(request: &CreatePayment) -> Result<Option<Consent>, Problem> {
         (consent.stored, consent.network_reference) = (Some(usage), named);
     }
     Ok(Some(consent))
+}
+
+/// How long a buyer's reference and an invoice's number may be: what card networks have room for.
+const PURCHASE_TEXT: usize = 17;
+
+/// What one business buys of another; the tax is within the amount.
+fn purchase(fields: &PurchaseFields, amount: Amount) -> Result<Purchase, Problem> {
+    let refused = |field: &str| Problem::at(Code::PurchaseInvalid, format!("/purchase/{field}"));
+    let fits = |text: &str| (1..=PURCHASE_TEXT).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    let checked = |text: &Option<String>, field: &str| match text {
+        Some(text) if !fits(text) || holds_card_number(text) => Err(refused(field)),
+        text => Ok(text.clone()),
+    };
+    let tax = |Minor(minor): &Minor| {
+        let minor = u64::try_from(*minor).ok().filter(|minor| *minor <= amount.minor());
+        minor.and_then(|minor| Amount::new(minor, amount.currency()).ok()).ok_or_else(|| refused("tax"))
+    };
+    Ok(Purchase {
+        customer_reference: checked(&fields.customer_reference, "customer_reference")?,
+        invoice: checked(&fields.invoice, "invoice")?,
+        tax: fields.tax.as_ref().map(tax).transpose()?,
+    })
 }
 
 fn three_ds_refused(field: &str) -> Problem {
@@ -369,6 +394,13 @@ impl Canonical {
         let Some(consent) = consent else { return self };
         self.text("consent").optional(consent.eci.as_deref()).optional(consent.authentication.as_deref());
         self.optional(consent.stored.map(StoredCredential::name)).optional(consent.network_reference.as_deref())
+    }
+
+    /// As with the consent.
+    fn purchase(&mut self, purchase: Option<&Purchase>) -> &mut Canonical {
+        let Some(purchase) = purchase else { return self };
+        self.text("purchase").optional(purchase.customer_reference.as_deref());
+        self.optional(purchase.invoice.as_deref()).amount(purchase.tax)
     }
 
     fn metadata(&mut self, metadata: &BTreeMap<String, String>) -> &mut Canonical {

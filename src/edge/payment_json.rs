@@ -27,6 +27,8 @@ pub struct PaymentJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_credential: Option<StoredCredentialJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    purchase: Option<PurchaseJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<BTreeMap<String, String>>,
     operations: Vec<OperationJson>,
     created_at: String,
@@ -45,6 +47,16 @@ struct StoredCredentialJson {
     usage: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_reference: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PurchaseJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,6 +143,11 @@ impl From<&Payment> for PaymentJson {
             stored_credential: consent
                 .stored
                 .map(|stored| StoredCredentialJson { usage: stored.name(), network_reference }),
+            purchase: first.message.purchase.clone().map(|purchase| PurchaseJson {
+                customer_reference: purchase.customer_reference,
+                invoice: purchase.invoice,
+                tax: purchase.tax.map(Amount::minor),
+            }),
             metadata: payment.origin.metadata.clone(),
             operations: payment.operations.iter().map(|operation| operation_json(payment, operation)).collect(),
             created_at: payment.created_at.rfc3339(),

@@ -111,6 +111,7 @@ problem_codes! {
     ValueUnsupported 422 "value_unsupported" "This value is not taken here.";
     ThreeDsInvalid 422 "three_ds_invalid" "Not what 3-D Secure gives in this field.";
     StoredCredentialInvalid 422 "stored_credential_invalid" "Not a use of a stored card, or no reference for it.";
+    PurchaseInvalid 422 "purchase_invalid" "A reference or an invoice is 1 to 17 printable ASCII characters, a tax within the amount.";
     MetadataInvalid 422 "metadata_invalid" "Metadata is at most 20 short texts under plain names, and no card number.";
     Track2Invalid 422 "card_track2_invalid" "Not track 2: a card number, =, a month of expiry and what follows.";
     EmvInvalid 422 "card_emv_invalid" "Chip data are 1 to 255 bytes in hexadecimal digits.";

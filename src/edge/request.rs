@@ -42,6 +42,8 @@ pub struct CreatePayment {
     pub three_ds: Option<Object<ThreeDsFields>>,
     /// What the card is stored for, where it is stored.
     pub stored_credential: Option<Object<StoredCredentialFields>>,
+    /// What one business buys of another.
+    pub purchase: Option<Object<PurchaseFields>>,
     /// What the merchant keeps with the payment.
     #[serde(default)]
     pub metadata: Metadata,
@@ -206,6 +208,18 @@ pub struct PinFields {
     pub ksn: Option<String>,
     /// The name of a key that stays.
     pub key: Option<String>,
+}
+
+/// What one business buys of another, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurchaseFields {
+    /// The buyer's own reference.
+    pub customer_reference: Option<String>,
+    /// Number of the invoice.
+    pub invoice: Option<String>,
+    /// Minor units, in the payment's currency.
+    pub tax: Option<Minor>,
 }
 
 fn yes() -> bool {
@@ -541,6 +555,7 @@ mod tests {
             ("Card", fields::<CardFields>()),
             ("ThreeDs", fields::<ThreeDsFields>()),
             ("StoredCredential", fields::<StoredCredentialFields>()),
+            ("Purchase", fields::<PurchaseFields>()),
             ("CardPresent", fields::<CardPresentFields>()),
             ("Pin", fields::<PinFields>()),
         ];

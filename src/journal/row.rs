@@ -263,8 +263,8 @@ mod tests {
     use super::super::samples::*;
     use super::*;
     use crate::payment::{
-        Balance, BusinessDate, Consent, MessageKind, MessageValues, OperationKind, ResultCode, ReversalReason,
-        StoredCredential,
+        Balance, BusinessDate, Consent, MessageKind, MessageValues, OperationKind, Purchase, ResultCode,
+        ReversalReason, StoredCredential,
     };
     use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested, Rerouted};
 
@@ -312,6 +312,17 @@ mod tests {
         });
         let metadata = [("order".to_owned(), "4711".to_owned())].into();
         requested.origin.as_mut().unwrap().metadata = Some(metadata);
+        sale
+    }
+
+    fn sale_with_purchase() -> Record {
+        let mut sale = sale(5, "acme", "sale-key");
+        let Body::Requested(requested) = &mut sale.body else { unreachable!() };
+        requested.message.purchase = Some(Purchase {
+            customer_reference: Some("PO-4711".to_owned()),
+            invoice: Some("2026-17".to_owned()),
+            tax: Some(euros(208)),
+        });
         sale
     }
 
@@ -364,6 +375,7 @@ mod tests {
             ("requested_with_consent", Content::Record(sale_with_consent())),
             ("settled_with_balances", Content::Record(record(5, 2, Body::Settled(told_of_balances())))),
             ("requested_increment", Content::Record(record(5, 2, Body::Requested(Box::new(increment()))))),
+            ("requested_with_purchase", Content::Record(sale_with_purchase())),
         ]
     }
 

@@ -141,6 +141,7 @@ pub(super) fn message(stan: u32) -> MessageValues {
         kind: None,
         remains: None,
         consent: None,
+        purchase: None,
     }
 }
 

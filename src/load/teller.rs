@@ -148,6 +148,7 @@ impl Teller {
             kind: Some(kind),
             remains: None,
             consent: None,
+            purchase: None,
         };
         let frame = counter.translation.encode(kind, &values, &counter.acceptor, card, false).ok()?;
         Some((stan, frame))

@@ -4,7 +4,7 @@
 //! still the same message. Records older than the kind lack it; whoever writes them knows it from the operation. Field
 //! numbers are those of the stored record: a field that is no longer written keeps its number.
 
-use super::{Amount, ApprovalCode, BusinessDate, Consent, Name, Rrn, Stan, Wall};
+use super::{Amount, ApprovalCode, BusinessDate, Consent, Name, Purchase, Rrn, Stan, Wall};
 use minicbor::{Decode, Encode};
 
 /// The values of one message to a bank, whatever its dialect.
@@ -67,6 +67,9 @@ pub struct MessageValues {
     /// How the cardholder's consent was established, where that was said.
     #[n(18)]
     pub consent: Option<Consent>,
+    /// What one business buys of another, where that was said.
+    #[n(19)]
+    pub purchase: Option<Purchase>,
 }
 
 /// The kinds of messages the switch writes; a dialect describes each that its bank is sent.

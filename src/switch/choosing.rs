@@ -54,7 +54,8 @@ impl Switch {
         self.must_have_room(place)?;
         let kind = self.banks[place].settings.forms.first_kind(begin.kind);
         let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;
-        Ok(MessageValues { consent: begin.consent.clone(), ..message })
+        let (consent, purchase) = (begin.consent.clone(), begin.purchase.clone());
+        Ok(MessageValues { consent, purchase, ..message })
     }
 
     /// A host takes a share of all that may be open, so that a slow one leaves room for the others.
@@ -94,8 +95,8 @@ impl Switch {
         self.banks[from].numbers.release(operation.message.stan);
         self.move_open(id, from, place);
         let business_date = self.banks[place].today(self.now.wall);
-        let (local_time, consent) = (operation.message.local_time, operation.message.consent);
-        let message = MessageValues { local_time, consent, ..message };
+        let MessageValues { local_time, consent, purchase, .. } = operation.message;
+        let message = MessageValues { local_time, consent, purchase, ..message };
         Some(Rerouted { operation: operation.number, message, business_date })
     }
 

@@ -4,7 +4,7 @@ use super::frame::Frame;
 use super::order::{AuditEntry, Operate, OperatorId, OrderRefusal, Told};
 pub use crate::host::DayMark;
 use crate::payment::{Acceptor, Amount, Card, CardId, CardPrint, MerchantId, Name, Now, OperationKind, PaymentId};
-use crate::payment::{BusinessDate, Consent, Monotonic, PosEntry, ResultCode, Rrn, Stan};
+use crate::payment::{BusinessDate, Consent, Monotonic, PosEntry, Purchase, ResultCode, Rrn, Stan};
 use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use std::collections::BTreeMap;
@@ -328,6 +328,8 @@ pub struct Begin {
     pub entry: PosEntry,
     /// How the cardholder's consent was established, where that was said.
     pub consent: Option<Consent>,
+    /// What one business buys of another, where that was said.
+    pub purchase: Option<Purchase>,
     /// What the merchant keeps with it.
     pub metadata: BTreeMap<String, String>,
 }

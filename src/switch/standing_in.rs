@@ -67,8 +67,9 @@ impl Switch {
         // It is held again with the obligation, once that is durable.
         self.banks[place].numbers.release(message.stan);
         let original = &operation.message;
-        let (local_time, consent) = (original.local_time, original.consent.clone());
-        let message = MessageValues { rrn: original.rrn, local_time, consent, ..message };
+        let (consent, purchase) = (original.consent.clone(), original.purchase.clone());
+        let message =
+            MessageValues { rrn: original.rrn, local_time: original.local_time, consent, purchase, ..message };
         Some(Obligation { number, kind: ObligationKind::Advice, operation: operation.number, message })
     }
 

@@ -176,6 +176,7 @@ impl Switch {
         let mut message = self.new_message(place, kind, plan.amount, entry, Some(&original.message))?;
         message.rrn = original.message.rrn;
         message.approval_code = original.approval_code;
+        message.purchase = original.message.purchase.clone();
         let mut planned = Planned {
             is_final,
             business_date: self.banks[place].today(self.now.wall),
@@ -321,6 +322,7 @@ impl Switch {
             business_date: Some(bank.today(self.now.wall)),
             remains: None,
             consent: None,
+            purchase: None,
         })
     }
 }

@@ -68,6 +68,9 @@ enum Value {
     Cryptogram,
     StoredCredential,
     NetworkReference,
+    CustomerReference,
+    Invoice,
+    Tax,
 }
 
 /// Name in a dialect file, and the value.
@@ -107,6 +110,9 @@ const VALUES: &[(&str, Value)] = &[
     ("cryptogram", Value::Cryptogram),
     ("stored_credential", Value::StoredCredential),
     ("network_reference", Value::NetworkReference),
+    ("customer_reference", Value::CustomerReference),
+    ("invoice", Value::Invoice),
+    ("tax", Value::Tax),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,6 +269,11 @@ impl Value {
             Value::StoredCredential => {
                 put(out, format, terms.mapping.stored_credential(values.consent.as_ref()?.stored?)?, ' ');
             }
+            Value::CustomerReference => {
+                put(out, format, values.purchase.as_ref()?.customer_reference.as_ref()?, ' ');
+            }
+            Value::Invoice => put(out, format, values.purchase.as_ref()?.invoice.as_ref()?, ' '),
+            Value::Tax => put_number(out, format, values.purchase.as_ref()?.tax?.minor(), 12),
             Value::NetworkReference => put(out, format, values.consent.as_ref()?.network_reference.as_ref()?, ' '),
             Value::OriginalAcquirer => values.original.map(|_| put(out, format, values.acquirer.as_str(), '0'))?,
         }

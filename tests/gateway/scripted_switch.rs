@@ -199,9 +199,9 @@ fn origin(submission: &Submission) -> Option<Box<Origin>> {
 }
 
 fn message(amount: Amount, submission: &Submission) -> MessageValues {
-    let consent = match &submission.command {
-        Command::Begin(begin) => begin.consent.clone(),
-        _ => None,
+    let (consent, purchase) = match &submission.command {
+        Command::Begin(begin) => (begin.consent.clone(), begin.purchase.clone()),
+        _ => (None, None),
     };
     MessageValues {
         host: "bank".into(),
@@ -223,5 +223,6 @@ fn message(amount: Amount, submission: &Submission) -> MessageValues {
         kind: None,
         remains: None,
         consent,
+        purchase,
     }
 }

@@ -543,6 +543,7 @@ pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial
         acceptor,
         entry: PosEntry::Ecommerce,
         consent: None,
+        purchase: None,
         metadata: BTreeMap::new(),
     }
 }

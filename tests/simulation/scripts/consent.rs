@@ -2,7 +2,7 @@
 //! again.
 
 use super::*;
-use isthmus::payment::{Consent, Cryptogram, StoredCredential};
+use isthmus::payment::{Consent, Cryptogram, Purchase, StoredCredential};
 
 const CRYPTOGRAM: &str = "AAABBJg0VhI0VniQEjRWAAAAAAA=";
 
@@ -47,4 +47,23 @@ fn a_stored_card_says_what_it_is_used_for() {
     let later = Consent { network_reference: Some("MCC123".to_owned()), ..stored(StoredCredential::Recurring) };
     assert_eq!(additional(&authorised(later, None)).as_deref(), Some("2204M1036306MCC123"));
     assert_eq!(additional(&authorised(Consent::default(), None)), None, "nothing to say, no element");
+}
+
+#[test]
+fn a_purchase_is_told_with_its_authorisation_and_its_capture() {
+    let mut desk = Desk::online();
+    let mut begin = begin(PaymentId(7), OperationKind::Authorisation, 1000, false, CARD);
+    let (customer_reference, invoice) = (Some("PO-4711".to_owned()), Some("2026-17".to_owned()));
+    begin.purchase = Some(Purchase { customer_reference, invoice, tax: Some(euro(160)) });
+    begin.card.cvc = None;
+    desk.submit(1, "payment", Command::Begin(Box::new(begin)));
+    desk.commit();
+    let told = Some("1107PO-471112072026-171312000000000160".to_owned());
+    assert_eq!(additional(&desk), told);
+    desk.reply("00");
+    desk.commit();
+    desk.submit(2, "capture", Command::Capture { payment: PaymentId(7), amount: None, is_final: true });
+    desk.load();
+    desk.commit();
+    assert_eq!((desk.mti().as_str(), additional(&desk)), ("0220", told));
 }
