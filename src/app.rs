@@ -223,5 +223,6 @@ pub fn install_metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle
     let handle = operations::install();
     telemetry::describe();
     edge::measure::describe();
+    merchants::measure::describe();
     handle
 }

@@ -4,6 +4,7 @@
 //! changes nothing: the last good register stays. Only at the start, where there is none, merchants that cannot be
 //! taken are left out.
 
+use super::measure;
 use super::registrar::told;
 use super::store::{MerchantStore, MerchantStoreError};
 use super::{MerchantSettings, Register, RegisterError, Sources};
@@ -68,6 +69,7 @@ pub fn follow(
         folder: folder.to_owned(),
         register: watch::channel(Arc::default()).0,
         is_troubled: false,
+        is_refused: false,
     };
     following.begin()?;
     let live = LiveRegister(following.register.subscribe());
@@ -89,6 +91,8 @@ struct Following {
     seen: i64,
     /// Whether the store could not be read when it was looked at last.
     is_troubled: bool,
+    /// Whether it holds something that is not gone by.
+    is_refused: bool,
 }
 
 impl Following {
@@ -100,12 +104,14 @@ impl Following {
                 Ok(register) => {
                     self.register.send_replace(Arc::new(register));
                     self.tell_shadowed(&stored);
+                    self.show();
                     return Ok(());
                 }
                 Err(errors) => {
                     let (first, count) = (self.configured.len(), stored.len());
                     let wrong = |place: usize| errors.iter().any(|error| error.merchant == place + first);
                     self.tell(&stored, &errors, "a merchant of the register is left out");
+                    self.is_refused = true;
                     stored = (0..).zip(stored).filter(|(place, _)| !wrong(*place)).map(|(_, m)| m).collect();
                     if stored.len() == count {
                         return Err(LiveError::Configuration(errors));
@@ -122,13 +128,19 @@ impl Following {
             false => Ok(Some((version, self.store.merchants()?))),
         });
         match read {
-            Ok(None) => self.is_troubled = false,
+            Ok(None) if self.is_troubled => {
+                self.is_troubled = false;
+                self.show();
+            }
+            Ok(None) => {}
             Ok(Some((version, stored))) => {
                 (self.seen, self.is_troubled) = (version, false);
                 self.take(&stored);
+                self.show();
             }
             Err(error) if !self.is_troubled => {
                 self.is_troubled = true;
+                self.show();
                 tracing::error!(%error, "the merchant register cannot be read; merchants stay as they were");
             }
             Err(_known) => {}
@@ -139,13 +151,19 @@ impl Following {
         match self.build(stored) {
             Ok(register) => {
                 self.register.send_replace(Arc::new(register));
+                self.is_refused = false;
                 tracing::info!(merchants = stored.len(), "the merchant register has changed");
                 self.tell_shadowed(stored);
             }
             Err(errors) => {
-                self.tell(stored, &errors, "the merchant register is not usable; merchants stay as they were")
+                self.is_refused = true;
+                self.tell(stored, &errors, "the merchant register is not usable; merchants stay as they were");
             }
         }
+    }
+
+    fn show(&self) {
+        measure::show(self.register.borrow().merchants().len(), self.is_troubled || self.is_refused);
     }
 
     fn build(&self, stored: &[MerchantSettings]) -> Result<Register, Vec<RegisterError>> {

@@ -6,6 +6,7 @@
 
 mod certificate_key;
 mod live;
+pub mod measure;
 mod merchant;
 mod payload_key;
 mod permission;
