@@ -7,7 +7,7 @@ use crate::edge;
 use jiff::civil::Date;
 use rcgen::{
     CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, SerialNumber,
 };
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -68,6 +68,7 @@ fn params(subject: &Subject<'_>) -> Result<CertificateParams, String> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(new_serial()?);
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     // From yesterday, for clocks that differ.
     let valid = (today.yesterday(), today.checked_add(jiff::Span::new().days(i64::from(subject.days))));
@@ -76,4 +77,28 @@ fn params(subject: &Subject<'_>) -> Result<CertificateParams, String> {
         |date: Date| rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
     (params.not_before, params.not_after) = (day(from), day(until));
     Ok(params)
+}
+
+/// Of 127 random bits (RFC 5280 section 4.1.2.2): one that followed from the key would be the same for its next
+/// certificate, and taking back one would take back both.
+fn new_serial() -> Result<SerialNumber, String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system gives no random bytes")?;
+    bytes[0] &= 0x7F;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_next_certificate_has_another_number() {
+        let subject = Subject { merchant: "shop", days: u16::MAX };
+        let numbers =
+            [params(&subject).unwrap(), params(&subject).unwrap()].map(|params| params.serial_number.unwrap());
+        assert_ne!(numbers[0], numbers[1]);
+        assert!(numbers.iter().all(|number| number.len() <= 16 && number.as_ref()[0] < 0x80), "a positive number");
+    }
 }
