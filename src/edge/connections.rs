@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
@@ -200,15 +200,19 @@ fn http_server(limits: &Limits, protocol: Option<&[u8]>) -> auto::Builder<TokioE
 }
 
 /// Whether a connection has an open request, and since when not.
+///
+/// Nobody is woken when a request begins or ends, unless the connection is asked to end: whoever looks for silence looks
+/// again when it could have lasted long enough.
 #[derive(Clone)]
 struct Pulse(Arc<PulseState>);
 
 struct PulseState {
     open: Mutex<Open>,
-    resting: watch::Sender<bool>,
+    rested: Notify,
     idle_limit: Duration,
 }
 
+#[derive(Clone, Copy)]
 struct Open {
     requests: usize,
     /// Where no request is open: when the connection is idle for too long.
@@ -219,38 +223,44 @@ impl Pulse {
     fn new(limits: &Limits) -> Pulse {
         let idle_until = Instant::now() + limits.first_request_timeout();
         let open = Mutex::new(Open { requests: 0, idle_until });
-        let (resting, _) = watch::channel(true);
-        Pulse(Arc::new(PulseState { open, resting, idle_limit: limits.idle_timeout() }))
+        Pulse(Arc::new(PulseState { open, rested: Notify::new(), idle_limit: limits.idle_timeout() }))
     }
 
     /// A request begins; it ends when the beat is dropped.
     fn beat(&self) -> Beat {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.requests += 1;
-        self.0.resting.send_replace(false);
-        drop(open);
+        self.0.open().requests += 1;
         Beat(self.clone())
     }
 
     /// Ends when no request was open for too long.
     async fn silence(&self) {
         loop {
-            let (requests, idle_until) = {
-                let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-                (open.requests, open.idle_until)
-            };
+            let now = Instant::now();
+            let Open { requests, idle_until } = *self.0.open();
             match requests {
-                0 if Instant::now() >= idle_until => return,
+                0 if now >= idle_until => return,
                 0 => sleep_until(idle_until).await,
-                _ => self.rest().await,
+                // Silence that begins from here on cannot be too long before that.
+                _ => sleep_until(now + self.0.idle_limit).await,
             }
         }
     }
 
     /// Ends when no request is open.
     async fn rest(&self) {
-        // The sender lives in `self`, so the wait cannot fail.
-        let _ = self.0.resting.subscribe().wait_for(|resting| *resting).await;
+        loop {
+            let rested = self.0.rested.notified();
+            if self.0.open().requests == 0 {
+                return;
+            }
+            rested.await;
+        }
+    }
+}
+
+impl PulseState {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -259,11 +269,11 @@ struct Beat(Pulse);
 impl Drop for Beat {
     fn drop(&mut self) {
         let state = &self.0.0;
-        let mut open = state.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = state.open();
         open.requests -= 1;
         open.idle_until = Instant::now() + state.idle_limit;
         if open.requests == 0 {
-            state.resting.send_replace(true);
+            state.rested.notify_waiters();
         }
     }
 }
