@@ -1,26 +1,27 @@
 //! What every request gets, whatever it asks for: a name that is echoed, and its place in the metrics.
 
-use super::measure::{REQUEST_SECONDS, REQUESTS};
+use super::meters::Meters;
 use super::problem::Code;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::middleware::Next;
+use std::sync::Arc;
 use std::time::Instant;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names and measures one request.
-pub(super) async fn attend(request: Request, next: Next) -> Response<Body> {
+pub(super) async fn attend(State(meters): State<Arc<Meters>>, request: Request, next: Next) -> Response<Body> {
     let begun = Instant::now();
     let id = request_id(request.headers());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let mut response = next.run(request).await;
     let code = response.extensions().get::<Code>().map_or("", |code| code.name());
-    let status = response.status().as_str().to_owned();
+    let status = response.status().as_u16();
     tracing::debug!(request_id = ?id, route, status, code, "answered");
-    metrics::histogram!(REQUEST_SECONDS, "route" => route.clone()).record(begun.elapsed());
-    metrics::counter!(REQUESTS, "route" => route, "status" => status, "code" => code).increment(1);
+    meters.count(route, status, code, begun.elapsed());
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
 }

@@ -25,6 +25,7 @@ mod keys;
 mod listing;
 mod manners;
 pub mod measure;
+mod meters;
 mod payment_json;
 mod payments;
 mod posting;
@@ -195,6 +196,6 @@ fn router(door: Arc<Door>) -> Router {
         .fallback(async || Problem::from(Code::RouteNotFound))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&door), signing::attend))
         .layer(axum::middleware::from_fn(version::attend))
-        .layer(axum::middleware::from_fn(manners::attend))
+        .layer(axum::middleware::from_fn_with_state(Arc::<meters::Meters>::default(), manners::attend))
         .with_state(door)
 }
