@@ -11,6 +11,10 @@ use std::time::Duration;
 /// Rows in one transaction of the views.
 pub(super) const BATCH: usize = 8192;
 
+/// How long rows are gathered for one transaction. Readers find them in the tail meanwhile; what a transaction costs by
+/// itself, and a page that many rows touch, is then paid once.
+const GATHERING: Duration = Duration::from_millis(50);
+
 const RETRY: Duration = Duration::from_millis(200);
 
 /// The views' writer.
@@ -23,7 +27,7 @@ pub(super) struct Filler {
 impl Filler {
     /// Works until the tail is closed and empty, or closed and the views fail.
     pub(super) fn run(mut self) {
-        while let Some(rows) = self.tail.oldest(BATCH) {
+        while let Some(rows) = self.tail.oldest(BATCH, GATHERING) {
             match self.take(&rows) {
                 Ok(cursor) => self.tail.trim(cursor),
                 Err(error) => {

@@ -66,9 +66,12 @@ impl Tail {
         self.changed.notify_all();
     }
 
-    /// Waits for rows and gives at most `limit` of the oldest; `None` once it is closed and empty.
-    pub(super) fn oldest(&self, limit: usize) -> Option<Vec<Noted>> {
+    /// Waits for rows, and then up to `pause` for `limit` of them; gives the oldest. `None` once it is closed and empty.
+    pub(super) fn oldest(&self, limit: usize, pause: Duration) -> Option<Vec<Noted>> {
         let tail = self.wait_while(|tail| tail.in_order.is_empty() && !tail.closed);
+        let gathers = |tail: &mut Rows| tail.in_order.len() < limit && !tail.closed;
+        let gathered = self.changed.wait_timeout_while(tail, pause, gathers);
+        let (tail, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         (!tail.in_order.is_empty()).then(|| tail.in_order.iter().take(limit).cloned().collect())
     }
 

@@ -18,27 +18,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// To be raised with every change of the tables below: the views are then made anew.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE cursor (store BLOB NOT NULL, sequence INTEGER NOT NULL);
-    CREATE TABLE payments (payment BLOB PRIMARY KEY, merchant TEXT NOT NULL, moving INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE INDEX moving ON payments (payment) WHERE moving = 1;
-    CREATE TABLE history (
-        payment BLOB, version INTEGER, sequence INTEGER NOT NULL, PRIMARY KEY (payment, version)
+    CREATE TABLE payments (
+        payment BLOB PRIMARY KEY, merchant TEXT NOT NULL, created INTEGER NOT NULL, status TEXT,
+        moving INTEGER NOT NULL, history BLOB NOT NULL
     ) WITHOUT ROWID;
+    CREATE INDEX moving ON payments (payment) WHERE moving = 1;
+    CREATE INDEX listed ON payments (merchant, created, payment) WHERE status IS NOT NULL;
     CREATE TABLE idempotency_keys (
         merchant TEXT, key TEXT, payment BLOB NOT NULL, PRIMARY KEY (merchant, key)
-    ) WITHOUT ROWID;
-    CREATE TABLE listed (
-        merchant TEXT, created INTEGER, payment BLOB, status TEXT NOT NULL, PRIMARY KEY (merchant, created, payment)
     ) WITHOUT ROWID;
     CREATE TABLE payment_references (
         merchant TEXT, reference TEXT, created INTEGER, payment BLOB,
         PRIMARY KEY (merchant, reference, created, payment)
     ) WITHOUT ROWID;
     CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
-    CREATE TABLE cards (card BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE audit (
         sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, command TEXT NOT NULL
     );
@@ -137,12 +134,7 @@ impl Views {
 
     /// What is known of a payment.
     pub(super) fn head(&self, payment: PaymentId) -> Result<Option<Head>, JournalError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT merchant, (SELECT max(version) FROM history WHERE payment = ?1) FROM payments WHERE payment = ?1",
-        )?;
-        let found = statement.query_row([bytes(payment)], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)));
-        let Some((merchant, version)) = found.optional()? else { return Ok(None) };
-        Ok(MerchantId::new(&merchant).map(|merchant| Head { version, merchant }))
+        head(&self.connection, payment)
     }
 
     /// The greatest payment id there is.
@@ -171,11 +163,11 @@ impl Views {
     /// A page of a list.
     pub(super) fn list(&self, listing: &Listing) -> Result<Page, JournalError> {
         let from = match listing.reference {
-            Some(_) => "payment_references JOIN listed USING (merchant, created, payment) WHERE reference = ?5 AND",
-            None => "listed WHERE ?5 IS NULL AND",
+            Some(_) => "payment_references JOIN payments USING (merchant, created, payment) WHERE reference = ?5 AND",
+            None => "payments WHERE ?5 IS NULL AND",
         };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT created, payment, status FROM {from} merchant = ?1 AND created >= ?2
+            "SELECT created, payment, status FROM {from} status IS NOT NULL AND merchant = ?1 AND created >= ?2
              AND (created, payment) < (?3, ?4) ORDER BY created DESC, payment DESC"
         ))?;
         let (merchant, ceiling) = (listing.merchant.as_str(), listing.ceiling());
@@ -264,10 +256,15 @@ impl Views {
 }
 
 /// How a payment stands after a batch.
+#[derive(Default)]
 struct Touched {
     is_moving: bool,
-    /// How it is listed, where its history folds.
-    listed: Option<(MerchantId, Wall, PaymentStatus)>,
+    /// Whose it is and since when, of a payment that began in this batch.
+    begun: Option<(MerchantId, Wall)>,
+    /// How it is listed, where its history folds and it is no inquiry.
+    status: Option<PaymentStatus>,
+    /// What the batch adds to its history.
+    history: Vec<u8>,
 }
 
 /// Rows on their way into the views.
@@ -281,7 +278,8 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     fn take<'r>(&mut self, rows: impl IntoIterator<Item = &'r Row>) -> Result<i64, JournalError> {
-        let mut cursor: i64 = self.transaction.query_row("SELECT sequence FROM cursor", [], |row| row.get(0))?;
+        let mut found = self.transaction.prepare_cached("SELECT sequence FROM cursor")?;
+        let mut cursor: i64 = found.query_row([], |row| row.get(0))?;
         for row in rows {
             if row.sequence <= cursor {
                 continue;
@@ -295,22 +293,22 @@ impl Batch<'_> {
             cursor = row.sequence;
         }
         self.mark_touched()?;
-        self.transaction.execute("UPDATE cursor SET sequence = ?1", [cursor])?;
+        self.transaction.prepare_cached("UPDATE cursor SET sequence = ?1")?.execute([cursor])?;
         Ok(cursor)
     }
 
     fn record(&mut self, record: &Record, sequence: i64) -> Result<(), JournalError> {
         self.fold(record)?;
+        let touched = self.touched.entry(record.payment).or_default();
+        touched.history.extend(place_in_history(record.version, sequence));
         match &record.body {
-            Body::Requested(requested) => self.requested(record, requested, sequence)?,
+            Body::Requested(requested) => self.requested(record, requested)?,
             Body::Discharged { obligation, discharge } => {
                 self.exception(record.payment, *obligation, discharge.is_exception())?;
             }
             Body::Reopened { obligation } => self.exception(record.payment, *obligation, false)?,
             Body::Settled(_) | Body::LateReply { .. } | Body::Rerouted(_) => {}
         }
-        let mut insert = self.transaction.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3)")?;
-        insert.execute(params![bytes(record.payment), record.version, sequence])?;
         Ok(())
     }
 
@@ -325,10 +323,9 @@ impl Batch<'_> {
         if folded.is_none() {
             tracing::error!(%payment, version = record.version, "the history of a payment does not fold");
         }
-        let is_moving = folded.as_ref().is_none_or(|payment| !payment.is_at_rest());
-        let listed =
-            folded.as_ref().filter(|p| !p.is_inquiry()).map(|p| (p.origin.merchant.clone(), p.created_at, p.status()));
-        self.touched.insert(payment, Touched { is_moving, listed });
+        let touched = self.touched.entry(payment).or_default();
+        touched.is_moving = folded.as_ref().is_none_or(|payment| !payment.is_at_rest());
+        touched.status = folded.as_ref().filter(|p| !p.is_inquiry()).map(Payment::status).or(touched.status);
         self.folds.extend(folded.map(|folded| (payment, folded)));
         Ok(())
     }
@@ -342,23 +339,28 @@ impl Batch<'_> {
         Ok(Payment::fold(&records).ok())
     }
 
-    fn requested(&self, record: &Record, requested: &Requested, sequence: i64) -> Result<(), JournalError> {
+    fn requested(&mut self, record: &Record, requested: &Requested) -> Result<(), JournalError> {
         let payment = record.payment;
         if let Some(origin) = &requested.origin {
-            let merchant = origin.merchant.as_str();
-            let mut insert = self.transaction.prepare_cached("INSERT INTO payments VALUES (?1, ?2, 0)")?;
-            insert.execute(params![bytes(payment), merchant])?;
             let mut insert =
                 self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3, ?4)")?;
-            insert.execute(params![merchant, origin.reference, record.at.0, bytes(payment)])?;
-            let mut insert = self.transaction.prepare_cached("INSERT OR IGNORE INTO cards VALUES (?1, ?2)")?;
-            insert.execute(params![origin.card.id.0.to_be_bytes(), sequence])?;
+            insert.execute(params![origin.merchant.as_str(), origin.reference, record.at.0, bytes(payment)])?;
+            let touched = self.touched.entry(payment).or_default();
+            touched.begun = Some((origin.merchant.clone(), record.at));
         }
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO idempotency_keys SELECT merchant, ?2, payment FROM payments WHERE payment = ?1",
-        )?;
-        insert.execute(params![bytes(payment), requested.key.as_str()])?;
+        let Some(merchant) = self.merchant_of(payment)? else { return Ok(()) };
+        let mut insert = self.transaction.prepare_cached("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![merchant.as_str(), requested.key.as_str(), bytes(payment)])?;
         Ok(())
+    }
+
+    fn merchant_of(&self, payment: PaymentId) -> Result<Option<MerchantId>, JournalError> {
+        let begun = self.touched.get(&payment).and_then(|touched| touched.begun.as_ref());
+        match (begun, self.folds.get(&payment)) {
+            (Some((merchant, _)), _) => Ok(Some(merchant.clone())),
+            (None, Some(folded)) => Ok(Some(folded.origin.merchant.clone())),
+            (None, None) => Ok(head(self.transaction, payment)?.map(|head| head.merchant)),
+        }
     }
 
     fn exception(&self, payment: PaymentId, obligation: u16, is_one: bool) -> Result<(), JournalError> {
@@ -391,28 +393,49 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Each payment is written once, however many of its records are in the batch.
     fn mark_touched(&self) -> Result<(), JournalError> {
-        let mut update =
-            self.transaction.prepare_cached("UPDATE payments SET moving = ?2 WHERE payment = ?1 AND moving <> ?2")?;
-        let mut list = self.transaction.prepare_cached(
-            "INSERT INTO listed VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET status = excluded.status
-             WHERE status <> excluded.status",
+        let mut insert = self.transaction.prepare_cached("INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        let mut update = self.transaction.prepare_cached(
+            "UPDATE payments SET status = coalesce(?2, status), moving = ?3, history = CAST(history || ?4 AS BLOB)
+             WHERE payment = ?1",
         )?;
         for (payment, touched) in &self.touched {
-            update.execute(params![bytes(*payment), touched.is_moving])?;
-            if let Some((merchant, created, status)) = &touched.listed {
-                list.execute(params![merchant.as_str(), created.0, bytes(*payment), status.name()])?;
-            }
+            let (payment, status) = (bytes(*payment), touched.status.map(PaymentStatus::name));
+            let Touched { is_moving, history, .. } = touched;
+            match &touched.begun {
+                Some((merchant, at)) => {
+                    insert.execute(params![payment, merchant.as_str(), at.0, status, is_moving, history])?
+                }
+                None => update.execute(params![payment, status, is_moving, history])?,
+            };
         }
         Ok(())
     }
 }
 
+fn head(connection: &Connection, payment: PaymentId) -> Result<Option<Head>, JournalError> {
+    let mut statement = connection.prepare_cached("SELECT merchant, history FROM payments WHERE payment = ?1")?;
+    let found = statement.query_row([bytes(payment)], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)));
+    let Some((merchant, history)) = found.optional()? else { return Ok(None) };
+    let last = places_in_history(&history).last();
+    Ok(MerchantId::new(&merchant).zip(last).map(|(merchant, (version, _))| Head { version, merchant }))
+}
+
 fn history(connection: &Connection, payment: PaymentId) -> Result<Vec<(u32, i64)>, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT version, sequence FROM history WHERE payment = ?1 ORDER BY version")?;
-    let found = statement.query_map([bytes(payment)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(found.collect::<Result<_, _>>()?)
+    let mut statement = connection.prepare_cached("SELECT history FROM payments WHERE payment = ?1")?;
+    let found: Option<Vec<u8>> = statement.query_row([bytes(payment)], |row| row.get(0)).optional()?;
+    Ok(places_in_history(&found.unwrap_or_default()).collect())
+}
+
+/// Version of a record and its sequence number: twelve bytes, oldest first in a payment's history.
+fn place_in_history(version: u32, sequence: i64) -> impl Iterator<Item = u8> {
+    version.to_be_bytes().into_iter().chain(sequence.to_be_bytes())
+}
+
+fn places_in_history(history: &[u8]) -> impl Iterator<Item = (u32, i64)> {
+    let places = history.as_chunks::<12>().0.iter();
+    places.map(|[a, b, c, d, sequence @ ..]| (u32::from_be_bytes([*a, *b, *c, *d]), i64::from_be_bytes(*sequence)))
 }
 
 fn bytes(payment: PaymentId) -> [u8; 16] {
