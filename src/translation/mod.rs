@@ -16,6 +16,7 @@ use crate::payment::{Acceptor, Card, MessageKind, MessageValues, Name, PosEntry,
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use template::Terms;
+use zeroize::Zeroizing;
 
 /// Why a message cannot be written in a dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,10 +107,12 @@ impl Translation {
         let mut builder = MessageBuilder::new(if flagged { mti.repeat() } else { mti });
         let fresh = refreshed_at.map(|now| MessageValues { transmitted_at: now, ..terms.values.clone() });
         let fresh = fresh.as_ref().map(|values| Terms { values, ..*terms });
+        let mut text = Zeroizing::new(String::with_capacity(template::ROOM));
         for (element, template) in self.mapping.elements_of(message) {
             let terms = fresh.as_ref().filter(|_| self.mapping.is_refreshed(element)).unwrap_or(terms);
-            if let Some(text) = template.fill(terms) {
-                builder.set(element, &text);
+            text.clear();
+            if template.fill(terms, &mut text).is_some() {
+                builder.set(element, &*text);
             }
         }
         let mut frame = BytesMut::with_capacity(256);

@@ -1,9 +1,10 @@
 //! What a bank's reply says, in our words.
 
 use super::mapping::Mapping;
-use super::template::Terms;
+use super::template::{self, Terms};
 use crate::iso8583::Message;
 use crate::payment::{Amount, ApprovalCode, Balance, BusinessDate, MessageValues, ResultClass, ResultCode};
+use zeroize::Zeroizing;
 
 /// A reply, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +90,9 @@ pub(super) fn contradiction(mapping: &Mapping, reply: &Message, terms: &Terms<'_
 }
 
 fn differs(mapping: &Mapping, reply: &Message, terms: &Terms<'_>, element: u8) -> bool {
-    let sent = mapping.element(element).and_then(|template| template.fill(terms));
-    match (sent, reply.text(element)) {
-        (Some(sent), Some(got)) => sent.trim_end() != got.trim_end(),
-        _ => false,
-    }
+    let (Some(template), Some(got)) = (mapping.element(element), reply.text(element)) else { return false };
+    let mut sent = Zeroizing::new(String::with_capacity(template::ROOM));
+    template.fill(terms, &mut sent).is_some() && sent.trim_end() != got.trim_end()
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 use super::mapping::Mapping;
 use crate::payment::{Acceptor, Card, MessageValues};
 use jiff::civil::DateTime;
-use std::fmt::Write;
-use zeroize::Zeroizing;
+use std::iter::repeat_n;
+
+/// Bytes that an element rarely outgrows: what holds it is seldom left behind unwiped for a larger one.
+pub(super) const ROOM: usize = 256;
 
 /// What templates are filled from.
 #[derive(Clone, Copy)]
@@ -155,12 +157,12 @@ impl Template {
         Ok(parts)
     }
 
-    /// The characters of the element; `None` where a value is absent.
-    pub(super) fn fill(&self, terms: &Terms<'_>) -> Option<Zeroizing<String>> {
-        let mut text = Zeroizing::new(String::with_capacity(160));
-        self.0.iter().try_for_each(|part| part.write(terms, &mut text))?;
+    /// Writes the characters of the element into `text`, which is empty; `None` where a value is absent. The caller
+    /// wipes it: it may hold a card number.
+    pub(super) fn fill(&self, terms: &Terms<'_>, text: &mut String) -> Option<()> {
+        self.0.iter().try_for_each(|part| part.write(terms, text))?;
         let only_optional = self.0.iter().all(|part| matches!(part, Part::Optional(_)));
-        (!only_optional || !text.is_empty()).then_some(text)
+        (!only_optional || !text.is_empty()).then_some(())
     }
 }
 
@@ -284,14 +286,17 @@ impl Value {
 fn put(out: &mut String, format: &Format, text: &str, filler: char) {
     match format {
         Format::Width(width) if filler == '0' => {
-            out.extend(std::iter::repeat_n('0', width.saturating_sub(text.len())));
+            out.extend(repeat_n('0', width.saturating_sub(text.len())));
             out.push_str(text);
         }
         Format::Width(width) => {
-            out.extend(text.chars().chain(std::iter::repeat(filler)).take(*width));
+            let end = text.char_indices().nth(*width).map_or(text.len(), |(at, _)| at);
+            out.push_str(&text[..end]);
+            out.extend(repeat_n(filler, width.saturating_sub(text.chars().count())));
         }
         Format::Counted(digits) => {
-            let _ = write!(out, "{:0digits$}{text}", text.len());
+            put_digits(out, text.len() as u64, *digits);
+            out.push_str(text);
         }
         Format::Plain | Format::Time(_) => out.push_str(text),
     }
@@ -299,7 +304,15 @@ fn put(out: &mut String, format: &Format, text: &str, filler: char) {
 
 fn put_number(out: &mut String, format: &Format, number: u64, digits: usize) {
     let width = if let Format::Width(width) = format { *width } else { digits };
-    let _ = write!(out, "{number:0width$}");
+    put_digits(out, number, width);
+}
+
+/// At least so many digits, with zeros in front.
+fn put_digits(out: &mut String, number: u64, width: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    out.extend(repeat_n('0', width.saturating_sub(digits.len())));
+    out.push_str(digits);
 }
 
 fn put_time(out: &mut String, format: &Format, time: DateTime) {
@@ -307,15 +320,15 @@ fn put_time(out: &mut String, format: &Format, time: DateTime) {
     let mut rest = pattern.as_str();
     while !rest.is_empty() {
         let (token, number) = match rest.as_bytes() {
-            [b'Y', b'Y', b'Y', b'Y', ..] => (4, i32::from(time.year())),
-            [b'Y', ..] => (2, i32::from(time.year() % 100)),
-            [b'M', ..] => (2, i32::from(time.month())),
-            [b'D', ..] => (2, i32::from(time.day())),
-            [b'h', ..] => (2, i32::from(time.hour())),
-            [b'm', ..] => (2, i32::from(time.minute())),
-            _ => (2, i32::from(time.second())),
+            [b'Y', b'Y', b'Y', b'Y', ..] => (4, time.year()),
+            [b'Y', ..] => (2, time.year() % 100),
+            [b'M', ..] => (2, i16::from(time.month())),
+            [b'D', ..] => (2, i16::from(time.day())),
+            [b'h', ..] => (2, i16::from(time.hour())),
+            [b'm', ..] => (2, i16::from(time.minute())),
+            _ => (2, i16::from(time.second())),
         };
-        let _ = write!(out, "{number:0token$}");
+        put_digits(out, u64::from(number.unsigned_abs()), token);
         rest = rest.get(token..).unwrap_or_default();
     }
 }
