@@ -37,7 +37,7 @@ pub(super) struct Received<'a> {
 
 /// What the switch said.
 pub(super) struct Told {
-    pub payment: Box<Payment>,
+    pub payment: Arc<Payment>,
     /// Number of the operation that was asked for.
     pub operation: u16,
     /// Whether the same was said before.

@@ -8,6 +8,7 @@ use crate::payment::{BusinessDate, Consent, Monotonic, PosEntry, Purchase, Resul
 use crate::security::{KeySlot, OfferedKey, Seal};
 use crate::transaction::{Fingerprint, IdempotencyKey, Illegal, Payment, Record};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Who waits for an answer at an edge; unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -434,7 +435,7 @@ pub enum Answer {
     /// The payment as it stands by this operation.
     Told {
         /// As it was when the operation's outcome was recorded.
-        payment: Box<Payment>,
+        payment: Arc<Payment>,
         /// Number of the operation.
         operation: u16,
         /// Whether this answer was given before.

@@ -44,6 +44,7 @@ use crate::transaction::Payment;
 use bank::Bank;
 use motion::{Motion, Open, Then};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Everything in motion.
 #[derive(Debug)]

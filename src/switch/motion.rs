@@ -5,12 +5,13 @@ use super::order::OperatorId;
 use crate::payment::{BusinessDate, Card, CardPresent, CardPrint, Cryptogram, Cvc, MerchantId, Monotonic, Name, Stan};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A payment in motion.
 #[derive(Debug, Default)]
 pub(super) struct Motion {
     /// What is durable; `None` until the first record is, or while it is being loaded.
-    pub payment: Option<Payment>,
+    pub payment: Option<Arc<Payment>>,
     /// The card, without its verification code.
     pub card: Option<Card>,
     /// Whether the store was asked for it.
@@ -95,7 +96,7 @@ impl Motion {
     /// Whether nothing is left to do, so that it may be forgotten.
     pub(super) fn is_over(&self) -> bool {
         let idle = !self.is_busy() && self.queue.is_empty() && self.recording.is_none() && self.backlog.is_empty();
-        idle && self.payment.as_ref().is_none_or(Payment::is_at_rest)
+        idle && self.payment.as_deref().is_none_or(Payment::is_at_rest)
     }
 
     /// Whether an obligation is about to end: its discharge is on its way to the store.

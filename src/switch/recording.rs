@@ -78,8 +78,11 @@ impl Switch {
         let Some(recording) = motion.recording.take() else { return };
         for record in &recording.records {
             match &mut motion.payment {
-                Some(payment) => payment.apply(record).expect("records are made to follow the fold"),
-                None => motion.payment = Some(Payment::begin(record).expect("the first record begins the payment")),
+                Some(payment) => Arc::make_mut(payment).apply(record).expect("records are made to follow the fold"),
+                None => {
+                    let begun = Payment::begin(record).expect("the first record begins the payment");
+                    motion.payment = Some(Arc::new(begun));
+                }
             }
         }
         if let Some(open) = &mut motion.open {
@@ -106,7 +109,7 @@ impl Switch {
             result: operation.result.unwrap_or(ResultCode::Approved),
             response_code: operation.response_code.clone(),
         };
-        let told = Answer::Told { payment: Box::new(payment.clone()), operation: open.operation, replayed: false };
+        let told = Answer::Told { payment: Arc::clone(payment), operation: open.operation, replayed: false };
         self.closed(&open);
         self.observe(settled);
         if let Some(waiter) = open.waiter {

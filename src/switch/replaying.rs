@@ -17,7 +17,7 @@ impl Switch {
         payment.operations.iter().for_each(|operation| self.recall_promise(operation));
         let motion = self.motions.entry(id).or_default();
         motion.card = stored.card;
-        motion.payment = Some(payment);
+        motion.payment = Some(Arc::new(payment));
         self.note_owed(id, &stored.records);
         if let Some(operation) = unsettled {
             self.resume_request(id, &operation);
@@ -90,7 +90,7 @@ impl Switch {
         let refusal = match found {
             Ok(Some(stored)) => match Payment::fold(&stored.records) {
                 Ok(payment) => {
-                    motion.payment = Some(payment);
+                    motion.payment = Some(Arc::new(payment));
                     motion.card = stored.card;
                     self.ready.push_back(id);
                     return;
@@ -133,7 +133,7 @@ fn repeat(submission: &Submission, records: &[Record]) -> Answer {
     let Some(told_at) = operation.told_at else { return Answer::Refused(Refusal::KeyInFlight) };
     let told = records.get(..told_at as usize).unwrap_or(records);
     match Payment::fold(told) {
-        Ok(payment) => Answer::Told { payment: Box::new(payment), operation: operation.number, replayed: true },
+        Ok(payment) => Answer::Told { payment: Arc::new(payment), operation: operation.number, replayed: true },
         Err(_) => Answer::Refused(Refusal::StoreUnavailable),
     }
 }

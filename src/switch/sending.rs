@@ -185,7 +185,7 @@ impl Switch {
         let mut operation = payment.operation(open.operation).expect("the open operation is recorded").clone();
         open.held = Some(operation.message.stan);
         operation.business_date = verdict.business_date.unwrap_or(operation.business_date);
-        let payment = payment.clone();
+        let payment = Arc::clone(payment);
         let (obligations, stand_in) = match verdict.stand_in.take() {
             Some(promise) => (vec![promise.advice], Some(promise.card)),
             None => (self.owed_by(&payment, &operation, &verdict), None),

@@ -162,7 +162,7 @@ impl Switch {
     fn plan_capture(&mut self, id: PaymentId, amount: Option<Amount>, is_final: bool) -> Result<Planned, Refusal> {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_capture(amount)?;
-        let payment = payment.clone();
+        let payment = Arc::clone(payment);
         let original = payment.first();
         let (kind, delivery) = match self.banks[place].settings.forms.capture {
             CaptureForm::Advice => (MessageKind::Capture, Delivery::Advice),
@@ -208,7 +208,7 @@ impl Switch {
     fn plan_refund(&mut self, id: PaymentId, amount: Option<Amount>) -> Result<Planned, Refusal> {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_refund(amount)?;
-        let payment = payment.clone();
+        let payment = Arc::clone(payment);
         let original = &payment.first().message;
         let (kind, delivery) = match self.banks[place].settings.forms.refund {
             RefundForm::Request => (MessageKind::Refund, Delivery::Request),
@@ -242,7 +242,7 @@ impl Switch {
     }
 
     /// A payment that is loaded and whose card can still be read, and its bank.
-    pub(super) fn standing(&self, id: PaymentId) -> Result<(&Payment, usize), Refusal> {
+    pub(super) fn standing(&self, id: PaymentId) -> Result<(&Arc<Payment>, usize), Refusal> {
         let motion = self.motions.get(&id).ok_or(Refusal::NotFound)?;
         let payment = motion.payment.as_ref().ok_or(Refusal::NotFound)?;
         motion.card.as_ref().ok_or(Refusal::CardGone)?;
@@ -258,7 +258,7 @@ impl Switch {
         };
         let place = self.opened_at(&planned.message.host);
         let motion = self.motions.entry(id).or_default();
-        let operation = motion.payment.as_ref().map_or(1, next_operation);
+        let operation = motion.payment.as_deref().map_or(1, next_operation);
         motion.card = card.as_ref().map(|(_, card)| card.without_cvc()).or(motion.card.take());
         motion.open = Some(Open {
             operation,

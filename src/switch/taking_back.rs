@@ -44,7 +44,7 @@ impl Switch {
     pub(super) fn plan_void(&mut self, id: PaymentId) -> Result<Planned, Refusal> {
         let (payment, place) = self.standing(id)?;
         let plan = payment.plan_void(self.banks[place].today(self.now.wall))?;
-        let payment = payment.clone();
+        let payment = Arc::clone(payment);
         let cancelled = self.unsent_advices(place, &payment, &plan.takes_back);
         let told = told_to_bank(&payment, &plan.takes_back, &cancelled);
         let business_date = payment.first().business_date;

@@ -101,7 +101,7 @@ fn replay(store: &Store, submission: &Submission, id: PaymentId) -> Answer {
     let Some(told_at) = operation.told_at else { return Answer::Refused(Refusal::KeyInFlight) };
     let number = operation.number;
     let payment = Payment::fold(&records[..told_at as usize]).unwrap();
-    Answer::Told { payment: Box::new(payment), operation: number, replayed: true }
+    Answer::Told { payment: payment.into(), operation: number, replayed: true }
 }
 
 fn request(store: &Store, submission: &Submission) -> Result<(PaymentId, Amount), Refusal> {
@@ -173,7 +173,7 @@ fn settle(store: &Store, submission: &Submission, id: PaymentId, result: ResultC
     let number = operation.number;
     records.push(Record { payment: id, version: records.len() as u32 + 1, at: NOW, body: Body::Settled(outcome) });
     let payment = Payment::fold(records).unwrap();
-    Answer::Told { payment: Box::new(payment), operation: number, replayed: false }
+    Answer::Told { payment: payment.into(), operation: number, replayed: false }
 }
 
 /// An account that holds money and owes some.

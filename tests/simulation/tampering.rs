@@ -262,7 +262,7 @@ impl Tampering {
         let Some(key) = payment.operation(operation).map(|operation| operation.key.clone()) else { return };
         let Some(waiter) = self.waiters.get(&(payment.origin.merchant.clone(), key)).copied() else { return };
         if self.told.insert(waiter) {
-            let answer = Answer::Told { payment: Box::new(payment), operation, replayed: false };
+            let answer = Answer::Told { payment: payment.into(), operation, replayed: false };
             out.now.push(Effect::Answer { waiter, answer });
         }
     }
@@ -413,7 +413,11 @@ fn without_flag(frame: Bytes, plan: &Plan) -> Bytes {
 fn guessed(answer: Answer) -> Answer {
     match answer {
         Answer::Told { mut payment, operation, replayed } => {
-            for told in payment.operations.iter_mut().filter(|told| told.state == OperationState::Reversing) {
+            for told in std::sync::Arc::make_mut(&mut payment)
+                .operations
+                .iter_mut()
+                .filter(|told| told.state == OperationState::Reversing)
+            {
                 (told.state, told.approved) = (OperationState::Approved, Some(told.amount));
             }
             Answer::Told { payment, operation, replayed }
