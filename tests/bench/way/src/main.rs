@@ -88,11 +88,20 @@ impl Bench {
             table.add("HAProxy, TLS to do-nothing HTTP, 64 connections", self.haproxy()?);
         }
         for in_flight in ["1", "64"] {
-            let trips = command(SERVER, &self.beside("link_trip")?).args([&self.seconds, in_flight]).output()?;
-            let report: Value = serde_json::from_slice(&trips.stdout)?;
-            table.add(&format!("bank link and echo, {in_flight} in flight"), Row::of_link(&report));
+            let row = self.one_process("link_trip", &[&self.seconds, in_flight])?;
+            table.add(&format!("bank link and echo, {in_flight} in flight"), row);
         }
+        let config = self.folder.join("isthmus.toml").display().to_string();
+        table.add("the switch alone, 256 in flight", self.one_process("switch_alone", &[&config, "20000"])?);
         Ok(())
+    }
+
+    fn one_process(&self, program: &str, arguments: &[&str]) -> Result<Row, Failure> {
+        let said = command(SERVER, &self.beside(program)?).args(arguments).output()?;
+        if !said.status.success() {
+            return Err(format!("{program}: {}", String::from_utf8_lossy(&said.stderr)).into());
+        }
+        Ok(Row::of_one_process(&serde_json::from_slice(&said.stdout)?))
     }
 
     fn still_door(&self, connections: &str) -> Result<Row, Failure> {

@@ -41,10 +41,10 @@ impl Row {
         }
     }
 
-    /// From a report of `link_trip`.
-    pub fn of_link(report: &Value) -> Row {
+    /// From a report of `link_trip` or `switch_alone`, which measure themselves.
+    pub fn of_one_process(report: &Value) -> Row {
         let number = |name: &str| report[name].as_f64().unwrap_or_default();
-        Row { per_second: number("per_second"), cpu_us: number("cpu_us_per_round_trip"), ..Row::default() }
+        Row { per_second: number("per_second"), cpu_us: number("cpu_us_each"), ..Row::default() }
     }
 
     fn per_cpu_second(&self) -> f64 {

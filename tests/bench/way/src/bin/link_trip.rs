@@ -67,7 +67,7 @@ async fn main() -> Result<(), Failure> {
     let report = serde_json::json!({
         "round_trips": trips,
         "per_second": trips as f64 / took.as_secs_f64(),
-        "cpu_us_per_round_trip": used.whole.as_secs_f64() * 1e6 / trips.max(1) as f64,
+        "cpu_us_each": used.whole.as_secs_f64() * 1e6 / trips.max(1) as f64,
     });
     println!("{report}");
     Ok(())
