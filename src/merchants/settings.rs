@@ -56,7 +56,7 @@ pub struct MerchantSettings {
     /// Where its requests may come from: addresses and networks; from anywhere if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Network>,
-    /// What it may ask for: `read`, `authorisation`, `sale`, `capture`, `void`, `refund`,
+    /// What it may ask for: `read`, `authorisation`, `increment`, `sale`, `capture`, `void`, `refund`,
     /// `verification`, `balance_inquiry`; everything if absent.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub operations: Scopes,
