@@ -5,6 +5,7 @@ pub mod check;
 mod columns;
 mod configuration;
 pub mod demo;
+mod desk;
 pub mod iso;
 pub mod load;
 mod logging;

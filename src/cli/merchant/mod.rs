@@ -9,6 +9,7 @@ mod issuing;
 mod proofs;
 mod shown;
 
+use super::desk::Desk;
 use super::{columns, configuration};
 use crate::config::Config;
 use crate::control::own_name;
@@ -32,15 +33,8 @@ use std::process::ExitCode;
     isthmus merchant export > merchants.json\n\n\
     Exit code 0 when it was done, 1 when it was refused, 2 when the register cannot be used.")]
 pub struct Merchant {
-    /// The configuration of the switch [default: isthmus.toml, or isthmus-demo/isthmus.toml].
-    #[arg(long, value_name = "FILE", env = "ISTHMUS_CONFIG", global = true)]
-    config: Option<PathBuf>,
-    /// In whose name, beside your user's: several people may share a user.
-    #[arg(long = "as", value_name = "NAME", global = true)]
-    as_name: Option<String>,
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    desk: Desk,
     #[command(subcommand)]
     what: What,
 }
@@ -166,8 +160,8 @@ impl From<String> for Failure {
 impl Merchant {
     /// Does it and says so.
     pub fn run(self) -> ExitCode {
-        let json = self.json;
-        let done = Office::open(self.config.as_deref(), self.as_name).and_then(|office| self.what.on(office));
+        let json = self.desk.json;
+        let done = Office::open(self.desk.config.as_deref(), self.desk.as_name).and_then(|office| self.what.on(office));
         match done {
             Ok((result, _)) if json => {
                 println!("{result:#}");

@@ -4,9 +4,9 @@ mod card_hash;
 mod socket;
 mod table;
 
+use super::desk::Desk;
 use crate::control::{Command, Reply, Request, call};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Look at a running switch, and tell it what to do.
@@ -21,15 +21,8 @@ use std::process::ExitCode;
     Exit code 0 when it was done, 1 when the switch refused, 2 when it could not be asked."
 )]
 pub struct Operator {
-    /// The configuration of the switch [default: isthmus.toml, or isthmus-demo/isthmus.toml].
-    #[arg(long, value_name = "FILE", env = "ISTHMUS_CONFIG", global = true)]
-    config: Option<PathBuf>,
-    /// In whose name, beside your user's: several people may share a user.
-    #[arg(long = "as", value_name = "NAME", global = true)]
-    as_name: Option<String>,
-    /// Print JSON.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    desk: Desk,
     #[command(subcommand)]
     what: What,
 }
@@ -151,17 +144,17 @@ impl Operator {
     /// Asks, and prints what was said.
     pub fn run(self) -> ExitCode {
         let Some((command, why)) = self.what.asked() else {
-            return card_hash::run(self.config.as_deref());
+            return card_hash::run(self.desk.config.as_deref());
         };
-        let request = Request { command, why, as_name: self.as_name };
+        let request = Request { command, why, as_name: self.desk.as_name };
         let asked =
-            socket::of(self.config.as_deref()).and_then(|path| call(&path, &request).map_err(|e| e.to_string()));
+            socket::of(self.desk.config.as_deref()).and_then(|path| call(&path, &request).map_err(|e| e.to_string()));
         match asked {
             Err(error) => {
                 eprintln!("isthmus operator: {error}");
                 ExitCode::from(2)
             }
-            Ok(reply) if self.json => print_json(&reply),
+            Ok(reply) if self.desk.json => print_json(&reply),
             Ok(Reply::Done { result }) => {
                 print!("{}", table::of(&request.command, &result));
                 ExitCode::SUCCESS
