@@ -365,6 +365,9 @@ mod tests {
         let source = PinKeySource::Static { name, key: pin_key("0123456789ABCDEFFEDCBA9876543210") };
         merchants.add(MerchantPinKey { merchant: merchant.clone(), source });
         let source = PinKeySource::Dukpt { prefix: vec![0xFF, 0xFF, 0x98], base: base() };
+        merchants.add(MerchantPinKey { merchant: merchant.clone(), source });
+        let base = Key::parse(KeyKind::Aes128, KeyUsage::Derivation, "FEDCBA9876543210F1F1F1F1F1F1F1F1").unwrap();
+        let source = PinKeySource::Dukpt { prefix: vec![0x12, 0x34, 0x56], base };
         merchants.add(MerchantPinKey { merchant, source });
         keys.set_merchants(merchants);
         keys
@@ -406,6 +409,23 @@ mod tests {
                     assert_eq!((frame[1], frame[2 + to.length()]), (0xEE, 0xEE), "nothing beside it is touched");
                 }
             }
+        }
+    }
+
+    /// The working key is the published one of the first transaction (ANSI X9.24-3-2017, supplement of test vectors),
+    /// not one that was derived here.
+    #[test]
+    fn a_pin_of_an_aes_terminal_comes_to_the_banks_zone() {
+        let (pin, pan) = (Pin::parse("1234").unwrap(), Pan::parse("4111111111111111").unwrap());
+        let serial = vec![0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0, 0, 0, 1];
+        let own = Key::parse(KeyKind::Aes128, KeyUsage::Pin, "AF8CB133A78F8DC2D1359F18527593FB").unwrap();
+        let block = encipher(PinBlockFormat::Iso4, &own, &pin, &pan, &[7; 16]).unwrap();
+        let offered = OfferedPin::new(4, block.as_bytes().to_vec(), PinKeyName::Dukpt(serial)).unwrap();
+        for (to, zone) in [(PinBlockFormat::Iso0, 0), (PinBlockFormat::Iso3, 3), (PinBlockFormat::Iso4, 4)] {
+            let mut frame = vec![0xEE; 4 + to.length()];
+            pin_service(zone).seal(&mut frame, &[pin_seal(offered.clone(), to.length())]).unwrap();
+            let written = PinBlock::new(&frame[2..2 + to.length()]).unwrap();
+            assert!(decipher(to, &zone_pin_key(zone), &written, &pan).unwrap().is_same(&pin));
         }
     }
 
