@@ -78,6 +78,9 @@ impl PinConfig {
             let wrong =
                 |name: &str, expected: &str| Mistake::in_file(path, &format!("pin.keys[{number}].{name}"), expected);
             match key.read(folder, &wrong) {
+                _ if self.keys.iter().take(number).any(|earlier| earlier.is_found_as(key)) => {
+                    mistakes.push(wrong("merchant", "a key that no earlier one is found in place of"));
+                }
                 Ok(key) => pins.add(key),
                 Err(mistake) => mistakes.push(mistake),
             }
@@ -103,6 +106,17 @@ impl PinKeyConfig {
             _ => return Err(wrong("name", "a name, or else a serial_prefix")),
         };
         Ok(MerchantPinKey { merchant, source })
+    }
+
+    /// Whether a block could mean either key.
+    fn is_found_as(&self, other: &PinKeyConfig) -> bool {
+        let begins_alike = |one: &String, other: &String| {
+            let (one, other) = (one.to_ascii_uppercase(), other.to_ascii_uppercase());
+            one.starts_with(&other) || other.starts_with(&one)
+        };
+        let same_name = self.name.is_some() && self.name == other.name;
+        let prefixes = self.serial_prefix.as_ref().zip(other.serial_prefix.as_ref());
+        self.merchant == other.merchant && (same_name || prefixes.is_some_and(|(one, other)| begins_alike(one, other)))
     }
 }
 
@@ -144,5 +158,18 @@ mod tests {
         assert_eq!(with("name = 'a'\nserial_prefix = 'FF'"), Err("pin.keys[0].name".to_owned()));
         assert_eq!(with("serial_prefix = 'F'"), Err("pin.keys[0].serial_prefix".to_owned()));
         assert_eq!(with("name = 'a'"), Err(String::new()), "its file cannot be read");
+    }
+
+    #[test]
+    fn no_two_keys_are_found_in_one_way() {
+        let both = |one: &str, other: &str| {
+            let keys = [one, other].map(|way| format!("[[keys]]\nmerchant = 'shop'\nfile = 'x'\n{way}\n")).concat();
+            let config: PinConfig = toml::from_str(&format!("accept_software_pin = true\n{keys}")).unwrap();
+            let mistakes = config.read(None, Path::new("/nowhere"), Path::new("f")).unwrap_err();
+            mistakes.iter().any(|mistake| mistake.key == "pin.keys[1].merchant")
+        };
+        assert!(both("name = 'a'", "name = 'a'") && !both("name = 'a'", "name = 'b'"));
+        assert!(both("serial_prefix = 'FFff'", "serial_prefix = 'fF'"));
+        assert!(!both("serial_prefix = 'FF'", "serial_prefix = 'FE'") && !both("name = 'a'", "serial_prefix = 'FE'"));
     }
 }
