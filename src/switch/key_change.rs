@@ -30,10 +30,10 @@ impl Bank {
         self.sessions.iter().find(|(_, session)| session.awaits_keys()).map(|(link, _)| *link)
     }
 
-    /// When something is due about keys.
-    pub(super) fn next_key_deadline(&self) -> Option<Monotonic> {
+    /// When something is due about keys. A switch that drains asks for no others.
+    pub(super) fn next_key_deadline(&self, is_running: bool) -> Option<Monotonic> {
         self.keying.settings()?;
-        let may_ask = self.can_change_keys() && self.is_online();
+        let may_ask = is_running && self.can_change_keys() && self.is_online();
         self.keying.next_deadline(may_ask, self.waits_for_keys().is_some())
     }
 }

@@ -269,12 +269,13 @@ impl Switch {
 
     /// When [`Event::Wake`] is due at the latest.
     pub fn next_deadline(&self) -> Option<Monotonic> {
+        let is_running = self.phase == Phase::Running;
         let banks = self.banks.iter().flat_map(|bank| {
-            let owed =
-                bank.outbox.next_deadline(bank.requests()).filter(|_| bank.is_online() && self.phase == Phase::Running);
+            let owed = bank.outbox.next_deadline(bank.requests()).filter(|_| bank.is_online() && is_running);
             let sessions = bank.sessions.values().filter_map(crate::link::Session::next_deadline);
             let day_ends = bank.days.next_end().map(|end| self.now.monotonic.after(end.since(self.now.wall)));
-            let days = [day_ends, bank.mark_at, bank.close_at, bank.next_key_deadline()].into_iter().flatten();
+            let days =
+                [day_ends, bank.mark_at, bank.close_at, bank.next_key_deadline(is_running)].into_iter().flatten();
             let told_again = bank.told_again_at().filter(|_| bank.is_online());
             let spared = bank.breaker.next_deadline().filter(|_| bank.is_online());
             sessions
