@@ -7,7 +7,7 @@
 
 use super::bank::Bank;
 use super::*;
-use crate::payment::{MessageValues, ResultCode};
+use crate::payment::{CardPresent, MessageValues, PosEntry, ResultCode};
 use crate::routing::{Case, Health, Instrument};
 use crate::transaction::{Body, Operation, Rerouted};
 
@@ -42,15 +42,16 @@ impl Switch {
     }
 
     /// Whether the bank's dialect can tell how the card came, and takes its PIN where it has one.
-    fn must_take(&self, place: usize, begin: &Begin) -> Result<(), Refusal> {
+    fn takes(&self, place: usize, entry: PosEntry, present: Option<&CardPresent>) -> bool {
         let settings = &self.banks[place].settings;
-        let has_pin = begin.card.present.as_ref().is_some_and(|present| present.pin.is_some());
-        let takes = settings.translation.knows_entry(begin.entry) && (!has_pin || settings.keys.pin.is_some());
-        if takes { Ok(()) } else { Err(Refusal::NotSupported) }
+        let has_pin = present.is_some_and(|present| present.pin.is_some());
+        settings.translation.knows_entry(entry) && (!has_pin || settings.keys.pin.is_some())
     }
 
     fn message_at(&mut self, place: usize, begin: &Begin) -> Result<MessageValues, Refusal> {
-        self.must_take(place, begin)?;
+        if !self.takes(place, begin.entry, begin.card.present.as_deref()) {
+            return Err(Refusal::NotSupported);
+        }
         self.must_have_room(place)?;
         let kind = self.banks[place].settings.forms.first_kind(begin.kind);
         let message = self.new_message(place, kind, begin.amount, begin.entry, None)?;
@@ -100,11 +101,12 @@ impl Switch {
         Some(Rerouted { operation: operation.number, message, business_date })
     }
 
-    /// The next best host for a payment: one that is up, has room and was not tried.
+    /// The next best host for a payment: one that is up, has room, was not tried and can tell how the card came.
     fn another_host(&self, id: PaymentId, from: usize) -> Option<usize> {
-        let open = self.motions.get(&id)?.open.as_ref()?;
+        let motion = self.motions.get(&id)?;
+        let (open, entry) = (motion.open.as_ref()?, motion.payment.as_ref()?.first().message.entry);
         let untried = |place: &usize| *place != from && !open.tried.contains(place);
-        let takes = |place: &usize| !self.banks[*place].is_full();
+        let takes = |place: &usize| !self.banks[*place].is_full() && self.takes(*place, entry, open.present.as_deref());
         let up = self.candidates_of(id)?.into_iter().filter(|(_, health)| *health == Health::Up);
         up.map(|(place, _)| place).filter(untried).find(takes)
     }
