@@ -342,9 +342,12 @@ impl Batch<'_> {
     fn requested(&mut self, record: &Record, requested: &Requested) -> Result<(), JournalError> {
         let payment = record.payment;
         if let Some(origin) = &requested.origin {
-            let mut insert =
-                self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3, ?4)")?;
-            insert.execute(params![origin.merchant.as_str(), origin.reference, record.at.0, bytes(payment)])?;
+            // Inquiries are in no list.
+            if !requested.kind.is_inquiry() {
+                let mut insert =
+                    self.transaction.prepare_cached("INSERT INTO payment_references VALUES (?1, ?2, ?3, ?4)")?;
+                insert.execute(params![origin.merchant.as_str(), origin.reference, record.at.0, bytes(payment)])?;
+            }
             let touched = self.touched.entry(payment).or_default();
             touched.begun = Some((origin.merchant.clone(), record.at));
         }
