@@ -94,6 +94,7 @@ problem_codes! {
     OutcomeOpen 409 "outcome_open" "The outcome of an earlier operation is not known yet.";
     CapturedAlready 409 "payment_captured" "Something of the payment was captured.";
     TooLarge 409 "authorized_too_large" "The payment would hold more than an amount can say.";
+    TooManyOperations 409 "too_many_operations" "The payment has had as many operations as one can have.";
     KeyInFlight 409 "idempotency_key_in_flight" "A request with this key is still in flight; ask again later.";
     PaymentBusy 409 "payment_busy" "Too many operations wait on this payment.";
     CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
@@ -215,6 +216,7 @@ impl From<Illegal> for Code {
             Illegal::OutcomeOpen => Code::OutcomeOpen,
             Illegal::CapturedAlready => Code::CapturedAlready,
             Illegal::TooLarge => Code::TooLarge,
+            Illegal::TooManyOperations => Code::TooManyOperations,
         }
     }
 }
@@ -296,6 +298,7 @@ mod tests {
             OutcomeOpen,
             CapturedAlready,
             TooLarge,
+            TooManyOperations,
         ];
         for illegal in all {
             let code = Code::from(illegal);

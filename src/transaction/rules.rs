@@ -35,6 +35,8 @@ pub enum Illegal {
     CapturedAlready,
     #[error("the authorised amount would be above what an amount can say")]
     TooLarge,
+    #[error("the payment has had as many operations as one can have")]
+    TooManyOperations,
 }
 
 impl Illegal {
@@ -55,9 +57,16 @@ impl Illegal {
             Illegal::OutcomeOpen => "outcome_open",
             Illegal::CapturedAlready => "payment_captured",
             Illegal::TooLarge => "authorized_too_large",
+            Illegal::TooManyOperations => "too_many_operations",
         }
     }
 }
+
+/// Operations of a payment, declined ones too: each is loaded, told and listed with every one that follows.
+const MOST_OPERATIONS: usize = 500;
+
+/// With its voids, which must still be possible behind all others.
+const MOST_WITH_VOIDS: usize = 2 * MOST_OPERATIONS;
 
 /// What a legal operation comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +81,7 @@ impl Payment {
     /// An increment of `amount`, legal while nothing is captured and the bank knows of what there is.
     pub fn plan_increment(&self, amount: Amount) -> Result<Plan, Illegal> {
         self.must_stand()?;
+        self.must_have_fewer(MOST_OPERATIONS)?;
         if self.is_fully_captured() {
             return Err(Illegal::FullyCaptured);
         }
@@ -96,6 +106,7 @@ impl Payment {
     /// A capture of `amount`, or of all that is left.
     pub fn plan_capture(&self, amount: Option<Amount>) -> Result<Plan, Illegal> {
         self.must_stand()?;
+        self.must_have_fewer(MOST_OPERATIONS)?;
         if self.is_fully_captured() {
             return Err(Illegal::FullyCaptured);
         }
@@ -106,6 +117,7 @@ impl Payment {
     /// A refund of `amount`, or of all that was captured and not refunded.
     pub fn plan_refund(&self, amount: Option<Amount>) -> Result<Plan, Illegal> {
         self.must_stand()?;
+        self.must_have_fewer(MOST_OPERATIONS)?;
         if self.captured().minor() == 0 {
             return Err(Illegal::NothingCaptured);
         }
@@ -116,6 +128,7 @@ impl Payment {
     /// A void of everything, legal while nothing is refunded and what was captured is still of the host's day `today`.
     pub fn plan_void(&self, today: BusinessDate) -> Result<Plan, Illegal> {
         self.must_stand()?;
+        self.must_have_fewer(MOST_WITH_VOIDS)?;
         if self.refund_claims().minor() > 0 {
             return Err(Illegal::RefundedAlready);
         }
@@ -134,6 +147,10 @@ impl Payment {
         let captures = self.operations.iter().filter(|op| took_money(op) && op.number != first);
         let increments = self.operations.iter().filter(|op| is_approved_increment(op));
         captures.chain(increments).map(|op| op.number).chain([first]).collect()
+    }
+
+    fn must_have_fewer(&self, most: usize) -> Result<(), Illegal> {
+        if self.operations.len() < most { Ok(()) } else { Err(Illegal::TooManyOperations) }
     }
 
     fn must_stand(&self) -> Result<(), Illegal> {

@@ -198,3 +198,18 @@ fn what_cannot_grow_is_told_so() {
     answer(&mut desk, "00");
     assert_eq!(refused(&mut desk, "gone", 1), illegal(Illegal::Voided));
 }
+
+/// A client that asks again under a new key each time it is declined: it costs no money and grows the payment.
+#[test]
+fn a_payment_has_only_so_many_operations_and_can_then_be_voided() {
+    let mut desk = held(Forms::default());
+    for number in 2..=500 {
+        increment(&mut desk, &format!("again-{number}"), 1);
+        answer(&mut desk, "51");
+    }
+    increment(&mut desk, "too-many", 1);
+    assert_eq!(refusal(&desk), Some(Refusal::Illegal(Illegal::TooManyOperations)));
+    ask(&mut desk, "void", Command::Void { payment: ID });
+    answer(&mut desk, "00");
+    assert_eq!(desk.told().status(), PaymentStatus::Voided);
+}
