@@ -21,6 +21,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     issued: Option<Arc<dyn ClientCertVerifier>>,
+    /// Whether the issuer takes certificates back. One that signed itself cannot be taken back, and whoever stole the
+    /// key of one that was would make another: none of them is taken then.
+    revokes: bool,
     register: LiveRegister,
     provider: Arc<CryptoProvider>,
 }
@@ -41,7 +44,7 @@ impl ClientVerifier {
                 Some(builder.only_check_end_entity_revocation().build()?)
             }
         };
-        Ok(ClientVerifier { issued, register, provider })
+        Ok(ClientVerifier { issued, revokes: !settings.client_crl_files.is_empty(), register, provider })
     }
 
     fn is_bound(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -84,7 +87,9 @@ impl ClientCertVerifier for ClientVerifier {
             None => Err(unknown.clone()),
         };
         match judged {
-            Err(error) if error == unknown && self.is_bound(end_entity) => self.verify_alone(end_entity, now),
+            Err(error) if error == unknown && !self.revokes && self.is_bound(end_entity) => {
+                self.verify_alone(end_entity, now)
+            }
             judged => judged,
         }
     }
@@ -250,6 +255,8 @@ mod tests {
         assert!(takes(&without, good.der()) && takes(&without, bad.der()));
         let with = verifier(Some(&ca_file), &[&crl_file], register);
         assert!(takes(&with, good.der()) && !takes(&with, bad.der()));
+        let alone = client("shop").self_signed(&key).unwrap();
+        assert!(takes(&without, alone.der()) && !takes(&with, alone.der()), "no list could name it");
         assert!(revocations(&[&ca_file]).is_err(), "a file without a list");
         for path in [ca_file, crl_file] {
             std::fs::remove_file(path).unwrap();
