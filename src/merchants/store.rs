@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde::Serialize;
 use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -223,17 +224,19 @@ fn lay_out(connection: &mut Connection) -> Result<i64, rusqlite::Error> {
 
 /// An empty file that only its owner may read, where there is none. Whoever owns the folder owns it.
 fn make_private(path: &Path) -> Result<(), std::io::Error> {
-    if path.exists() {
-        return Ok(());
-    }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // Root may run this in another user's folder: what is there already, a link above all, is not followed.
+    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    };
     if let Some(folder) = path.parent().and_then(|folder| folder.metadata().ok()) {
         // Where root is faster than the switch, the switch could not read it. Anybody else is not allowed to do this
         // and has no need to.
-        let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+        let _ = fchown(&file, Some(folder.uid()), Some(folder.gid()));
     }
     Ok(())
 }
