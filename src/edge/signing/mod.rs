@@ -1,7 +1,7 @@
 //! Signatures over requests in JSON: JWS over a body, OAuth 1.0a over a request. XML has its own, in [`super::xml`].
 //!
 //! Each says when it was made, for which resource, and by a name that is never used twice (`jti`, `oauth_nonce`); the
-//! name belongs to the first idempotency key that it came with ([`nonces`]), so that an honest repeat passes and a copy
+//! name belongs to the first idempotency key that it came with (`nonces`), so that an honest repeat passes and a copy
 //! under another key does not. Only keys of the register count, whatever a header names. What surprises: what was
 //! signed are the octets that came; JSON is never written anew to be compared.
 
