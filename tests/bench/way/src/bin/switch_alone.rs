@@ -124,6 +124,7 @@ impl World {
             },
             entry: PosEntry::Ecommerce,
             consent: None,
+            purchase: None,
             metadata: BTreeMap::new(),
         };
         Some(Event::Submit(Box::new(Submission {
@@ -158,9 +159,9 @@ impl World {
                 events.push(Event::Connected { link });
             }
             Effect::Send { link, frame, .. } => {
-                for planned in self.issuer.receive(u64::from(link.0), frame, self.now.wall) {
+                for planned in self.issuer.receive(u64::from(link.0), frame.into_bytes(), self.now.wall) {
                     if let Action::Send(frame) = planned.action {
-                        events.push(Event::Arrived { link, frame, mac: MacVerdict::NotAsked });
+                        events.push(Event::Arrived { link, frame: frame.into(), mac: MacVerdict::NotAsked });
                     }
                 }
                 self.issuer.take_entries();
