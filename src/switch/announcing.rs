@@ -87,8 +87,8 @@ impl Switch {
 }
 
 impl Bank {
-    /// When the host is told again of a cutover.
+    /// When the host is told again of a cutover. While its state is on its way to the store nothing is told.
     pub(super) fn told_again_at(&self) -> Option<Monotonic> {
-        self.untold.and(self.telling.again_at)
+        self.untold.filter(|_| self.is_durable()).and(self.telling.again_at)
     }
 }
