@@ -19,6 +19,7 @@ mod key_change;
 mod keying;
 mod links;
 mod motion;
+mod observation;
 mod operating;
 mod order;
 mod owing;
@@ -29,14 +30,17 @@ mod sealing;
 mod sending;
 mod settings;
 mod standing_in;
+mod submission;
 mod submitting;
 mod taking_back;
 
 pub use event::*;
 pub use forms::{CaptureForm, Forms, RefundForm, ReversalForm, SaleForm, VoidForm};
 pub use frame::Frame;
+pub use observation::{Observation, Stray};
 pub use order::*;
 pub use settings::{HostSettings, OnUnknown, Repeat, ReplyOn, ReversalStan, Settings, StandInLimit, StandInSettings};
+pub use submission::{Begin, Command, Submission};
 
 use crate::host::Reservation;
 use crate::payment::{Monotonic, Now, PaymentId, Stan, Wall};

@@ -1,7 +1,8 @@
 //! A payment in motion: something about it is asked, being recorded, pending or owed.
 
-use super::event::{Submission, Ticket, WaiterId};
+use super::event::{Ticket, WaiterId};
 use super::order::OperatorId;
+use super::submission::Submission;
 use crate::payment::{BusinessDate, Card, CardPresent, CardPrint, Cryptogram, Cvc, MerchantId, Monotonic, Name, Stan};
 use crate::transaction::{Body, IdempotencyKey, Payment, Record};
 use std::collections::VecDeque;
