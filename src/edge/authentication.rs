@@ -1,8 +1,7 @@
 //! Who asks, and whether it may ask from there, now and that often.
 //!
 //! An API key, a signature over the request (OAuth), the public key of a client certificate, or two of them prove who it
-//! is. Every failure of a proof is the same
-//! 401; what a merchant that is known may not do is told as it is.
+//! is. Every failure of a proof is the same 401; what a merchant that is known may not do is told as it is.
 
 use super::problem::{Code, Problem};
 use super::signing::OAuth;

@@ -18,6 +18,7 @@ mod client_certificate;
 mod command;
 mod connections;
 pub mod envelope;
+mod fingerprint;
 mod framed;
 mod inquiries;
 mod inquiry_json;
@@ -42,8 +43,8 @@ mod wrapping;
 pub mod xml;
 
 pub use archive::{Archive, ArchiveUnavailable};
-pub use command::FingerprintKey;
 pub use connections::Handle;
+pub use fingerprint::FingerprintKey;
 pub use payment_json::{PaymentJson, PaymentsJson};
 pub use problem::{Code, Problem};
 pub use reference::OPENAPI;
