@@ -9,8 +9,8 @@ use super::private;
 use super::row::Row;
 use super::settings::{Settings, StorePath};
 use crate::payment::{Card, CardId};
-use crate::vault::{Keys, SealedCard};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use crate::vault::{self, Keys, SealedCard};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -19,7 +19,6 @@ const SCHEMA: i64 = 1;
 
 const TABLES: &str = "
     CREATE TABLE store (id BLOB NOT NULL, node INTEGER NOT NULL, fence INTEGER NOT NULL);
-    CREATE TABLE vault_keys (id TEXT PRIMARY KEY, check_value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE records (sequence INTEGER PRIMARY KEY, content BLOB NOT NULL);
     CREATE TABLE cards (
         sequence INTEGER PRIMARY KEY, id BLOB NOT NULL, merchant TEXT NOT NULL, key TEXT NOT NULL,
@@ -132,20 +131,10 @@ impl Log {
 
     /// Holds each key's name to the key that first bore it, so that no card is sealed under a key mistaken for another.
     fn know_keys(&self, keys: &Keys) -> Result<(), JournalError> {
-        for (id, value) in keys.check_values() {
-            let known =
-                self.connection.query_row("SELECT check_value FROM vault_keys WHERE id = ?1", [id.as_str()], |row| {
-                    row.get::<_, Vec<u8>>(0)
-                });
-            match known.optional()? {
-                Some(known) if known == value => {}
-                Some(_) => return Err(JournalError::WrongKey(id.clone())),
-                None => {
-                    self.connection.execute("INSERT INTO vault_keys VALUES (?1, ?2)", params![id.as_str(), value])?;
-                }
-            }
+        match vault::mistaken_key(&self.connection, keys)? {
+            Some(id) => Err(JournalError::WrongKey(id)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What the store says of itself.
@@ -237,6 +226,7 @@ impl Log {
 
 fn make_tables(transaction: &Transaction<'_>, node: u16) -> Result<(), JournalError> {
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(vault::KNOWN_KEYS)?;
     let id = uuid::Uuid::now_v7();
     transaction.execute("INSERT INTO store VALUES (?1, ?2, 0)", params![id.as_bytes(), node])?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;

@@ -98,6 +98,11 @@ impl StorePath {
         self.beside("merchants")
     }
 
+    /// The store of the tokens.
+    pub fn tokens(&self) -> PathBuf {
+        self.beside("tokens")
+    }
+
     /// The journal's write-ahead log.
     pub(super) fn wal(&self) -> PathBuf {
         self.beside("wal")

@@ -28,6 +28,34 @@ impl FromStr for PaymentId {
     }
 }
 
+/// A card that a merchant has left with us, by the name under which it pays with it: 128 bits, time-ordered where it is
+/// made; `tok_` and 32 hex digits in the API. It says nothing of the number, and only its merchant can use it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(pub u128);
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tok_{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = ();
+
+    /// Takes a name only as it is written here: no other text is the same token.
+    fn from_str(text: &str) -> Result<TokenId, ()> {
+        let hex = text.strip_prefix("tok_").ok_or(())?;
+        let id = u128::from_str_radix(hex, 16).map(TokenId).map_err(|_| ())?;
+        if id.to_string() == text { Ok(id) } else { Err(()) }
+    }
+}
+
 /// A card at rest. Says nothing of the number: it is random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CardId(pub u128);
@@ -99,6 +127,17 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("pay_+1".parse::<PaymentId>(), Err(()));
         assert_eq!("01970000000070008000000000000002a".parse::<PaymentId>(), Err(()));
+    }
+
+    #[test]
+    fn a_token_has_one_name() {
+        let id = TokenId(0x0197_0000_0000_7000_8000_0000_0000_00af);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for other in
+            ["tok_019700000000700080000000000000AF", "tok_+1970000000070008000000000000af", "tok_1", "tok_", ""]
+        {
+            assert_eq!(other.parse::<TokenId>(), Err(()), "{other}");
+        }
     }
 
     #[test]

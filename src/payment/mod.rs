@@ -28,7 +28,7 @@ pub use card_present::{CardPresent, Emv, OfferedPin, PinKeyName, Track2};
 pub use consent::{Consent, Cryptogram, StoredCredential};
 pub use cutover::CutoverClock;
 pub use expiry::Expiry;
-pub use identity::{CardId, CardPrint, MerchantId, Name, PaymentId};
+pub use identity::{CardId, CardPrint, MerchantId, Name, PaymentId, TokenId};
 pub use message::{MessageKind, MessageValues, Original, PosEntry, ReversalReason};
 pub use operation::OperationKind;
 pub use purchase::Purchase;

@@ -3,6 +3,7 @@
 //! Keys are handed in (from a file, or made by the composition root); this file knows no place where they lie.
 //! New cards are sealed under the current key; older keys stay so that what they sealed can be read (PCI DSS 3.7).
 
+use crate::payment::Pan;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
@@ -77,6 +78,16 @@ impl Keys {
     /// Ids of all keys with their check values, the current one first.
     pub fn check_values(&self) -> impl Iterator<Item = (&KeyId, [u8; 4])> {
         std::iter::once(&self.current).chain(&self.older).map(|key| (&key.id, key.check_value()))
+    }
+
+    /// Id of the key that seals.
+    pub fn current_id(&self) -> &KeyId {
+        &self.current.id
+    }
+
+    /// The hashes of a number under each key: whichever of them a card was sealed under, it is found by one of these.
+    pub(super) fn search_hashes<'a>(&'a self, pan: &'a Pan) -> impl Iterator<Item = [u8; 32]> + 'a {
+        std::iter::once(&self.current).chain(&self.older).map(|key| key.search_hash(pan.reveal().as_bytes()))
     }
 
     pub(super) fn current(&self) -> &Key {

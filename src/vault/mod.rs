@@ -4,8 +4,18 @@
 //! The surprise: no key seals two cards. Each card has a key of its own, derived from the key-encryption key and the
 //! card id, so that a random nonce never meets its bound (NIST SP 800-38D, 8.3: 2^32 messages under one key).
 
+//!
+//! The cards of payments lie in the journal, beside the records that name them; those that merchants keep for payments
+//! to come lie here ([`Tokens`]), in a file of their own, because they are changed and deleted and a journal is not.
+
 mod keys;
+mod known;
+mod ring;
 mod sealed;
+mod tokens;
 
 pub use keys::{KeyFault, KeyId, Keys};
+pub use known::{KNOWN_KEYS, mistaken_key};
+pub use ring::KeyRing;
 pub use sealed::{SealedCard, VaultError};
+pub use tokens::{Created, NewToken, Token, TokenError, Tokens};
