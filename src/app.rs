@@ -20,6 +20,7 @@ use crate::journal::{JournalError, Reader};
 use crate::merchants::{self, LiveError, LiveRegister};
 use crate::switch::{Event, Switch};
 use crate::telemetry;
+use crate::vault::{TokenError, Tokens};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub enum AppError {
     /// The store.
     #[error(transparent)]
     Store(#[from] JournalError),
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The merchant register.
     #[error(transparent)]
     Merchants(LiveError),
@@ -82,7 +86,8 @@ impl App {
         let hosts = config.build_hosts(path).map_err(AppError::Config)?;
         let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
-        let (journal, recovered, commits) = store::open(&config.journal, secrets.vault, &events)?;
+        let (journal, recovered, commits) = store::open(&config.journal, secrets.vault.clone(), &events)?;
+        let tokens = Tokens::open(&config.journal.store.tokens(), secrets.vault.into())?;
         let (register, merchants) = register(config, path)?;
         let https = bind(config.edge.listen).await?;
         let framed = match config.edge.framed_listen {
@@ -109,6 +114,7 @@ impl App {
             register,
             switchboard: Switchboard::new(events.clone(), waiters, config.switch.credit),
             archive: Arc::new(store::Reading(reader.clone())),
+            tokens: Arc::new(tokens),
             fingerprint_key: secrets.fingerprint,
         };
         let (edge_addr, operations_addr) = (local(&https), local(&operations_listener));

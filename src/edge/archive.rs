@@ -18,14 +18,6 @@ pub trait Archive: Send + Sync + 'static {
     /// The payment that a merchant's key belongs to.
     fn by_key(&self, merchant: &MerchantId, key: &IdempotencyKey) -> Result<Option<PaymentId>, ArchiveUnavailable>;
 
-    /// A merchant's payments of which an operation counts in a period, at most `limit`.
-    fn of_period(
-        &self,
-        merchant: &MerchantId,
-        period: &str,
-        limit: usize,
-    ) -> Result<Vec<PaymentId>, ArchiveUnavailable>;
-
     /// A page of a merchant's payments. Some may have changed their status since they were found.
     fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable>;
 }
@@ -53,13 +45,21 @@ pub(super) async fn from_store<T: Send + 'static>(
     door: &Door,
     read: impl FnOnce(&dyn Archive) -> Result<T, ArchiveUnavailable> + Send + 'static,
 ) -> Result<T, Problem> {
+    let archive = Arc::clone(&door.archive);
+    let read = in_turn(door, move || read(&*archive)).await?;
+    read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
+}
+
+/// Asks a store when it is this request's turn, on a thread that may block.
+pub(super) async fn in_turn<T: Send + 'static>(
+    door: &Door,
+    ask: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     let turn = tokio::time::timeout(STORE_WAIT, Arc::clone(&door.store_reads).acquire_owned()).await;
     let permit = turn.ok().and_then(Result::ok).ok_or(Code::Overloaded)?;
-    let archive = Arc::clone(&door.archive);
-    let reading = tokio::task::spawn_blocking(move || {
+    let asking = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        read(&*archive)
+        ask()
     });
-    let read = reading.await.map_err(|_| Code::StoreUnavailable)?;
-    read.map_err(|ArchiveUnavailable| Code::StoreUnavailable.into())
+    asking.await.map_err(|_| Code::StoreUnavailable.into())
 }

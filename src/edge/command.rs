@@ -5,7 +5,7 @@ use super::fingerprint::{Canonical, FingerprintKey};
 use super::problem::{Code, Problem};
 use super::request::{
     CardFields, CardPresentFields, CreateCapture, CreateIncrement, CreatePayment, CreateRefund, Inquiry, Minor, Money,
-    PinFields, PurchaseFields,
+    PinFields, PurchaseFields, TokenFields,
 };
 use crate::merchants::{Beyond, Merchant};
 use crate::payment::{
@@ -25,10 +25,11 @@ pub(super) struct FreshNames {
     pub card: CardId,
 }
 
-/// `POST /v1/payments`.
+/// `POST /v1/payments`. `kept` is the card of its token, where it names one that the merchant has.
 pub(super) fn begin(
     merchant: &Merchant,
     request: &CreatePayment,
+    kept: Option<Card>,
     names: FreshNames,
     key: &FingerprintKey,
 ) -> Result<(Command, Fingerprint), Problem> {
@@ -36,10 +37,11 @@ pub(super) fn begin(
     reference(&request.reference)?;
     let amount = amount(&request.amount)?;
     let (card, entry) = match (&request.card, &request.card_present) {
-        (Some(fields), None) => (card(fields, merchant.luhn)?, PosEntry::Ecommerce),
-        (None, Some(fields)) => card_present(fields, merchant.luhn)?,
-        (None, None) => return Err(Problem::at(Code::FieldMissing, "/card")),
-        (Some(_), Some(_)) => return Err(Problem::at(Code::InstrumentTwice, "/card_present")),
+        (None, Some(fields)) if request.token.is_none() => card_present(fields, merchant.luhn)?,
+        (_, Some(_)) => return Err(Problem::at(Code::InstrumentTwice, "/card_present")),
+        (fields, None) => {
+            (instrument(fields.as_deref(), request.token.as_deref(), kept, merchant)?, PosEntry::Ecommerce)
+        }
     };
     let cryptogram = request.three_ds.as_ref().and_then(|three_ds| three_ds.cryptogram.as_deref());
     let cryptogram = cryptogram.map(|text| Cryptogram::parse(text).ok_or_else(|| three_ds_refused("cryptogram")));
@@ -49,7 +51,7 @@ pub(super) fn begin(
     let purchase = request.purchase.as_deref().map(|fields| purchase(fields, amount)).transpose()?;
     let kind = if request.capture { OperationKind::Sale } else { OperationKind::Authorisation };
     canonical.text(&request.reference).amount(Some(amount)).flag(request.capture).flag(request.allow_partial);
-    canonical.card(&card).optional(request.terminal.as_deref());
+    canonical.instrument(&card, request.token.as_deref()).optional(request.terminal.as_deref());
     canonical.consent(consent.as_ref()).purchase(purchase.as_ref()).metadata(checked(&request.metadata.0)?);
     // Of what a reader gave only this may be asked for again: the rest is of one moment.
     if let Some(fields) = &request.card_present {
@@ -188,15 +190,17 @@ pub(super) fn inquire(
     merchant: &Merchant,
     (kind, target): (OperationKind, &str),
     request: &Inquiry,
+    kept: Option<Card>,
     names: FreshNames,
     key: &FingerprintKey,
 ) -> Result<(Command, Fingerprint), Problem> {
     let mut canonical = Canonical::new(key, "POST", target);
     reference(&request.reference)?;
     let amount = Amount::zero(currency(&request.currency, "/currency")?);
-    let card = card(&request.card, merchant.luhn)?;
+    let token = request.token.as_deref();
+    let card = instrument(request.card.as_deref(), token, kept, merchant)?;
     canonical.text(&request.reference).amount(Some(amount));
-    canonical.card(&card).optional(request.terminal.as_deref());
+    canonical.instrument(&card, token).optional(request.terminal.as_deref());
     let asked = Asked { reference: &request.reference, terminal: request.terminal.as_deref(), amount };
     let begin = asked.of_card(merchant, kind, card, names, key)?;
     Ok((Command::Begin(Box::new(begin)), canonical.finish()))
@@ -266,6 +270,37 @@ fn amount(money: &Money) -> Result<Amount, Problem> {
     }
     let minor = u64::try_from(money.value.0).map_err(|_| value(Code::AmountTooLarge))?;
     Amount::new(minor, currency).map_err(|_| value(Code::AmountTooLarge))
+}
+
+/// `POST /v1/tokens`: the card that is to be kept.
+pub(super) fn keep(
+    merchant: &Merchant,
+    fields: &CardFields,
+    key: &FingerprintKey,
+) -> Result<(Card, Fingerprint), Problem> {
+    let card = card(fields, merchant.luhn)?.without_cvc();
+    let mut canonical = Canonical::new(key, "POST", "/v1/tokens");
+    canonical.card(&card);
+    Ok((card, canonical.finish()))
+}
+
+/// The card that a request gives, or names by a token of which `kept` is the card.
+fn instrument(
+    fields: Option<&CardFields>,
+    token: Option<&TokenFields>,
+    kept: Option<Card>,
+    merchant: &Merchant,
+) -> Result<Card, Problem> {
+    match (fields, token) {
+        (Some(fields), None) => card(fields, merchant.luhn),
+        (None, Some(token)) => {
+            let kept = kept.ok_or_else(|| Problem::at(Code::TokenUnknown, "/token/id"))?;
+            let cvc = token.cvc.as_deref().map(Cvc::parse).transpose();
+            Ok(Card { cvc: cvc.map_err(|_| Problem::at(Code::CvcInvalid, "/token/cvc"))?, ..kept })
+        }
+        (None, None) => Err(Problem::at(Code::FieldMissing, "/card")),
+        (Some(_), Some(_)) => Err(Problem::at(Code::InstrumentTwice, "/token")),
+    }
 }
 
 fn card(fields: &CardFields, luhn: bool) -> Result<Card, Problem> {
@@ -359,7 +394,16 @@ mod tests {
     fn built(body: &str, luhn: bool) -> Result<(Command, Fingerprint), Problem> {
         let key = FingerprintKey(Zeroizing::new([1; 32]));
         let names = FreshNames { payment: PaymentId(1), card: CardId(2) };
-        begin(&merchant(luhn), &read(body.as_bytes())?, names, &key)
+        let kept = Card {
+            pan: Pan::parse("5555555555554444").unwrap(),
+            expiry: Expiry::new(2031, 4).unwrap(),
+            cvc: None,
+            cryptogram: None,
+            present: None,
+        };
+        let request: CreatePayment = read(body.as_bytes())?;
+        let kept = request.token.as_ref().filter(|token| token.id == "tok_mine").map(|_| kept);
+        begin(&merchant(luhn), &request, kept, names, &key)
     }
 
     fn refusal(from: &str, to: &str) -> (Code, String) {
@@ -457,6 +501,29 @@ mod tests {
         assert_eq!(metadata(r#"{"note":"card 4111 1111-1111 1111"}"#), at(Code::MetadataInvalid, "/metadata/note"));
         assert_eq!(metadata(r#"{"note":"a\u0007"}"#), at(Code::MetadataInvalid, "/metadata/note"));
         assert!(with(r#""metadata":{"note":"order 4111111111111112, 3 items"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_token_stands_for_its_card() {
+        let card = &GOOD[GOOD.find("\"card\"").unwrap()..GOOD.len() - 1];
+        let by = |fields: &str| built(&GOOD.replacen(card, &format!("\"token\":{fields}"), 1), true);
+        let (Command::Begin(begin), print) = by(r#"{"id":"tok_mine","cvc":"321"}"#).unwrap() else { unreachable!() };
+        assert_eq!((begin.card.pan.last4(), begin.card.cvc.as_ref().unwrap().reveal()), ("4444", "321"));
+        assert_eq!(print, by(r#"{"id":"tok_mine"}"#).unwrap().1, "who asks again has not kept the code");
+        assert_ne!(print, built(GOOD, true).unwrap().1);
+        let refused = |fields: &str| {
+            let problem = by(fields).unwrap_err();
+            (problem.code, problem.pointer.unwrap())
+        };
+        assert_eq!(refused(r#"{"id":"tok_other"}"#), (Code::TokenUnknown, "/token/id".to_owned()));
+        assert_eq!(refused(r#"{"id":"tok_mine","cvc":"1"}"#), (Code::CvcInvalid, "/token/cvc".to_owned()));
+        assert_eq!(refused(r#"{"cvc":"123"}"#), (Code::FieldMissing, "/token/id".to_owned()));
+        let both = format!("{{\"id\":\"tok_mine\"}},{card}");
+        assert_eq!(refused(&both), (Code::InstrumentTwice, "/token".to_owned()));
+        let with_reader = built(&PRESENT.replacen("{\"ref", "{\"token\":{\"id\":\"tok_mine\"},\"ref", 1), true);
+        assert_eq!(with_reader.unwrap_err().code, Code::InstrumentTwice);
+        let none = GOOD.replacen(&format!(",\n        {card}"), "", 1);
+        assert_eq!(built(&none, true).unwrap_err().code, Code::FieldMissing);
     }
 
     const PRESENT: &str = r#"{"reference":"r","amount":{"value":1299,"currency":"EUR"},

@@ -3,6 +3,7 @@
 //! It is taken over values, not bytes, so that wrapping, order and spacing do not matter; and without the verification
 //! code, because whoever asks again may not have stored it (PCI DSS 3.3.1).
 
+use super::request::TokenFields;
 use crate::payment::{Amount, Card, CardPrint, Consent, Pan, Purchase, StoredCredential};
 use crate::transaction::Fingerprint;
 use hmac::{Hmac, KeyInit, Mac};
@@ -55,6 +56,14 @@ impl Canonical {
 
     pub fn card(&mut self, card: &Card) -> &mut Canonical {
         self.text(card.pan.reveal()).text(&card.expiry.yymm())
+    }
+
+    /// A card, or the token by which it was named: whoever has both still asks for two things.
+    pub fn instrument(&mut self, card: &Card, token: Option<&TokenFields>) -> &mut Canonical {
+        match token {
+            Some(token) => self.text("token").text(&token.id),
+            None => self.card(card),
+        }
     }
 
     pub fn amount(&mut self, amount: Option<Amount>) -> &mut Canonical {

@@ -11,7 +11,7 @@ use super::inquiry_json::{BALANCE_INQUIRY, VERIFICATION};
 use super::payments::{PaymentPath, fresh_names};
 use super::posting::post;
 use super::problem::Code;
-use super::request::{self, CreateBalanceInquiry, CreateVerification};
+use super::request::{CreateBalanceInquiry, CreateVerification};
 use super::wrapping::answer_wrapping;
 use crate::payment::{OperationKind, PaymentId};
 use crate::transaction::Payment;
@@ -23,9 +23,8 @@ use std::sync::Arc;
 /// `POST /v1/verifications`.
 pub(super) async fn verify(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
     let what = (OperationKind::Verification, "/v1/verifications");
-    post(door, peer, request, |door, merchant, body| {
-        let CreateVerification(inquiry) = request::read(body)?;
-        command::inquire(merchant, what, &inquiry, fresh_names(), &door.fingerprint_key)
+    post(door, peer, request, Ok(()), |door, merchant, (), CreateVerification(inquiry), kept| {
+        command::inquire(merchant, what, &inquiry, kept, fresh_names(), &door.fingerprint_key)
     })
     .await
 }
@@ -33,9 +32,8 @@ pub(super) async fn verify(door: State<Arc<Door>>, peer: Extension<Peer>, reques
 /// `POST /v1/balance-inquiries`.
 pub(super) async fn ask_balance(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
     let what = (OperationKind::BalanceInquiry, "/v1/balance-inquiries");
-    post(door, peer, request, |door, merchant, body| {
-        let CreateBalanceInquiry(inquiry) = request::read(body)?;
-        command::inquire(merchant, what, &inquiry, fresh_names(), &door.fingerprint_key)
+    post(door, peer, request, Ok(()), |door, merchant, (), CreateBalanceInquiry(inquiry), kept| {
+        command::inquire(merchant, what, &inquiry, kept, fresh_names(), &door.fingerprint_key)
     })
     .await
 }

@@ -110,7 +110,7 @@ fn refused(code: Code, parameter: &str) -> Problem {
     }
 }
 
-fn limit(text: &str) -> Option<usize> {
+pub(super) fn limit(text: &str) -> Option<usize> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|limit| digits && (1..=LIMIT_MOST).contains(limit))
 }

@@ -38,6 +38,7 @@ mod settings;
 pub mod signing;
 mod switchboard;
 mod tls;
+mod tokens;
 mod version;
 mod wrapping;
 pub mod xml;
@@ -54,6 +55,7 @@ pub use tls::SetupError;
 pub use version::VERSIONS;
 
 use crate::merchants::LiveRegister;
+use crate::vault::Tokens;
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
@@ -72,6 +74,8 @@ pub struct Parts {
     pub switchboard: Switchboard,
     /// The way to the store.
     pub archive: Arc<dyn Archive>,
+    /// The cards that merchants have left.
+    pub tokens: Arc<Tokens>,
     /// The key of the requests' fingerprints.
     pub fingerprint_key: FingerprintKey,
 }
@@ -81,6 +85,7 @@ struct Door {
     register: LiveRegister,
     switchboard: Switchboard,
     archive: Arc<dyn Archive>,
+    tokens: Arc<Tokens>,
     store_reads: Arc<Semaphore>,
     bodies: Semaphore,
     fingerprint_key: FingerprintKey,
@@ -144,6 +149,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         register: parts.register,
         switchboard: parts.switchboard,
         archive: parts.archive,
+        tokens: parts.tokens,
         store_reads: Arc::new(Semaphore::new(limits.store_reads)),
         bodies: Semaphore::new(limits.bodies),
         fingerprint_key: parts.fingerprint_key,
@@ -176,6 +182,8 @@ fn resources() -> Vec<(&'static str, MethodRouter<Arc<Door>>)> {
         ("/v1/verifications/{id}", get(inquiries::read_verification)),
         ("/v1/balance-inquiries", post(inquiries::ask_balance)),
         ("/v1/balance-inquiries/{id}", get(inquiries::read_balance)),
+        ("/v1/tokens", get(tokens::list).post(tokens::create)),
+        ("/v1/tokens/{id}", get(tokens::read).delete(tokens::delete)),
         ("/v1/keys", get(keys::read)),
     ]
 }

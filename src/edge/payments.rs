@@ -8,7 +8,7 @@ use super::command::{self, FreshNames};
 use super::fingerprint::Canonical;
 use super::posting::post;
 use super::problem::{Code, Problem};
-use super::request;
+use super::request::{CreateCapture, CreateIncrement, CreatePayment, CreateRefund, CreateVoid};
 use super::wrapping::answer_wrapping;
 use crate::payment::{CardId, PaymentId};
 use crate::transaction::Payment;
@@ -22,8 +22,8 @@ pub(super) type PaymentPath = Result<Path<String>, PathRejection>;
 
 /// `POST /v1/payments`.
 pub(super) async fn create(door: State<Arc<Door>>, peer: Extension<Peer>, request: Request) -> Handled {
-    post(door, peer, request, |door, merchant, body| {
-        command::begin(merchant, &request::read(body)?, fresh_names(), &door.fingerprint_key)
+    post(door, peer, request, Ok(()), |door, merchant, (), asked: CreatePayment, kept| {
+        command::begin(merchant, &asked, kept, fresh_names(), &door.fingerprint_key)
     })
     .await
 }
@@ -35,9 +35,9 @@ pub(super) async fn capture(
     path: PaymentPath,
     request: Request,
 ) -> Handled {
-    post(door, peer, request, |door, _, body| {
-        let (payment, canonical) = of_payment(door, path, "captures")?;
-        command::capture(payment, &request::read(body)?, canonical)
+    let about = of_payment(&door, path, "captures");
+    post(door, peer, request, about, |_, _, (payment, canonical), asked: CreateCapture, _| {
+        command::capture(payment, &asked, canonical)
     })
     .await
 }
@@ -49,9 +49,9 @@ pub(super) async fn increment(
     path: PaymentPath,
     request: Request,
 ) -> Handled {
-    post(door, peer, request, |door, _, body| {
-        let (payment, canonical) = of_payment(door, path, "increments")?;
-        command::increment(payment, &request::read(body)?, canonical)
+    let about = of_payment(&door, path, "increments");
+    post(door, peer, request, about, |_, _, (payment, canonical), asked: CreateIncrement, _| {
+        command::increment(payment, &asked, canonical)
     })
     .await
 }
@@ -63,9 +63,9 @@ pub(super) async fn refund(
     path: PaymentPath,
     request: Request,
 ) -> Handled {
-    post(door, peer, request, |door, _, body| {
-        let (payment, canonical) = of_payment(door, path, "refunds")?;
-        command::refund(payment, &request::read(body)?, canonical)
+    let about = of_payment(&door, path, "refunds");
+    post(door, peer, request, about, |_, _, (payment, canonical), asked: CreateRefund, _| {
+        command::refund(payment, &asked, canonical)
     })
     .await
 }
@@ -77,9 +77,8 @@ pub(super) async fn void(
     path: PaymentPath,
     request: Request,
 ) -> Handled {
-    post(door, peer, request, |door, _, body| {
-        let (payment, canonical) = of_payment(door, path, "voids")?;
-        let request::CreateVoid {} = request::read(body)?;
+    let about = of_payment(&door, path, "voids");
+    post(door, peer, request, about, |_, _, (payment, canonical), CreateVoid {}, _| {
         Ok(command::void(payment, canonical))
     })
     .await

@@ -6,22 +6,24 @@
 use super::answering::{Handled, marked, respond_with};
 use super::archive::from_store;
 use super::authentication::{Asker, Peer, authenticate};
-use super::manners::trace_of;
 use super::payment_json::status_of;
 use super::problem::{Code, Problem};
-use super::request::Sent;
+use super::request::{self, Asking};
 use super::switchboard::Credit;
 use super::wrapping::{Unwrapped, Wrapping, declared_wrapping};
-use super::{Door, body, command};
+use super::xml::Document;
+use super::{Door, body, command, tokens};
 use crate::merchants::{Merchant, Place};
+use crate::payment::Card;
 use crate::switch::{Answer, Command, Submission};
-use crate::transaction::{Fingerprint, IdempotencyKey, Payment, Provenance};
+use crate::transaction::{Fingerprint, IdempotencyKey, Payment};
 use crate::xml::Element;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 
@@ -31,8 +33,6 @@ pub(super) struct Received<'a> {
     asker: &'a Asker,
     /// What was in the body.
     pub opened: Unwrapped,
-    /// Where it came from.
-    pub provenance: Provenance,
     place: Place,
     held: SemaphorePermit<'a>,
     credit: Credit,
@@ -61,8 +61,14 @@ impl<'a> Received<'a> {
         let sent = body::read(body, &door.limits).await?;
         let credit = door.switchboard.credit()?;
         let opened = door.open(asker, declared, request, sent).await?;
-        let provenance = Provenance { trace: trace_of(&request.headers), ..Provenance::default() };
-        Ok(Received { door, asker, opened, provenance, place, held, credit })
+        Ok(Received { door, asker, opened, place, held, credit })
+    }
+
+    /// Gives the names that it came with to its key, and forgets it; what is done with it holds its places.
+    pub fn taken(self, key: &IdempotencyKey) -> Result<(Place, Credit), Problem> {
+        let Received { door, asker, opened, place, credit, .. } = self;
+        door.take_names(&asker.merchant, &opened.names, key)?;
+        Ok((place, credit))
     }
 
     /// Submits what was understood and waits for the answer. The body is forgotten before. What a card reader gave is
@@ -72,15 +78,14 @@ impl<'a> Received<'a> {
         key: IdempotencyKey,
         (command, fingerprint): (Command, Fingerprint),
     ) -> Result<Told, Problem> {
-        let Received { door, asker, opened, provenance, place, held, credit } = self;
-        let provenance = provenance.kept();
+        let Received { door, asker, opened, place, held, credit } = self;
         if command.has_reading() && !opened.is_reading_sealed {
             return Err(Code::CardPresentUnsealed.into());
         }
         door.take_names(&asker.merchant, &opened.names, &key)?;
         drop((opened, held));
         let merchant = asker.merchant.id.clone();
-        let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command, provenance };
+        let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command };
         let answer = door.switchboard.submit(credit, submission)?;
         let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
         drop(place);
@@ -91,44 +96,59 @@ impl<'a> Received<'a> {
     }
 }
 
-/// A POST to a resource.
-pub(super) async fn post(
+/// A POST to a resource, `about` something that it names where that is something. What it asks for is understood with the
+/// card of the token in it, if that is one of the merchant's.
+pub(super) async fn post<A, T: Asking>(
     State(door): State<Arc<Door>>,
     Extension(peer): Extension<Peer>,
     request: Request,
-    understand: impl FnOnce(&Door, &Merchant, Sent<'_>) -> Result<(Command, Fingerprint), Problem>,
+    about: Result<A, Problem>,
+    understand: impl FnOnce(&Door, &Merchant, A, T, Option<Card>) -> Result<(Command, Fingerprint), Problem>,
 ) -> Handled {
     let (parts, body) = request.into_parts();
     let asker = authenticate(&door.register.now(), &parts.headers, peer)?;
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let received = Received::read(&door, &asker, declared, &parts, body).await?;
-    let Unwrapped { wrapping, payload, is_fresh, is_signed, .. } = &received.opened;
-    if !is_fresh {
-        let otherwise = if *is_signed { Code::SignatureInvalid } else { Code::PayloadUnreadable };
-        must_be_known(&door, &asker.merchant, &key, otherwise).await?;
+    let Unwrapped { wrapping, payload, .. } = &received.opened;
+    if let Some(stale) = received.opened.stale() {
+        must_be_known(&door, &asker.merchant, &key, stale).await?;
     }
     let wrapping = *wrapping;
-    let understood = understood(wrapping, payload, |sent| {
-        understand(&door, &asker.merchant, sent).and_then(|understood| command::permitted(&asker, understood))
-    })?;
+    let about = about?;
+    let (asked, root) = read_in::<T>(wrapping, payload)?;
+    let kept = match asked.token() {
+        Some(token) => tokens::card_of(&door, &asker.merchant, &token.id).await?,
+        None => None,
+    };
+    let understood = understand(&door, &asker.merchant, about, asked, kept)
+        .and_then(|understood| command::permitted(&asker, understood))
+        .map_err(|problem| located(problem, root.as_deref()))?;
     let Told { payment, operation, replayed } = received.submit(key, understood).await?;
     let status = payment.operation(operation).map_or(202, status_of);
     let response = respond_with(&door, &asker.merchant, wrapping, status, &payment)?;
     Ok(marked(response, replayed))
 }
 
-/// Understands a body in the notation in which it came. An empty one says nothing in either.
-fn understood<T>(
+/// Reads a body in the notation in which it came; of XML, with the name of its root. An empty one says nothing in either.
+pub(super) fn read_in<T: DeserializeOwned + Document>(
     wrapping: Wrapping,
     payload: &[u8],
-    understand: impl FnOnce(Sent<'_>) -> Result<T, Problem>,
-) -> Result<T, Problem> {
+) -> Result<(T, Option<String>), Problem> {
     if !wrapping.is_xml() || payload.is_empty() {
-        return understand(Sent::Json(payload));
+        return Ok((request::read(payload)?, None));
     }
     let root = Element::read(payload)?;
-    understand(Sent::Xml(&root)).map_err(|problem| problem.in_document(&root.name))
+    let read = request::read(&root).map_err(|problem| located(problem, Some(&root.name)))?;
+    Ok((read, Some(root.name)))
+}
+
+/// A problem that names its field as the body's notation does.
+pub(super) fn located(problem: Problem, root: Option<&str>) -> Problem {
+    match root {
+        Some(root) => problem.in_document(root),
+        None => problem,
+    }
 }
 
 /// What was sealed or signed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
@@ -138,7 +158,7 @@ async fn must_be_known(door: &Door, merchant: &Merchant, key: &IdempotencyKey, o
     known.map(drop).ok_or(otherwise.into())
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let value = values.next().ok_or(Code::KeyMissing)?;
     let key = value.to_str().ok().and_then(IdempotencyKey::new).filter(|_| values.next().is_none());

@@ -78,6 +78,7 @@ problem_codes! {
     RouteNotFound 404 "not_found" "There is no such resource.";
     PaymentNotFound 404 "payment_not_found" "There is no such payment.";
     InquiryNotFound 404 "inquiry_not_found" "There is no such inquiry.";
+    TokenNotFound 404 "token_not_found" "There is no such token.";
     MethodNotAllowed 405 "method_not_allowed" "The resource does not know this method.";
     BodyTimeout 408 "body_timeout" "The body did not arrive in time.";
     NotAuthorized 409 "payment_not_authorized" "The payment was not authorised.";
@@ -98,6 +99,7 @@ problem_codes! {
     KeyInFlight 409 "idempotency_key_in_flight" "A request with this key is still in flight; ask again later.";
     PaymentBusy 409 "payment_busy" "Too many operations wait on this payment.";
     CardNotStored 409 "card_not_stored" "The card of this payment is no longer stored.";
+    TokenDeleted 409 "token_deleted" "The token that this key made was deleted.";
     BodyTooLarge 413 "body_too_large" "The body is too large.";
     ContentType 415 "content_type_unsupported" "The body is neither application/json, application/jose nor application/xml.";
     NameReused 422 "jti_reused" "What was sealed or signed for one key is not taken for another.";
@@ -118,6 +120,7 @@ problem_codes! {
     EmvInvalid 422 "card_emv_invalid" "Chip data are 1 to 255 bytes in hexadecimal digits.";
     PinInvalid 422 "card_pin_invalid" "A PIN has a format (0, 1, 3 or 4), a block of its length in hexadecimal digits, and either ksn or key.";
     EntryModeUnknown 422 "card_entry_mode_unknown" "A card that is there was read by chip, contactless or swipe.";
+    TokenUnknown 422 "token_unknown" "The merchant has no such token.";
     InstrumentTwice 422 "instrument_twice" "A payment has one instrument.";
     NotSupported 422 "operation_not_supported" "The bank of this payment does not take this operation.";
     CurrencyNotPermitted 422 "currency_not_permitted" "This merchant takes no payments in this currency.";

@@ -36,6 +36,8 @@ pub struct CreatePayment {
     pub card: Option<Object<CardFields>>,
     /// A card that is there, in its stead.
     pub card_present: Option<Object<CardPresentFields>>,
+    /// A card that the merchant has left here, in its stead.
+    pub token: Option<Object<TokenFields>>,
     /// Terminal identification; the merchant's first one if absent.
     pub terminal: Option<String>,
     /// What 3-D Secure gave.
@@ -100,9 +102,19 @@ pub struct Inquiry {
     /// ISO 4217, alphabetic: of the zero amount, or of the account.
     pub currency: String,
     /// The card.
-    pub card: Object<CardFields>,
+    pub card: Option<Object<CardFields>>,
+    /// A card that the merchant has left here, in its stead.
+    pub token: Option<Object<TokenFields>>,
     /// Terminal identification; the merchant's first one if absent.
     pub terminal: Option<String>,
+}
+
+/// Body of `POST /v1/tokens`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// The card to keep; a verification code is read and forgotten.
+    pub card: Object<CardFields>,
 }
 
 /// An amount as written.
@@ -126,6 +138,16 @@ pub struct CardFields {
     /// Four digits.
     pub expiry_year: i64,
     /// Three or four digits.
+    pub cvc: Option<Secret>,
+}
+
+/// A card that was left here, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenFields {
+    /// Its token.
+    pub id: String,
+    /// Three or four digits, where the cardholder was asked for them.
     pub cvc: Option<Secret>,
 }
 
@@ -226,6 +248,40 @@ fn yes() -> bool {
     true
 }
 
+/// What a POST that asks a bank for something says.
+pub trait Asking: DeserializeOwned + Document {
+    /// The token by which it names its card.
+    fn token(&self) -> Option<&TokenFields> {
+        None
+    }
+}
+
+impl Asking for CreatePayment {
+    fn token(&self) -> Option<&TokenFields> {
+        self.token.as_deref()
+    }
+}
+
+impl Asking for CreateVerification {
+    fn token(&self) -> Option<&TokenFields> {
+        self.0.token.as_deref()
+    }
+}
+
+impl Asking for CreateBalanceInquiry {
+    fn token(&self) -> Option<&TokenFields> {
+        self.0.token.as_deref()
+    }
+}
+
+impl Asking for CreateCapture {}
+
+impl Asking for CreateIncrement {}
+
+impl Asking for CreateRefund {}
+
+impl Asking for CreateVoid {}
+
 impl Document for CreatePayment {
     const ROOT: &'static str = "payment_request";
 }
@@ -252,6 +308,10 @@ impl Document for CreateVerification {
 
 impl Document for CreateBalanceInquiry {
     const ROOT: &'static str = "balance_inquiry_request";
+}
+
+impl Document for CreateToken {
+    const ROOT: &'static str = "token_request";
 }
 
 /// A body in one of its notations.
@@ -308,6 +368,7 @@ fn fuzz_each(body: Sent<'_>) {
     let _ = read::<CreateVoid>(body);
     let _ = read::<CreateVerification>(body);
     let _ = read::<CreateBalanceInquiry>(body);
+    let _ = read::<CreateToken>(body);
 }
 
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
@@ -551,8 +612,10 @@ mod tests {
             ("VoidRequest", fields::<CreateVoid>()),
             ("VerificationRequest", fields::<CreateVerification>()),
             ("BalanceInquiryRequest", fields::<CreateBalanceInquiry>()),
+            ("TokenRequest", fields::<CreateToken>()),
             ("Amount", fields::<Money>()),
             ("Card", fields::<CardFields>()),
+            ("CardByToken", fields::<TokenFields>()),
             ("ThreeDs", fields::<ThreeDsFields>()),
             ("StoredCredential", fields::<StoredCredentialFields>()),
             ("Purchase", fields::<PurchaseFields>()),

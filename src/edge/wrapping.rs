@@ -8,6 +8,7 @@ use super::sealed_body::{self, Member};
 use super::signing::{Refused, Untrue, jws};
 use super::xml::{self, SealedDocument};
 use crate::merchants::{Merchant, Sealing, Signing};
+use crate::payment::Wall;
 use crate::transaction::IdempotencyKey;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -129,6 +130,20 @@ impl Door {
         }
     }
 
+    /// Judges the signature of a request that has no body and changes something. Nothing is told of names that are used
+    /// once: what such a request does cannot be done twice.
+    pub(super) fn judge_bodiless(&self, asker: &Asker, request: &Parts) -> Result<(), Problem> {
+        let mut unwrapped = Unwrapped::new(Wrapping::Plain, Zeroizing::default());
+        if let Some(signed) = &asker.signed {
+            unwrapped.is_signed = signed.is_of(&[]);
+        }
+        self.judge_detached(&asker.merchant, request, &mut unwrapped)?;
+        match (asker.merchant.signing, unwrapped.is_signed) {
+            (Signing::Required, false) => Err(Code::SignatureRequired.into()),
+            _ => unwrapped.stale().map_or(Ok(()), |stale| Err(stale.into())),
+        }
+    }
+
     /// A signature in a header is over the body as it came, whatever that is.
     fn judge_detached(&self, merchant: &Merchant, request: &Parts, unwrapped: &mut Unwrapped) -> Result<(), Problem> {
         let mut values = request.headers.get_all(&DETACHED).iter();
@@ -136,8 +151,8 @@ impl Door {
             let none = !request.headers.contains_key(&DETACHED);
             return if none { Ok(()) } else { Err(Code::SignatureInvalid.into()) };
         };
-        let (body, path) = (&unwrapped.payload, request.uri.path());
-        let signed = jws::detached(value.as_bytes(), body, path, &merchant.signature_keys);
+        let target = jws::Target { method: request.method.as_str(), path: request.uri.path() };
+        let signed = jws::detached(value.as_bytes(), &unwrapped.payload, target, &merchant.signature_keys);
         self.note_signed(signed, unwrapped).map(drop)
     }
 
@@ -148,7 +163,8 @@ impl Door {
         request: &Parts,
         mut unwrapped: Unwrapped,
     ) -> Result<Unwrapped, Problem> {
-        let signed = jws::attached(&unwrapped.payload, request.uri.path(), &merchant.signature_keys);
+        let target = jws::Target { method: request.method.as_str(), path: request.uri.path() };
+        let signed = jws::attached(&unwrapped.payload, target, &merchant.signature_keys);
         unwrapped.payload = self.note_signed(signed, &mut unwrapped)?;
         Ok(unwrapped)
     }
@@ -316,6 +332,15 @@ impl Door {
 }
 
 impl Unwrapped {
+    /// How what was sealed or signed too long ago is refused, where it would begin something.
+    pub(super) fn stale(&self) -> Option<Code> {
+        match (self.is_fresh, self.is_signed) {
+            (true, _) => None,
+            (false, true) => Some(Code::SignatureInvalid),
+            (false, false) => Some(Code::PayloadUnreadable),
+        }
+    }
+
     /// A body as it came.
     fn new(wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Unwrapped {
         Unwrapped { wrapping, payload, is_fresh: true, is_signed: false, is_reading_sealed: false, names: Vec::new() }
@@ -340,6 +365,12 @@ fn plain(merchant: &Merchant, unwrapped: Unwrapped) -> Result<Unwrapped, Problem
         Sealing::Required => Err(Code::SealingRequired.into()),
         Sealing::Optional => Ok(unwrapped),
     }
+}
+
+/// What time it is.
+pub(super) fn now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 pub(super) fn seconds_since_epoch() -> i64 {

@@ -5,19 +5,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-/// What can be permitted: to look, or one kind of operation, each by its name in the API.
+/// What can be permitted: to look, to keep cards, or one kind of operation, each by its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Scope {
-    /// Reading payments.
+    /// Reading payments and tokens.
     Read,
+    /// Making and deleting tokens. Paying by one is the operation's own.
+    Tokens,
     /// Asking for operations of this kind.
     Of(OperationKind),
 }
 
 /// What a text that is no scope is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected read or an operation ({})", OperationKind::ALL.map(OperationKind::name).join(", "))]
+#[error("expected read, tokens or an operation ({})", OperationKind::ALL.map(OperationKind::name).join(", "))]
 pub struct NotAScope;
 
 impl FromStr for Scope {
@@ -26,6 +28,7 @@ impl FromStr for Scope {
     fn from_str(name: &str) -> Result<Scope, NotAScope> {
         match name {
             "read" => Ok(Scope::Read),
+            "tokens" => Ok(Scope::Tokens),
             name => OperationKind::from_name(name).map(Scope::Of).ok_or(NotAScope),
         }
     }
@@ -43,6 +46,7 @@ impl From<Scope> for &'static str {
     fn from(scope: Scope) -> &'static str {
         match scope {
             Scope::Read => "read",
+            Scope::Tokens => "tokens",
             Scope::Of(kind) => kind.name(),
         }
     }
@@ -119,7 +123,9 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(Scope::Of(kind)));
             assert_eq!(<&str>::from(Scope::from(kind)), kind.name());
         }
-        assert_eq!("read".parse(), Ok(Scope::Read));
+        for scope in [Scope::Read, Scope::Tokens] {
+            assert_eq!(<&str>::from(scope).parse(), Ok(scope));
+        }
         let told = serde_json::from_str::<Scopes>(r#"["read", "steal"]"#).unwrap_err().to_string();
         assert!(told.contains("balance_inquiry"), "{told}");
     }

@@ -5,7 +5,6 @@
 //! longer written keeps its number, and a new one takes the next.
 
 use super::obligation::{Discharge, Obligation};
-use super::provenance::Provenance;
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Balance, Brand, BusinessDate, CardId, CardPrint, MerchantId, MessageValues,
     OperationKind, PaymentId, ResultCode, Wall,
@@ -116,9 +115,6 @@ pub struct Requested {
     /// What belongs to the payment as a whole, on its first record only.
     #[n(11)]
     pub origin: Option<Box<Origin>>,
-    /// Where the request came from, where it says so.
-    #[n(12)]
-    pub provenance: Option<Box<Provenance>>,
 }
 
 /// A request on its way to another host.

@@ -113,6 +113,8 @@ async fn another_version_is_refused() {
 
 /// In the order in which the examples follow one another, and the example whose payment each of them is about.
 const STORY: &[(&str, &str, &str)] = &[
+    ("/v1/tokens", "token", ""),
+    ("/v1/payments", "by_token", "token"),
     ("/v1/payments", "sale", ""),
     ("/v1/payments", "authorisation", ""),
     ("/v1/payments", "declined", ""),
@@ -160,11 +162,14 @@ impl Example<'_> {
     async fn run(&self, stage: &Stage, id: &str) -> Value {
         let operation = &self.document["paths"][self.path]["post"];
         let body = &operation["requestBody"]["content"]["application/json"];
-        let request = &body["examples"][self.name]["value"];
-        self.must_fit(&body["schema"], request);
+        let mut request = body["examples"][self.name]["value"].clone();
+        self.must_fit(&body["schema"], &request);
+        if let Some(token) = request.get_mut("token") {
+            token["id"] = id.into();
+        }
         let mut client = stage.client();
         let key = format!("{}-{}", self.path, self.name);
-        let trip = client.post(&self.path.replace("{id}", id), &key, request).await.unwrap();
+        let trip = client.post(&self.path.replace("{id}", id), &key, &request).await.unwrap();
         let response = &operation["responses"][trip.status.as_str()]["content"]["application/json"];
         let expected = &response["examples"][self.name]["value"];
         self.must_fit(&response["schema"], &trip.body);
@@ -172,7 +177,11 @@ impl Example<'_> {
         let named = trip.body["id"].as_str().unwrap().split_once('_').unwrap().1.to_owned();
         let wanted = expected["id"].as_str().expect("an answer for the example").split_once('_').unwrap().1;
         let comparable = trip.body.to_string().replace(&named, wanted);
-        let comparable: Value = serde_json::from_str(&comparable).unwrap();
+        let mut comparable: Value = serde_json::from_str(&comparable).unwrap();
+        if self.path == "/v1/tokens" {
+            // Made by the door, which has a clock of its own.
+            comparable["created_at"] = expected["created_at"].clone();
+        }
         assert_eq!(comparable, *expected, "{} {}", self.path, self.name);
         self.read_again(&mut client, &trip.body).await;
         trip.body

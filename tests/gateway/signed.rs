@@ -200,3 +200,26 @@ async fn oauth_without_a_key_in_the_register_proves_nothing() {
     let signed = oauth(&stage, ("POST", PATH), &order, "n1");
     assert_eq!(told(&ask(&stage, "POST", PATH, &signed, "k1", &order).await), (401, "unauthenticated"));
 }
+
+#[tokio::test]
+async fn a_token_is_deleted_by_whoever_signs_that() {
+    let stage = stage("signing = 'required'").await;
+    let card = r#"{"card":{"number":"4111111111111111","expiry_month":12,"expiry_year":2030}}"#;
+    let mut signed = header("PS256", "a");
+    signed["htu"] = json!("/v1/tokens");
+    let mut client = stage.client();
+    let mut send = async |method: &str, path: &str, signature: &str, body: &str| {
+        let request = client.request(method.parse().unwrap(), path).header("content-type", "application/json");
+        let request = request.header("idempotency-key", "k1").header("x-jws-signature", signature);
+        client.send(request, body.to_owned().into()).await.unwrap()
+    };
+    let made = send("POST", "/v1/tokens", &jws(&signed, card, true), card).await;
+    assert_eq!(told(&made), (201, ""));
+    let path = format!("/v1/tokens/{}", made.body["id"].as_str().unwrap());
+    (signed["htu"], signed["jti"]) = (json!(path), json!("b"));
+    let of_post = send("DELETE", &path, &jws(&signed, "", true), "").await;
+    assert_eq!(told(&of_post), (400, "signature_invalid"), "it was signed for a POST");
+    signed["htm"] = json!("DELETE");
+    let gone = send("DELETE", &path, &jws(&signed, "", true), "").await;
+    assert_eq!((told(&gone), &gone.body["deleted"]), ((200, ""), &json!(true)));
+}

@@ -6,9 +6,11 @@ use isthmus::client::{Client, Target};
 use isthmus::edge::{self, Doors, FingerprintKey, Limits, Listeners, Parts, Settings, Switchboard, Waiters};
 use isthmus::merchants::{LiveRegister, MerchantSettings, Register};
 use isthmus::switch::Submission;
+use isthmus::vault::{KeyId, Keys, Tokens};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,6 +35,18 @@ pub struct Stage {
     pub waiters: Waiters,
     pub seen: mpsc::UnboundedReceiver<Submission>,
     pub doors: Doors,
+    /// The folder of the tokens, which stays.
+    pub vault: PathBuf,
+}
+
+/// A folder of its own that is empty.
+fn vault() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-vault-{number}"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 pub async fn open() -> Stage {
@@ -68,14 +82,17 @@ pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) ->
     let (seen_by, seen) = mpsc::unbounded_channel();
     let (waiters, store) = (Waiters::default(), Arc::new(Store::default()));
     tokio::spawn(scripted_switch::run(queue, waiters.clone(), Arc::clone(&store), seen_by));
+    let vault = vault();
+    let keys = Keys::new(KeyId::new("k1").unwrap(), &[9; 32]);
     let parts = Parts {
+        tokens: Arc::new(Tokens::open(&vault.join("tokens"), keys.into()).unwrap()),
         register,
         switchboard: Switchboard::new(events, waiters.clone(), credits),
         archive: store.clone(),
         fingerprint_key: FingerprintKey(Zeroizing::new([7; 32])),
     };
     let doors = edge::serve(&settings, Listeners { https, framed: Some(framed) }, parts).unwrap();
-    Stage { address: addresses.0, framed: addresses.1, store, waiters, seen, doors }
+    Stage { address: addresses.0, framed: addresses.1, store, waiters, seen, doors, vault }
 }
 
 fn merchants(material: &Material, more: &str) -> Vec<MerchantSettings> {

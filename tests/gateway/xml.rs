@@ -13,7 +13,7 @@ use rsa::{BigUint, Oaep, RsaPublicKey};
 use serde_json::{Value, json};
 
 /// A document of this root.
-fn document(root: &str, content: &str) -> String {
+pub fn document(root: &str, content: &str) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">{content}</{root}>")
 }
 
@@ -36,12 +36,12 @@ pub async fn ask(stage: &Stage, path: &str, key: &str, body: String) -> Trip {
     client.send(request.header("content-type", "application/xml"), body.into()).await.unwrap()
 }
 
-fn text(answer: &Element, path: &[&str]) -> String {
+pub fn text(answer: &Element, path: &[&str]) -> String {
     let element = path.iter().fold(answer, |element, name| element.only(NAMESPACE, name).unwrap());
     element.text.to_string()
 }
 
-fn told(trip: &Trip) -> (u16, &str, &str) {
+pub fn told(trip: &Trip) -> (u16, &str, &str) {
     let text = |name: &str| trip.body[name].as_str().unwrap_or_default();
     assert_eq!(trip.headers["content-type"], "application/problem+json");
     (trip.status.as_u16(), text("code"), text("xpath"))

@@ -68,7 +68,7 @@ async fn understood(
     if matches!(question.meaning, Meaning::Hold | Meaning::Sale) {
         let json = question.payment()?;
         let begun = request::read::<CreatePayment>(json.as_slice())
-            .and_then(|payment| command::begin(merchant, &payment, fresh_names(), &door.fingerprint_key));
+            .and_then(|payment| command::begin(merchant, &payment, None, fresh_names(), &door.fingerprint_key));
         return begun.map_err(|problem| question.located(problem));
     }
     let payment = original(door, merchant, question).await?;

@@ -56,16 +56,25 @@ struct Parts<'a> {
     signature: &'a [u8],
 }
 
+/// What a request is about, as its signature must say.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The method. A signature that names none is for a POST.
+    pub method: &'a str,
+    /// The resource.
+    pub path: &'a str,
+}
+
 /// Whether this has the form of a compact JWS, be it good or not.
 pub fn is_compact(token: &[u8]) -> bool {
     let of_alphabet = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     token.iter().all(of_alphabet) && token.iter().filter(|b| **b == b'.').count() == 2
 }
 
-/// What was signed for the resource at `path` by one of the keys, with the body in it.
-pub fn attached(token: &[u8], path: &str, keys: &[SignatureKey]) -> Result<Signed, Untrue> {
+/// What was signed for a target by one of the keys, with the body in it.
+pub fn attached(token: &[u8], target: Target<'_>, keys: &[SignatureKey]) -> Result<Signed, Untrue> {
     let parts = parts(token)?;
-    let header = header(parts.protected, path)?;
+    let header = header(parts.protected, target)?;
     if header.b64.is_some() || header.crit.is_some() {
         return Err(Untrue);
     }
@@ -75,9 +84,9 @@ pub fn attached(token: &[u8], path: &str, keys: &[SignatureKey]) -> Result<Signe
 }
 
 /// The same with the body beside it, as it came.
-pub fn detached(token: &[u8], body: &[u8], path: &str, keys: &[SignatureKey]) -> Result<Signed, Untrue> {
+pub fn detached(token: &[u8], body: &[u8], target: Target<'_>, keys: &[SignatureKey]) -> Result<Signed, Untrue> {
     let parts = parts(token)?;
-    let header = header(parts.protected, path)?;
+    let header = header(parts.protected, target)?;
     let encoded = match (header.b64, header.crit.as_deref()) {
         (None, None) => Zeroizing::new(BASE64URL_NOPAD.encode(body).into_bytes()),
         (Some(false), Some([only])) if only == "b64" => Zeroizing::new(body.to_vec()),
@@ -100,11 +109,11 @@ fn parts(token: &[u8]) -> Result<Parts<'_>, Untrue> {
     Ok(Parts { protected, payload, signature })
 }
 
-fn header(protected: &[u8], path: &str) -> Result<Header, Untrue> {
+fn header(protected: &[u8], target: Target<'_>) -> Result<Header, Untrue> {
     let header: Header = serde_json::from_slice(&decode(protected, HEADER_LIMIT)?).map_err(|_| Untrue)?;
-    let is_post = header.htm.as_deref().is_none_or(|method| method == "POST");
+    let is_method = header.htm.as_deref().unwrap_or("POST") == target.method;
     let named = (1..=NAME_LIMIT).contains(&header.jti.len());
-    (is_post && named && is_of(&header.htu, path)).then_some(header).ok_or(Untrue)
+    (is_method && named && is_of(&header.htu, target.path)).then_some(header).ok_or(Untrue)
 }
 
 /// Whether an address, or a path, is of this path. Whose name the address has is settled by TLS.
@@ -144,10 +153,13 @@ fn decode(segment: &[u8], limit: usize) -> Result<Vec<u8>, Untrue> {
     BASE64URL_NOPAD.decode(segment).map_err(|_| Untrue)
 }
 
+/// What a fuzzer's tokens are judged for, and those of the tests.
+const PAYMENTS: Target<'static> = Target { method: "POST", path: "/v1/payments" };
+
 /// Any bytes as a signature, for a fuzzer: none holds without a key.
 pub fn fuzz(token: &[u8]) {
-    assert_eq!(attached(token, "/v1/payments", &[]), Err(Untrue));
-    assert_eq!(detached(token, b"{}", "/v1/payments", &[]), Err(Untrue));
+    assert_eq!(attached(token, PAYMENTS, &[]), Err(Untrue));
+    assert_eq!(detached(token, b"{}", PAYMENTS, &[]), Err(Untrue));
 }
 
 #[cfg(test)]
@@ -198,7 +210,7 @@ pub(super) mod tests {
     }
 
     fn judge(token: &str) -> Result<Signed, Untrue> {
-        attached(token.as_bytes(), "/v1/payments", std::slice::from_ref(&rsa().1))
+        attached(token.as_bytes(), PAYMENTS, std::slice::from_ref(&rsa().1))
     }
 
     #[test]
@@ -211,7 +223,7 @@ pub(super) mod tests {
         let sign = |input: &[u8]| own.sign(&SystemRandom::new(), input).unwrap().as_ref().to_vec();
         let payload = BASE64URL_NOPAD.encode(b"{}");
         let by_curve = token(&header("ES256"), &payload, &payload, sign);
-        assert!(attached(by_curve.as_bytes(), "/v1/payments", &[rsa().1.clone(), key]).is_ok());
+        assert!(attached(by_curve.as_bytes(), PAYMENTS, &[rsa().1.clone(), key]).is_ok());
         assert!(judge(&by_curve).is_err(), "by another key");
         assert!(is_compact(by_curve.as_bytes()) && !is_compact(b"{}") && !is_compact(b"a.b.c.d.e"));
     }
@@ -220,7 +232,7 @@ pub(super) mod tests {
     fn what_is_detached_is_signed_as_it_came() {
         let body = "{\"a\" : 1}";
         let keys = std::slice::from_ref(&rsa().1);
-        let judge = |token: &str, body: &str| detached(token.as_bytes(), body.as_bytes(), "/v1/payments", keys).is_ok();
+        let judge = |token: &str, body: &str| detached(token.as_bytes(), body.as_bytes(), PAYMENTS, keys).is_ok();
         let encoded = token(&header("PS256"), &BASE64URL_NOPAD.encode(body.as_bytes()), "", pss);
         assert!(judge(&encoded, body) && !judge(&encoded, "{\"a\":1}"));
         let mut unencoded = header("PS256");
@@ -260,6 +272,12 @@ pub(super) mod tests {
             changed[name] = value;
             assert_eq!(judge(&whole(&changed)), Err(Untrue), "{changed}");
         }
+        let target = Target { method: "DELETE", ..PAYMENTS };
+        let of_delete = |token: &str| attached(token.as_bytes(), target, std::slice::from_ref(&rsa().1));
+        assert_eq!(of_delete(&whole(&header("PS256"))), Err(Untrue), "who names no method means POST");
+        let mut named = header("PS256");
+        named["htm"] = json!("DELETE");
+        assert!(of_delete(&whole(&named)).is_ok());
         for (name, value) in [("htu", "https://pay.example:1/v1/payments"), ("htm", "POST"), ("kid", "any")] {
             let mut changed = header("PS256");
             changed[name] = json!(value);
