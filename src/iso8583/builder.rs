@@ -7,6 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::bitmap::Bitmap;
 use super::mti::Mti;
@@ -37,10 +38,10 @@ pub struct MessageBuilder {
 /// A value: undivided, or in parts.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Node {
-    Text(Box<str>),
+    Text(SmolStr),
     /// Text as JSON has it.
     #[cfg_attr(not(feature = "dialects"), expect(dead_code, reason = "only JSON is read into it"))]
-    Printed(Box<str>),
+    Printed(SmolStr),
     Bytes(Bytes),
     Parts(Vec<(Box<str>, Node)>),
 }

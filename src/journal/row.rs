@@ -267,6 +267,7 @@ mod tests {
         ReversalReason, StoredCredential,
     };
     use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested, Rerouted};
+    use std::sync::Arc;
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
 
@@ -311,7 +312,7 @@ mod tests {
             network_reference: Some("MCC123456".to_owned()),
         });
         let metadata = [("order".to_owned(), "4711".to_owned())].into();
-        requested.origin.as_mut().unwrap().metadata = Some(metadata);
+        Arc::make_mut(requested.origin.as_mut().unwrap()).metadata = Some(metadata);
         sale
     }
 

@@ -14,6 +14,7 @@ use crate::transaction::{
 };
 use crate::vault::{KeyId, Keys};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -190,7 +191,7 @@ pub(super) fn record(payment: u128, version: u32, body: Body) -> Record {
 
 /// The first record of a sale.
 pub(super) fn sale(payment: u128, merchant_name: &str, key_text: &str) -> Record {
-    let origin = Some(Box::new(origin(merchant_name, payment)));
+    let origin = Some(Arc::new(origin(merchant_name, payment)));
     let requested = Requested { origin, ..requested(1, OperationKind::Sale, key_text) };
     record(payment, 1, Body::Requested(Box::new(requested)))
 }

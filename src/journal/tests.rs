@@ -8,7 +8,7 @@ use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn sale_at(payment: u128, second: i64, reference: &str) -> Entry {
     let mut record = sale(payment, "acme", &format!("k{payment}"));
     record.at = Wall(second * 1_000_000);
     let Body::Requested(requested) = &mut record.body else { panic!("a sale is requested") };
-    requested.origin.as_mut().unwrap().reference = reference.to_owned();
+    Arc::make_mut(requested.origin.as_mut().unwrap()).reference = reference.to_owned();
     Entry::Payment { records: vec![record], card: Some((CardId(payment), Box::new(card()))) }
 }
 

@@ -119,9 +119,9 @@ impl Switch {
         let Some(motion) = self.motions.get(&id) else { return };
         let (Some(payment), Some(card)) = (&motion.payment, &motion.card) else { return };
         let operation = payment.operation(number).expect("a pending request is an operation of its payment");
-        let (sent, allow_partial) = (operation.message.clone(), operation.allow_partial);
+        let allow_partial = operation.allow_partial;
         let (kind, amount, is_awaited) = (operation.kind, operation.amount, operation.delivery == Delivery::Awaited);
-        let mut reply = self.read_reply(place, message, &sent, &payment.origin.acceptor.clone(), &card.clone());
+        let mut reply = self.read_reply(place, message, &operation.message, &payment.origin.acceptor, card);
         if kind == OperationKind::Void {
             // There is no half of it.
             let is_half = reply.result.class() == ResultClass::ApprovedPartly;

@@ -18,7 +18,7 @@ pub(super) struct Planned {
     pub obligations: Vec<Obligation>,
     /// Obligations that end with it: they were never sent, and what they are about is taken back.
     pub cancelled: Vec<u16>,
-    pub origin: Option<Box<Origin>>,
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Switch {
@@ -149,7 +149,7 @@ impl Switch {
             business_date: self.banks[place].today(self.now.wall),
             obligations: Vec::new(),
             cancelled: Vec::new(),
-            origin: Some(Box::new(Origin {
+            origin: Some(Arc::new(Origin {
                 merchant: merchant.clone(),
                 reference: begin.reference.clone(),
                 card: summary,

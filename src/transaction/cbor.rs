@@ -45,6 +45,33 @@ pub fn decode(stored: &[u8]) -> Result<Record, RecordError> {
     }
 }
 
+/// What is shared in memory is stored as what it is.
+pub(super) mod shared {
+    use super::*;
+    use std::sync::Arc;
+
+    pub fn encode<C, T: Encode<C>, W: en::Write>(
+        shared: &Option<Arc<T>>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), en::Error<W::Error>> {
+        shared.as_deref().encode(e, ctx)
+    }
+
+    pub fn decode<'b, C, T: Decode<'b, C>>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Option<Arc<T>>, de::Error> {
+        Ok(Option::<T>::decode(d, ctx)?.map(Arc::new))
+    }
+
+    pub fn is_nil<T>(shared: &Option<Arc<T>>) -> bool {
+        shared.is_none()
+    }
+
+    /// What is absent.
+    pub fn nil<T>() -> Option<Option<Arc<T>>> {
+        Some(None)
+    }
+}
+
 /// Writes a domain value as a plain one, and reads it back through its own check.
 macro_rules! stored_as {
     ($($domain:ty: $plain:ty, $write:expr, $read:expr;)*) => {$(

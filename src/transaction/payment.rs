@@ -6,6 +6,7 @@ use crate::payment::{
     Amount, ApprovalCode, Balance, BusinessDate, CardPrint, MessageKind, MessageValues, OperationKind, PaymentId,
     ResultClass, ResultCode, Wall,
 };
+use std::sync::Arc;
 
 /// A payment, folded from its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Payment {
     /// Version of the last record.
     pub version: u32,
     /// What it keeps from its beginning.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// What was asked for at the beginning.
     pub amount: Amount,
     /// When it began.
@@ -242,11 +243,11 @@ impl Payment {
     /// The payment right after its first record.
     pub fn begin(first: &Record) -> Result<Payment, FoldError> {
         let Body::Requested(requested) = &first.body else { return Err(FoldError::Beginning) };
-        let origin = requested.origin.as_deref().ok_or(FoldError::Beginning)?;
+        let origin = requested.origin.as_ref().ok_or(FoldError::Beginning)?;
         let mut payment = Payment {
             id: first.payment,
             version: 0,
-            origin: origin.clone(),
+            origin: Arc::clone(origin),
             amount: requested.amount,
             created_at: first.at,
             operations: Vec::with_capacity(1),

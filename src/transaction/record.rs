@@ -113,8 +113,8 @@ pub struct Requested {
     #[n(10)]
     pub obligations: Vec<Obligation>,
     /// What belongs to the payment as a whole, on its first record only.
-    #[n(11)]
-    pub origin: Option<Box<Origin>>,
+    #[cbor(n(11), with = "super::cbor::shared", has_nil)]
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// A request on its way to another host.

@@ -184,7 +184,7 @@ fn balances() -> Vec<Balance> {
     vec![balance(1, 100_000, false), balance(2, 2_500, true)]
 }
 
-fn origin(submission: &Submission) -> Option<Box<Origin>> {
+fn origin(submission: &Submission) -> Option<Arc<Origin>> {
     let Command::Begin(begin) = &submission.command else { return None };
     let pan = &begin.card.pan;
     let card = CardSummary {
@@ -195,7 +195,7 @@ fn origin(submission: &Submission) -> Option<Box<Origin>> {
     };
     let (merchant, reference) = (submission.merchant.clone(), begin.reference.clone());
     let metadata = Some(begin.metadata.clone()).filter(|metadata| !metadata.is_empty());
-    Some(Box::new(Origin { merchant, reference, card, acceptor: begin.acceptor.clone(), metadata }))
+    Some(Arc::new(Origin { merchant, reference, card, acceptor: begin.acceptor.clone(), metadata }))
 }
 
 fn message(amount: Amount, submission: &Submission) -> MessageValues {
