@@ -89,7 +89,7 @@ fn inquiry(payment: &Payment, prefix: &str) -> InquiryJson {
         status: asked.state.name(),
         currency: payment.amount.currency().code(),
         card: (&origin.card).into(),
-        terminal: origin.acceptor.terminal.clone(),
+        terminal: origin.acceptor.terminal.to_string(),
         result: asked.result.map(|result| result.name()),
         response_code: asked.response_code.clone(),
         decline: declined(asked),

@@ -136,7 +136,7 @@ impl From<&Payment> for PaymentJson {
             partial: payment.is_partial(),
             business_date: first.business_date.to_string(),
             card: (&payment.origin.card).into(),
-            terminal: payment.origin.acceptor.terminal.clone(),
+            terminal: payment.origin.acceptor.terminal.to_string(),
             approval_code: first.approval_code.map(|code| code.as_str().to_owned()),
             retrieval_reference: first.message.rrn.to_string(),
             three_ds: consent.eci.map(|eci| ThreeDsJson { eci, transaction_id }),
@@ -157,7 +157,7 @@ impl From<&Payment> for PaymentJson {
 
 impl From<&CardSummary> for CardJson {
     fn from(card: &CardSummary) -> CardJson {
-        CardJson { brand: card.brand.name(), first6: card.first6.clone(), last4: card.last4.clone() }
+        CardJson { brand: card.brand.name(), first6: card.first6.to_string(), last4: card.last4.to_string() }
     }
 }
 

@@ -118,6 +118,12 @@ impl MessageBuilder {
         self.present
     }
 
+    /// Makes room for so many elements at once.
+    #[cfg(feature = "switch")]
+    pub(crate) fn reserve(&mut self, elements: usize) {
+        self.nodes.reserve(elements);
+    }
+
     pub(crate) fn filler(&self, number: u8) -> Option<u8> {
         let found = self.fillers.iter().find(|(other, _)| *other == number);
         found.map(|(_, nibble)| *nibble)

@@ -150,19 +150,14 @@ pub(super) fn origin(merchant_name: &str, card: u128) -> Origin {
     Origin {
         merchant: merchant(merchant_name),
         reference: "order-17".to_owned(),
-        card: CardSummary {
-            id: CardId(card),
-            brand: Brand::Visa,
-            first6: "411111".to_owned(),
-            last4: "1111".to_owned(),
-        },
+        card: CardSummary { id: CardId(card), brand: Brand::Visa, first6: "411111".into(), last4: "1111".into() },
         acceptor: Acceptor {
-            terminal: "TERM0001".to_owned(),
-            identification: "ACME00000000001".to_owned(),
-            category_code: "5999".to_owned(),
-            name: "Acme Books".to_owned(),
-            city: "Utrecht".to_owned(),
-            country: "NL".to_owned(),
+            terminal: "TERM0001".into(),
+            identification: "ACME00000000001".into(),
+            category_code: "5999".into(),
+            name: "Acme Books".into(),
+            city: "Utrecht".into(),
+            country: "NL".into(),
         },
         metadata: None,
     }

@@ -8,8 +8,8 @@ use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn count(number: usize) -> NonZeroUsize {

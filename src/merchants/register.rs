@@ -299,12 +299,12 @@ impl Builder<'_> {
 
     fn terminal(&mut self, settings: &TerminalSettings, merchant_name: &str) -> Acceptor {
         let acceptor = Acceptor {
-            terminal: settings.terminal.clone(),
-            identification: settings.acceptor.clone(),
-            category_code: settings.category_code.clone(),
-            name: settings.name.clone().unwrap_or_else(|| merchant_name.chars().take(25).collect()),
-            city: settings.city.clone(),
-            country: settings.country.clone(),
+            terminal: settings.terminal.as_str().into(),
+            identification: settings.acceptor.as_str().into(),
+            category_code: settings.category_code.as_str().into(),
+            name: settings.name.as_ref().map_or_else(|| merchant_name.chars().take(25).collect(), Into::into),
+            city: settings.city.as_str().into(),
+            country: settings.country.as_str().into(),
         };
         let rules = [
             ("terminal", printable(&acceptor.terminal, 1, 8), "1 to 8 printable characters"),

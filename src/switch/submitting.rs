@@ -136,8 +136,8 @@ impl Switch {
         let summary = CardSummary {
             id: begin.card_id,
             brand: begin.card.pan.brand(),
-            first6: begin.card.pan.first6().to_owned(),
-            last4: begin.card.pan.last4().to_owned(),
+            first6: begin.card.pan.first6().into(),
+            last4: begin.card.pan.last4().into(),
         };
         Ok(Planned {
             kind: begin.kind,

@@ -10,6 +10,7 @@ use crate::payment::{
 };
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode as de, encode as en};
+use smol_str::SmolStr;
 
 /// The format that is written.
 pub const FORMAT: u8 = 1;
@@ -72,6 +73,19 @@ pub(super) mod shared {
     }
 }
 
+/// Text that is kept in place where it is short.
+pub(super) mod short_text {
+    use super::*;
+
+    pub fn encode<C, W: en::Write>(text: &SmolStr, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), en::Error<W::Error>> {
+        text.as_str().encode(e, ctx)
+    }
+
+    pub fn decode<'b, C>(d: &mut Decoder<'b>, _ctx: &mut C) -> Result<SmolStr, de::Error> {
+        d.str().map(SmolStr::new)
+    }
+}
+
 /// Writes a domain value as a plain one, and reads it back through its own check.
 macro_rules! stored_as {
     ($($domain:ty: $plain:ty, $write:expr, $read:expr;)*) => {$(
@@ -101,7 +115,23 @@ stored_as! {
     OperationKind: u8, |kind| kind_number(*kind), kind_of;
     Balance: (u8, u8, Amount, bool), |b| (b.account_type, b.amount_type, b.amount, b.is_negative), |parts| Some(balance_of(parts));
     Amount: (u64, u16), |amount| (amount.minor(), amount.currency().numeric()), amount_of;
-    Acceptor: (String, String, String, String, String, String), acceptor_parts, acceptor_of;
+}
+
+/// Six texts, in the order of their elements.
+impl<C> Encode<C> for Acceptor {
+    fn encode<W: en::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), en::Error<W::Error>> {
+        let Acceptor { terminal, identification, category_code, name, city, country } = self;
+        let texts = [terminal, identification, category_code, name, city, country];
+        texts.map(SmolStr::as_str).encode(e, ctx)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Acceptor {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, de::Error> {
+        let texts = <[&'b str; 6]>::decode(d, ctx)?;
+        let [terminal, identification, category_code, name, city, country] = texts.map(SmolStr::new);
+        Ok(Acceptor { terminal, identification, category_code, name, city, country })
+    }
 }
 
 /// Writes a domain value as its text.
@@ -177,15 +207,4 @@ fn amount_of((minor, currency): (u64, u16)) -> Option<Amount> {
 
 fn balance_of((account_type, amount_type, amount, is_negative): (u8, u8, Amount, bool)) -> Balance {
     Balance { account_type, amount_type, amount, is_negative }
-}
-
-type AcceptorParts = (String, String, String, String, String, String);
-
-fn acceptor_parts(a: &Acceptor) -> AcceptorParts {
-    let a = a.clone();
-    (a.terminal, a.identification, a.category_code, a.name, a.city, a.country)
-}
-
-fn acceptor_of((terminal, identification, category_code, name, city, country): AcceptorParts) -> Option<Acceptor> {
-    Some(Acceptor { terminal, identification, category_code, name, city, country })
 }

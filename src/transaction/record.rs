@@ -10,6 +10,7 @@ use crate::payment::{
     OperationKind, PaymentId, ResultCode, Wall,
 };
 use minicbor::{Decode, Encode};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -161,11 +162,11 @@ pub struct CardSummary {
     #[n(1)]
     pub brand: Brand,
     /// First six digits.
-    #[n(2)]
-    pub first6: String,
+    #[cbor(n(2), with = "super::cbor::short_text")]
+    pub first6: SmolStr,
     /// Last four digits.
-    #[n(3)]
-    pub last4: String,
+    #[cbor(n(3), with = "super::cbor::short_text")]
+    pub last4: SmolStr,
 }
 
 /// How the bank is told of an operation.

@@ -35,7 +35,7 @@ pub struct Mapping {
 pub(super) struct MessageMapping {
     pub mti: u16,
     pub processing_code: Option<u32>,
-    elements: Vec<u8>,
+    pub elements: Vec<u8>,
 }
 
 /// What codes in the answer to a reversal or advice ask for, where they are no plain approval.

@@ -105,6 +105,7 @@ impl Translation {
         let message = self.mapping.message(kind).ok_or(Unwritable::Undescribed(kind))?;
         let mti = Mti::new(terms.values.mti).expect("a recorded message type has four digits");
         let mut builder = MessageBuilder::new(if flagged { mti.repeat() } else { mti });
+        builder.reserve(message.elements.len());
         let fresh = refreshed_at.map(|now| MessageValues { transmitted_at: now, ..terms.values.clone() });
         let fresh = fresh.as_ref().map(|values| Terms { values, ..*terms });
         let mut text = Zeroizing::new(String::with_capacity(template::ROOM));

@@ -187,12 +187,8 @@ fn balances() -> Vec<Balance> {
 fn origin(submission: &Submission) -> Option<Arc<Origin>> {
     let Command::Begin(begin) = &submission.command else { return None };
     let pan = &begin.card.pan;
-    let card = CardSummary {
-        id: begin.card_id,
-        brand: pan.brand(),
-        first6: pan.first6().to_owned(),
-        last4: pan.last4().to_owned(),
-    };
+    let card =
+        CardSummary { id: begin.card_id, brand: pan.brand(), first6: pan.first6().into(), last4: pan.last4().into() };
     let (merchant, reference) = (submission.merchant.clone(), begin.reference.clone());
     let metadata = Some(begin.metadata.clone()).filter(|metadata| !metadata.is_empty());
     Some(Arc::new(Origin { merchant, reference, card, acceptor: begin.acceptor.clone(), metadata }))

@@ -522,12 +522,12 @@ pub fn print_of(card: &str) -> CardPrint {
 /// A beginning with a card of the demo scenario.
 pub fn begin(payment: PaymentId, kind: OperationKind, amount: u64, allow_partial: bool, card: &str) -> Begin {
     let acceptor = Acceptor {
-        terminal: "TERM0001".to_owned(),
-        identification: "SHOP00000000001".to_owned(),
-        category_code: "5411".to_owned(),
-        name: "A shop".to_owned(),
-        city: "Uppsala".to_owned(),
-        country: "SE".to_owned(),
+        terminal: "TERM0001".into(),
+        identification: "SHOP00000000001".into(),
+        category_code: "5411".into(),
+        name: "A shop".into(),
+        city: "Uppsala".into(),
+        country: "SE".into(),
     };
     let pan = Pan::parse(card).expect("a card number");
     let expiry = Expiry::new(2030, 12).expect("an expiry");

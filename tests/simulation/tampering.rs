@@ -236,7 +236,7 @@ impl Tampering {
                     (records.first_mut().map(|record| &mut record.body), card.as_ref())
                     && let Some(origin) = &mut first.origin
                 {
-                    origin.reference = card.pan.reveal().to_owned();
+                    Arc::make_mut(origin).reference = card.pan.reveal().to_owned();
                 }
             }
             Breakage::DropsParked => records.iter_mut().for_each(drop_parked),

@@ -22,12 +22,12 @@ fn plan(address: String, most: u64) -> Plan {
         framing: Framing::new(&framing::Settings::default()).unwrap(),
         acquirer: "123456".into(),
         acceptor: Acceptor {
-            terminal: "LOAD0001".to_owned(),
-            identification: "LOADSHOP0000001".to_owned(),
-            category_code: "5999".to_owned(),
-            name: "Load shop".to_owned(),
-            city: "Bonn".to_owned(),
-            country: "DE".to_owned(),
+            terminal: "LOAD0001".into(),
+            identification: "LOADSHOP0000001".into(),
+            category_code: "5999".into(),
+            name: "Load shop".into(),
+            city: "Bonn".into(),
+            country: "DE".into(),
         },
         mix: "sale=1,authorize=1".parse().unwrap(),
         cards: vec![Card {

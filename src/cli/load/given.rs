@@ -192,12 +192,12 @@ fn of_payment(card: &Card) -> Option<payment::Card> {
 /// The shop that asks a bank host.
 fn acceptor() -> Acceptor {
     Acceptor {
-        terminal: "LOAD0001".to_owned(),
-        identification: "LOADSHOP0000001".to_owned(),
-        category_code: "5999".to_owned(),
-        name: "Load shop".to_owned(),
-        city: "Panama City".to_owned(),
-        country: "PA".to_owned(),
+        terminal: "LOAD0001".into(),
+        identification: "LOADSHOP0000001".into(),
+        category_code: "5999".into(),
+        name: "Load shop".into(),
+        city: "Panama City".into(),
+        country: "PA".into(),
     }
 }
 
