@@ -120,29 +120,26 @@ impl BusinessDays {
                 current.day.plus(i64::try_from(days).unwrap_or(1))
             }
             Some(current) => current.day,
-            None => self.clock().unwrap_or_else(CutoverClock::calendar).day_at(now),
+            None => self.clock().map_or_else(|| BusinessDate::of(now), |clock| clock.day_at(now)),
         }
     }
 
     /// Time has passed: a day may have ended by the clock. Days by the clock never go back, whatever is done to it.
     pub fn pass(&mut self, now: Wall) -> Option<Cutover> {
+        if self.current.is_some_and(|current| current.ends_at.is_none_or(|end| end > now)) {
+            return None;
+        }
         let clock = self.clock()?;
         match self.current {
             None => {
                 self.current = Some(self.beginning(clock.day_at(now), now, false));
                 None
             }
-            Some(current) if current.ends_at.is_some_and(|end| end <= now) => {
-                let day = clock.day_at(now);
-                if day > current.day {
-                    return Some(self.begin(day, now, false));
-                }
-                if let Some(current) = &mut self.current {
-                    current.ends_at = Some(clock.ends_at(now));
-                }
+            Some(current) if clock.day_at(now) > current.day => Some(self.begin(clock.day_at(now), now, false)),
+            Some(current) => {
+                self.current = Some(Current { ends_at: Some(clock.ends_at(now)), ..current });
                 None
             }
-            Some(_) => None,
         }
     }
 
@@ -153,7 +150,7 @@ impl BusinessDays {
 
     /// The host named its day in an answer. Gives the day back where it counts, and whether it begins with that.
     pub fn named(&mut self, day: BusinessDate, now: Wall) -> (Option<BusinessDate>, Option<Cutover>) {
-        let plausible = day.days_from(CutoverClock::calendar().day_at(now)) <= PLAUSIBLE_DAYS;
+        let plausible = day.days_from(BusinessDate::of(now)) <= PLAUSIBLE_DAYS;
         if self.settings.keeper == DayKeeper::Ours || !plausible {
             return (None, None);
         }
