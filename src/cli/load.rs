@@ -20,6 +20,8 @@ const MOST_THREADS: usize = 64;
     isthmus load --demo isthmus-demo\n  \
     isthmus load --demo isthmus-demo --rate 500 --duration 1m --mix sale=8,refund=1,read=3\n  \
     isthmus load --target https://pay.example:443 --ca ca.pem --api-key-file key --connections 256 --json\n  \
+    isthmus load --demo isthmus-demo --framed --connections 8 --in-flight 64\n  \
+    isthmus load --demo isthmus-demo --xml\n  \
     isthmus load --target tcp://127.0.0.1:8583 --spec iso8583-1987-ascii --connections 2 --in-flight 64\n\n\
     Without --rate each connection asks again as soon as it was answered (closed loop): for throughput.\n\
     With --rate requests are due at their times, answered or not, and latencies count from then: for latency.\n\n\
@@ -27,7 +29,7 @@ const MOST_THREADS: usize = 64;
 pub struct Load {
     #[command(flatten)]
     given: Given,
-    /// Connections that are kept alive, each asking for one thing at a time.
+    /// Connections that are kept alive, each asking for one thing at a time unless it is --framed.
     #[arg(long, short, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     connections: u32,
     /// Threads that share the connections.

@@ -1,4 +1,4 @@
-//! Connecting: TCP, TLS with a trust of one's own, HTTP/1.1.
+//! Connecting: TCP, TLS with a trust of one's own, HTTP/1.1 where it is spoken.
 
 use super::{ClientError, Target};
 use bytes::Bytes;
@@ -14,7 +14,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// What reads and writes a connection as long as it is polled.
-pub(super) type Wire = http1::Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>>;
+pub(super) type Wire = http1::Connection<TokioIo<Sealed>, Full<Bytes>>;
+
+/// TLS over TCP.
+pub(super) type Sealed = TlsStream<TcpStream>;
 
 /// Knows where to connect, and whom to trust there.
 #[derive(Clone)]
@@ -26,7 +29,8 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(target: &Target) -> Result<Connector, ClientError> {
-        let authority = target.url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+        let authority = target.url.strip_prefix("https://").or_else(|| target.url.strip_prefix("tls://"));
+        let authority = authority.map(|rest| rest.trim_end_matches('/'));
         let authority = authority.ok_or(ClientError::Target("url"))?.to_owned();
         let (host, _port) = authority.rsplit_once(':').ok_or(ClientError::Target("url"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -49,10 +53,14 @@ impl Connector {
 
     /// A new connection in its two halves: what takes requests, and the future that reads and writes.
     pub(super) async fn open(&self) -> Result<(SendRequest<Full<Bytes>>, Wire), ClientError> {
+        Ok(http1::handshake(TokioIo::new(self.seal().await?)).await?)
+    }
+
+    /// A new connection that nothing was said on yet.
+    pub(super) async fn seal(&self) -> Result<Sealed, ClientError> {
         let stream = TcpStream::connect(&self.authority).await.map_err(ClientError::Connect)?;
         stream.set_nodelay(true).map_err(ClientError::Connect)?;
-        let stream = self.tls.connect(self.server_name.clone(), stream).await.map_err(ClientError::Connect)?;
-        Ok(http1::handshake(TokioIo::new(stream)).await?)
+        self.tls.connect(self.server_name.clone(), stream).await.map_err(ClientError::Connect)
     }
 }
 

@@ -5,7 +5,7 @@
 //! Between two requests nobody reads: an end of the connection is seen by the next request.
 
 use super::connection::{Connector, Wire};
-use super::{ClientError, Target};
+use super::{ClientError, Notation, Target};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
@@ -37,6 +37,13 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body, in whatever it is wrapped.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// How the body is written.
+    pub fn notation(&self) -> Notation {
+        Notation::of(&self.headers)
+    }
 }
 
 impl Clone for Lane {

@@ -6,9 +6,11 @@
 mod connection;
 mod envelope;
 mod lane;
+mod line;
 
 pub use envelope::{Cipher, Envelope, Form};
 pub use lane::{Lane, Reply};
+pub use line::{FrameReply, Line, Question};
 
 use bytes::Bytes;
 use connection::Connector;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How to reach a door, and as whom. It holds secrets and does not print.
 #[derive(Clone)]
 pub struct Target {
-    /// `https://HOST:PORT`, nothing behind it.
+    /// `https://HOST:PORT`, nothing behind it; `tls://HOST:PORT` where frames are spoken.
     pub url: String,
     /// PEM: whom to trust.
     pub ca_pem: Vec<u8>,
@@ -32,6 +34,34 @@ pub struct Target {
     pub api_key: Option<String>,
     /// Seals requests and opens answers.
     pub envelope: Option<Envelope>,
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// JSON.
+    Json,
+    /// A compact JWE.
+    Jose,
+    /// XML.
+    Xml,
+}
+
+impl Notation {
+    /// As HTTP calls it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Notation::Json => "application/json",
+            Notation::Jose => "application/jose",
+            Notation::Xml => "application/xml",
+        }
+    }
+
+    /// How the body of an answer is written, by its headers: a problem is JSON.
+    fn of(headers: &HeaderMap) -> Notation {
+        let is = |notation: Notation| headers.get(CONTENT_TYPE).is_some_and(|value| value == notation.media_type());
+        [Notation::Jose, Notation::Xml].into_iter().find(|notation| is(*notation)).unwrap_or(Notation::Json)
+    }
 }
 
 /// A merchant's client with one connection.

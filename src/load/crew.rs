@@ -5,8 +5,9 @@ use super::pace::Timing;
 use super::shopper::{Sealed, Shopper};
 use super::tally::{Outcome, Tally};
 use super::teller::{Desk, Teller};
+use super::way::Way;
 use super::{Customers, Pace, Plan};
-use crate::client::{ClientError, Lane};
+use crate::client::ClientError;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -123,9 +124,15 @@ impl Room {
         match &self.plan.customers {
             Customers::Merchants(errands) => {
                 let (errands, sealed) = (Rc::new((**errands).clone()), Rc::new(Sealed::default()));
-                let lane = Lane::new(&errands.target)?;
-                let shopper = |number| Shopper::new(&errands, lane.clone(), &sealed, number, self.plan.seed);
-                Ok(numbers.map(|number| (number, Customer::Merchant(Box::new(shopper(number))))).collect())
+                let (way, on_each) =
+                    (Way::new(&errands.target, errands.in_flight.is_some())?, self.plan.customers.on_each());
+                let shoppers = numbers.flat_map(|number| {
+                    let (way, errands, sealed) = (way.apart(), Rc::clone(&errands), Rc::clone(&sealed));
+                    let shopper = move |own| Shopper::new(&errands, way.another(), &sealed, own, self.plan.seed);
+                    let own = number * on_each..(number + 1) * on_each;
+                    own.map(move |own| (number, Customer::Merchant(Box::new(shopper(own)))))
+                });
+                Ok(shoppers.collect())
             }
             Customers::Acquirers(counter) => {
                 let counter = Rc::new((**counter).clone());

@@ -97,6 +97,11 @@ impl Mix {
         self.weights.iter().filter(|(_, weight)| *weight > 0).map(|(operation, _)| *operation)
     }
 
+    /// Whether requests are asked once more.
+    pub fn repeats(&self) -> bool {
+        self.operations().any(|operation| operation == Operation::Repeat)
+    }
+
     /// Whether something in it needs the names of earlier payments.
     pub fn follows(&self) -> bool {
         self.operations().any(Operation::follows)

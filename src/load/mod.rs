@@ -1,8 +1,9 @@
 //! Load: many customers at once, in a closed or an open loop, and what they would have felt.
 //!
 //! A thread has a runtime of its own and a share of the connections; a customer asks, waits and asks again: a merchant
-//! on a connection of its own, or one of several acquirers on a line to a bank. In an open loop [`pace`] says when requests are due, and latencies count from then. Nothing here
-//! looks into the server: what it is asked is what anybody could ask.
+//! on a connection of its own or among others in frames, or one of several acquirers on a line to a bank. In an open
+//! loop [`pace`] says when requests are due, and latencies count from then. Nothing here looks into the server: what it
+//! is asked is what anybody could ask.
 //!
 //! What surprises: the generator may be the slower of the two. So it accounts for its own processor time, and says so
 //! where that was the limit.
@@ -11,19 +12,22 @@ pub mod cards;
 mod crew;
 mod gate;
 pub mod mix;
+mod order;
 pub mod pace;
 pub mod processor;
 mod report;
 mod shopper;
 mod tally;
 mod teller;
+mod told;
+mod way;
 
 pub use report::Report;
 pub use shopper::Errands;
 pub use tally::{Tally, Times};
 pub use teller::Counter;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, Notation};
 use crew::{Crew, News};
 use gate::Gate;
 use mix::Mix;
@@ -64,7 +68,7 @@ pub struct Plan {
 /// Who asks.
 #[derive(Clone)]
 pub enum Customers {
-    /// Merchants at a door, one on each connection.
+    /// Merchants at a door: over HTTPS one on each connection, in frames several.
     Merchants(Box<Errands>),
     /// Acquirers at a bank host, several on each line.
     Acquirers(Box<Counter>),
@@ -90,7 +94,7 @@ impl Customers {
     /// How many share a connection.
     pub fn on_each(&self) -> usize {
         match self {
-            Customers::Merchants(_) => 1,
+            Customers::Merchants(errands) => errands.in_flight.unwrap_or(1),
             Customers::Acquirers(counter) => counter.in_flight,
         }
     }
@@ -98,6 +102,11 @@ impl Customers {
     /// Whether bodies are sealed.
     pub fn is_sealed(&self) -> bool {
         matches!(self, Customers::Merchants(errands) if errands.target.envelope.is_some())
+    }
+
+    /// Whether bodies are XML.
+    pub fn is_xml(&self) -> bool {
+        matches!(self, Customers::Merchants(errands) if errands.notation() == Notation::Xml)
     }
 }
 
@@ -284,6 +293,8 @@ impl<W: FnMut(&Progress)> Desk<W> {
         Report {
             target: self.plan.customers.target(),
             is_sealed: self.plan.customers.is_sealed(),
+            is_xml: self.plan.customers.is_xml(),
+            in_flight: self.plan.customers.on_each(),
             mix: self.plan.customers.mix().to_string(),
             pace: self.plan.pace,
             connections: self.plan.connections,

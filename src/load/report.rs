@@ -17,6 +17,10 @@ pub struct Report {
     pub target: String,
     /// Whether bodies were sealed.
     pub is_sealed: bool,
+    /// Whether bodies were XML.
+    pub is_xml: bool,
+    /// Requests in flight on each connection.
+    pub in_flight: usize,
     /// What was asked.
     pub mix: String,
     /// How requests followed each other.
@@ -68,6 +72,8 @@ impl Report {
         json!({
             "target": self.target,
             "sealed": self.is_sealed,
+            "xml": self.is_xml,
+            "in_flight": self.in_flight,
             "mix": self.mix,
             "loop": pace,
             "rate": rate,
@@ -86,6 +92,8 @@ impl Report {
             "service_us": tally.service.to_json(),
             "delay_us": tally.delay.to_json(),
             "operations_latency_us": operations,
+            "refusals_service_us": tally.refusals.iter()
+                .map(|(code, times)| (code.clone(), times.to_json())).collect::<Map<String, Value>>(),
             "generator": self.processor(&self.generator),
             "generator_busy": self.generator_busy(),
             "server": self.server.as_ref().map(|used| self.processor(used)),
@@ -140,9 +148,15 @@ impl fmt::Display for Report {
             Pace::Closed => "closed loop".to_owned(),
             Pace::Open { rate } => format!("open loop at {rate} a second"),
         };
-        let (seconds, sealed) = (self.measured.as_secs_f64(), if self.is_sealed { ", sealed" } else { "" });
-        writeln!(f, "{}  {}{sealed}", self.target, self.mix)?;
-        writeln!(f, "{pace}, {} connections, {seconds:.1} s measured\n", self.connections)?;
+        let seconds = self.measured.as_secs_f64();
+        let written = match (self.is_sealed, self.is_xml) {
+            (true, _) => ", sealed",
+            (false, true) => ", XML",
+            (false, false) => "",
+        };
+        let each = if self.in_flight > 1 { format!(" with {} in flight each", self.in_flight) } else { String::new() };
+        writeln!(f, "{}  {}{written}", self.target, self.mix)?;
+        writeln!(f, "{pace}, {} connections{each}, {seconds:.1} s measured\n", self.connections)?;
         writeln!(f, "answered    {} ({:.0} a second)", tally.answered, self.per_second())?;
         writeln!(f, "refused     {}", tally.refused)?;
         writeln!(f, "failed      {}", tally.failed)?;
@@ -158,6 +172,7 @@ impl fmt::Display for Report {
         if tally.operations.len() > 1 {
             tally.operations.iter().try_for_each(|(name, times)| write_times(f, &format!("  {name}"), times))?;
         }
+        tally.refusals.iter().try_for_each(|(code, times)| write_times(f, code, times))?;
         writeln!(f)?;
         self.write_processor(f, "generator", &self.generator)?;
         if let Some(used) = &self.server {
@@ -201,6 +216,8 @@ mod tests {
         Report {
             target: "https://localhost:1".to_owned(),
             is_sealed: false,
+            is_xml: false,
+            in_flight: 1,
             mix: "sale=1".to_owned(),
             pace: Pace::Open { rate: 100.0 },
             connections: 4,

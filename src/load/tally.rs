@@ -49,6 +49,8 @@ pub struct Tally {
     pub delay: Times,
     /// Latency of the answered ones, by operation.
     pub operations: BTreeMap<&'static str, Times>,
+    /// How long refusals took once they were asked for, by status and code.
+    pub refusals: BTreeMap<String, Times>,
 }
 
 impl Default for Times {
@@ -117,6 +119,7 @@ impl Tally {
             }
             Outcome::Refused(code) => {
                 self.refused += 1;
+                self.refusals.entry(code.clone()).or_default().record(timing.service());
                 code
             }
             Outcome::Failed(why) => {
@@ -140,6 +143,9 @@ impl Tally {
         self.delay.add(&other.delay);
         for (operation, times) in &other.operations {
             self.operations.entry(operation).or_default().add(times);
+        }
+        for (code, times) in &other.refusals {
+            self.refusals.entry(code.clone()).or_default().add(times);
         }
     }
 

@@ -10,6 +10,8 @@ fn plan(stage: &Stage, mix: &str) -> Plan {
     Plan {
         customers: Customers::Merchants(Box::new(Errands {
             target: stage.target(),
+            in_flight: None,
+            is_xml: false,
             mix: mix.parse().unwrap(),
             cards: vec![Card::approving()],
             amounts: 100..=104,
@@ -90,6 +92,48 @@ async fn sealed_bodies_are_understood() {
     errands(&mut sealed).target.envelope = Some(envelope.unwrap());
     let report = run(Plan { most: 6, connections: 2, ..sealed }).await;
     assert_eq!((report.tally.answered, report.tally.ended()), (6, 6), "{:?}", report.tally.outcomes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_carry_all_notations_and_many_requests_at_once() {
+    let mut stage = stage::open_with(Default::default(), "", 64).await;
+    for (is_xml, prefix) in [(false, "json"), (true, "xml")] {
+        let mut framed = plan(&stage, "sale=1,authorize=1,capture=1,void=1,refund=1,read=1,repeat=1");
+        let errands = errands(&mut framed);
+        (errands.in_flight, errands.is_xml, errands.run) = (Some(8), is_xml, prefix.to_owned());
+        errands.target.url = format!("tls://localhost:{}", stage.framed.port());
+        let report = run(Plan { most: 200, ..framed }).await;
+        let tally = &report.tally;
+        assert_eq!((tally.ended(), tally.failed, tally.refused), (200, 0, 0), "{:?}", tally.outcomes);
+        let asked = std::iter::from_fn(|| stage.seen.try_recv().ok()).count() as u64;
+        let read = tally.operations.get("read").map_or(0, load::Times::count);
+        assert!(read > 0, "{:?}", tally.operations.keys());
+        assert_eq!(asked + read, 200, "a name was read out of every answer that a reading needs");
+        assert_eq!(report.to_json()["in_flight"], 8);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xml_is_understood_and_its_answers_are_read() {
+    let stage = stage::open_with(Default::default(), "", 64).await;
+    let mut plan = plan(&stage, "sale=1,capture=1,refund=1,void=1,read=1");
+    errands(&mut plan).is_xml = true;
+    let report = run(plan).await;
+    let tally = &report.tally;
+    assert_eq!((tally.answered, tally.ended()), (40, 40), "{:?}", tally.outcomes);
+    assert!(tally.outcomes.contains_key("refunded") && tally.outcomes.contains_key("voided"), "{:?}", tally.outcomes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_timed_by_their_code() {
+    let stage = stage::open_with(Default::default(), "", 64).await;
+    let mut plan = plan(&stage, "sale=1");
+    let errands = errands(&mut plan);
+    (errands.in_flight, errands.currency) = (Some(2), "XXX".to_owned());
+    errands.target.url = format!("tls://localhost:{}", stage.framed.port());
+    let report = run(Plan { most: 6, ..plan }).await;
+    let [(code, times)] = &report.tally.refusals.iter().collect::<Vec<_>>()[..] else { panic!("{report}") };
+    assert!(code.starts_with("422 ") && times.count() == 6, "{code} {}", times.count());
 }
 
 #[tokio::test(flavor = "multi_thread")]

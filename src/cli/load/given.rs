@@ -16,10 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+/// Requests in flight on a connection that takes several, where nothing else is said.
+const IN_FLIGHT: u16 = 16;
+
 /// Whom to ask and for what.
 #[derive(Args, Debug)]
 pub(super) struct Given {
-    /// The door, https://HOST:PORT; with --spec a bank host, tcp://HOST:PORT.
+    /// The door, https://HOST:PORT; with --framed tls://HOST:PORT; with --spec a bank host, tcp://HOST:PORT.
     #[arg(long, value_name = "URL", required_unless_present = "demo")]
     target: Option<String>,
     /// The folder of a demo: target, trust and credentials come from its demo.json.
@@ -46,13 +49,19 @@ pub(super) struct Given {
     /// PEM: our payload key, to open answers.
     #[arg(long, value_name = "FILE", requires = "sealed")]
     payload_private_key: Option<PathBuf>,
+    /// Speak frames over TLS, many requests in flight on each connection.
+    #[arg(long, conflicts_with = "spec")]
+    framed: bool,
+    /// Write bodies as XML.
+    #[arg(long, conflicts_with_all = ["sealed", "spec"])]
+    xml: bool,
     /// Ask a bank host straight, in this dialect: a built-in name or a file with [mapping] and [session]. It books what
     /// it approves, and nothing reverses what it leaves unanswered: for test hosts.
     #[arg(long, value_name = "NAME_OR_FILE", conflicts_with = "sealed")]
     spec: Option<String>,
-    /// Requests in flight on each line to the bank host.
-    #[arg(long, value_name = "N", default_value_t = 16, requires = "spec", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    in_flight: u16,
+    /// Requests in flight on each connection, with --framed or --spec [default: 16].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    in_flight: Option<u16>,
     /// Acquiring institution told to the bank host (data element 32).
     #[arg(long, value_name = "DIGITS", default_value = "123456", requires = "spec")]
     acquirer: String,
@@ -79,8 +88,13 @@ impl Given {
         if let Some(spec) = &self.spec {
             return self.counter(spec, &cards, demo.as_ref()).map(|counter| Customers::Acquirers(Box::new(counter)));
         }
+        if self.in_flight.is_some() && !self.framed {
+            return Err("--in-flight goes with --framed or --spec: HTTPS has one request on each connection".to_owned());
+        }
         Ok(Customers::Merchants(Box::new(Errands {
             target: self.target(demo.as_ref())?,
+            in_flight: self.framed.then(|| self.in_flight()),
+            is_xml: self.xml,
             mix: self.mix.clone(),
             cards,
             amounts: self.amount.clone(),
@@ -118,15 +132,24 @@ impl Given {
             cards: plain.collect::<Result<_, _>>()?,
             amounts: self.amount.clone(),
             currency,
-            in_flight: usize::from(self.in_flight),
+            in_flight: self.in_flight(),
             // Each run begins elsewhere, so that a host that looks for duplicates finds none.
             numbers: Arc::new(AtomicU64::new(fastrand::u64(..1_000_000_000))),
         })
     }
 
+    fn in_flight(&self) -> usize {
+        usize::from(self.in_flight.unwrap_or(IN_FLIGHT))
+    }
+
     fn target(&self, demo: Option<&Demo>) -> Result<Target, String> {
         let of_demo = |place: &str| demo.and_then(|demo| demo.text(place));
-        let url = self.target.clone().or_else(|| of_demo("/edge_url")).ok_or("no target: --target or --demo")?;
+        let framed = || of_demo("/framed_addr").map(|address| format!("tls://{address}"));
+        let url = self.target.clone().or_else(|| if self.framed { framed() } else { of_demo("/edge_url") });
+        let url = url.ok_or("no target: --target or --demo")?;
+        if self.framed != url.starts_with("tls://") {
+            return Err("a door is written https://HOST:PORT, and with --framed tls://HOST:PORT".to_owned());
+        }
         let ca = self.ca.clone().or_else(|| of_demo("/ca_cert").map(PathBuf::from)).ok_or("nobody to trust: --ca")?;
         let api_key = match &self.api_key_file {
             Some(path) => Some(text(path)?.trim().to_owned()),
