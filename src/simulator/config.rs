@@ -5,6 +5,7 @@
 //! stand in it as in a scenario; they come before the scenario's.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Config {
     pub max_links: usize,
     /// Messages remembered.
     pub remembered_messages: usize,
+    /// Financial messages that it answers a second at most.
+    pub capacity: Option<NonZeroU32>,
     /// How often the bank asks its peers whether they live.
     pub echo_every: Option<Duration>,
 }
@@ -77,6 +80,7 @@ struct ConfigFile {
     seed: Spanned<i64>,
     max_links: Spanned<i64>,
     remembered_messages: Spanned<i64>,
+    capacity_per_second: Spanned<i64>,
     echo_every_ms: Spanned<i64>,
     framing: Option<Spanned<framing::Settings>>,
     keys: Option<KeysTable>,
@@ -112,6 +116,7 @@ impl Default for ConfigFile {
             seed: Spanned::new(0..0, 1),
             max_links: Spanned::new(0..0, Settings::MAX_LINKS as i64),
             remembered_messages: Spanned::new(0..0, Settings::REMEMBERED_MESSAGES as i64),
+            capacity_per_second: Spanned::new(0..0, 0),
             echo_every_ms: Spanned::new(0..0, 0),
             framing: None,
             keys: None,
@@ -168,6 +173,10 @@ impl Config {
         let seed = examined.parsed(&file.seed, "seed", "0 or more", |seed| u64::try_from(*seed).ok());
         let max_links = count(&mut examined, &file.max_links, "max_links", 10_000);
         let remembered = count(&mut examined, &file.remembered_messages, "remembered_messages", 100_000_000);
+        let capacity =
+            examined.parsed(&file.capacity_per_second, "capacity_per_second", "0 (no bound) to 1000000", |count| {
+                u32::try_from(*count).ok().filter(|count| *count <= 1_000_000)
+            });
         let echo_every = examined.parsed(&file.echo_every_ms, "echo_every_ms", "0 (never) to 3600000", |value| {
             u64::try_from(*value).ok().filter(|value| *value <= 3_600_000).map(Duration::from_millis)
         });
@@ -202,6 +211,7 @@ impl Config {
                 seed: seed?,
                 max_links: max_links?,
                 remembered_messages: remembered?,
+                capacity: NonZeroU32::new(capacity?),
                 echo_every: Some(echo_every?).filter(|every| !every.is_zero()),
             })
         })();
@@ -222,6 +232,7 @@ impl Config {
             ledger: self.ledger.clone(),
             max_links: self.max_links,
             remembered_messages: self.remembered_messages,
+            capacity: self.capacity,
             echo_every: self.echo_every,
             connect: self.connect.clone(),
             signs_on: self.signs_on,

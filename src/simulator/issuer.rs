@@ -14,8 +14,10 @@ mod delivery;
 mod rules;
 mod secrets;
 mod sessions;
+mod turns;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ use delivery::{HeldBack, Late};
 use rules::Tally;
 use secrets::Word;
 pub use sessions::LinkState;
+use turns::Turns;
 
 /// A connection by its number, which the driver gives and never gives twice.
 pub type Link = u64;
@@ -189,6 +192,7 @@ pub struct Issuer {
     looked: Option<Wall>,
     /// An outage that was ordered while it runs; the scenario's come beside it.
     ordered_outage: Option<Down>,
+    turns: Turns,
     /// The STAN of the bank's own last message.
     own_stan: u32,
     /// The last day that the peers were told of, or needn't be.
@@ -218,6 +222,7 @@ impl Issuer {
             started: None,
             looked: None,
             ordered_outage: None,
+            turns: Turns::default(),
             own_stan: 0,
             announced: None,
             counters: Counters::default(),
@@ -227,6 +232,12 @@ impl Issuer {
     /// Remembers so many messages instead of [`REMEMBERED_MESSAGES`]. Before the first one only.
     pub fn remembering(mut self, messages: usize) -> Self {
         self.books = Books::new(messages);
+        self
+    }
+
+    /// Answers no more financial messages a second than that; the others wait their turn.
+    pub fn holding_to(mut self, a_second: Option<NonZeroU32>) -> Self {
+        self.turns = Turns::a_second(a_second);
         self
     }
 
@@ -368,6 +379,8 @@ impl Issuer {
         };
         let answer = self.pen(heard.key.as_deref()).financial(message, &said, &behaviour.wrong);
         let mut planned = self.plan(link, Some(request.kind), &behaviour, answer, concerns);
+        let turn = self.turns.wait(at.now);
+        planned.iter_mut().for_each(|planned| planned.after += turn);
         planned.extend(self.ask_too(link, &behaviour, at.now));
         planned
     }

@@ -13,6 +13,7 @@ mod line;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,6 +75,8 @@ pub struct Settings {
     pub max_links: usize,
     /// Messages remembered for duplicates and reversals.
     pub remembered_messages: usize,
+    /// Financial messages that it answers a second at most; the others wait their turn.
+    pub capacity: Option<NonZeroU32>,
     /// How often the bank asks its peers whether they live; `None` never.
     pub echo_every: Option<Duration>,
     /// Peers that the bank dials, and dials again when they are gone.
@@ -181,6 +184,7 @@ impl Server {
         let mut issuer =
             Issuer::new(settings.spec.clone(), settings.profile.clone(), settings.scenario.clone(), settings.seed)
                 .remembering(settings.remembered_messages)
+                .holding_to(settings.capacity)
                 .with_keys(settings.keys.clone());
         store.each(|entry| issuer.restore(&entry)).map_err(ServerError::Store)?;
         let (inbox, arrivals) = mpsc::channel(WAITING_MESSAGES);

@@ -166,3 +166,16 @@ fn every_dialect_of_1987_can_buy() {
         assert_eq!(bank.money(), (0, 0), "{name}");
     }
 }
+
+#[test]
+fn a_bank_of_bounded_capacity_lets_what_comes_faster_wait_its_turn() {
+    let mut bank = Bank::new();
+    bank.issuer = bank.issuer.clone().holding_to(NonZeroU32::new(100));
+    let mut wait = |stan: u32| {
+        let sale = Sent::purchase("0200", stan, CARD, 100).with(37, &format!("RRN{stan:09}"));
+        bank.send(&sale)[0].after.as_millis()
+    };
+    assert_eq!([wait(1), wait(2), wait(3)], [10, 20, 30]);
+    let echo = bank.send(&Sent::new("0800", 9).with(70, "301"));
+    assert_eq!(echo[0].after, Duration::ZERO, "network messages are another desk's");
+}
