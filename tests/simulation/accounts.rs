@@ -185,7 +185,8 @@ fn refusals(
 }
 
 /// Whether the bank had to refuse it: its card says so, or the bank had no original for it because that was refused or
-/// given up before, whatever an operator has done about it since.
+/// given up before, or was voided there by a void that nobody could take back, whatever an operator has done about it
+/// since.
 fn has_reason(checker: &Checker, payment: &Payment, records: &[Record], owed: &Owed) -> bool {
     let card = checker.cards.get(&payment.id).map(String::as_str);
     let of = &owed.obligation;
@@ -197,9 +198,12 @@ fn has_reason(checker: &Checker, payment: &Payment, records: &[Record], owed: &O
         })
     };
     let mut earlier = payment.obligations.iter().filter(|owed| was_set_aside(owed.obligation.number));
-    let original_was_set_aside = earlier.any(|other| {
-        let is_advice = other.obligation.kind == ObligationKind::Advice;
-        is_advice && of.message.original == Some(other.obligation.message.as_original())
+    let bank_lacks_original = earlier.any(|other| match other.obligation.kind {
+        ObligationKind::Advice => of.message.original == Some(other.obligation.message.as_original()),
+        ObligationKind::Reversal => payment.operation(other.obligation.operation).is_some_and(|taken_back| {
+            taken_back.kind == OperationKind::Void && taken_back.message.original == of.message.original
+        }),
+        _ => false,
     });
-    card == Some(DECLINES_CAPTURES) || (is_promise && card == Some(REFUSES_PROMISES)) || original_was_set_aside
+    card == Some(DECLINES_CAPTURES) || (is_promise && card == Some(REFUSES_PROMISES)) || bank_lacks_original
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use isthmus::host::{DayKeeper, DaySettings};
-use isthmus::payment::{BusinessDate, CutoverClock};
+use isthmus::payment::{BusinessDate, CutoverClock, Name};
+use isthmus::switch::{HostMode, Operate, OperatorId, Order};
 
 fn day(text: &str) -> BusinessDate {
     BusinessDate::parse(text).unwrap()
@@ -124,6 +125,31 @@ fn a_bank_that_is_silent_about_our_cutover_is_told_ten_times_and_then_a_person_i
     desk.sale(1, 7);
     desk.commit();
     assert_eq!(desk.mti(), "0200", "and payments go on");
+}
+
+#[test]
+fn nothing_is_told_of_our_cutover_while_the_store_is_slow() {
+    let mut desk = Desk::with(told_of_our_day("0820"));
+    desk.pass(60);
+    desk.commit();
+    let pause = desk.settings.hosts[0].session.answer_timeout.as_secs();
+    let order = Order::Host { host: Name::from("bank"), mode: HostMode::Maintenance };
+    desk.handle(Event::Operate(Box::new(Operate {
+        waiter: OperatorId(1),
+        who: "ada".to_owned(),
+        why: "a test".to_owned(),
+        order,
+    })));
+    // The order is durable, and how the host stands by it is on its way.
+    for (ticket, result) in desk.store() {
+        desk.handle(Event::Recorded { ticket, result });
+    }
+    let frames = desk.frames.len();
+    desk.pass(pause + 1);
+    assert_eq!(desk.frames.len(), frames);
+    desk.commit();
+    desk.pass(1);
+    assert_eq!((desk.frames.len() - frames, desk.mti().as_str()), (1, "0820"));
 }
 
 #[test]

@@ -138,6 +138,7 @@ impl Desk {
     pub(super) fn pass(&mut self, seconds: u64) {
         self.now += seconds * 1_000_000;
         self.handle(Event::Wake);
+        assert!(self.switch.next_deadline().is_none_or(|due| due.0 > self.now), "it would be woken again at once");
     }
 
     /// Makes the appends durable that are on their way now, without a word to the switch.

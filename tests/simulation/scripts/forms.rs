@@ -560,6 +560,24 @@ fn an_unknown_void_by_request_is_reversed_and_did_not_happen() {
 }
 
 #[test]
+fn a_capture_after_a_void_that_nobody_took_back_is_for_a_person() {
+    let mut desk = Desk::approved(Forms { void: VoidForm::Request, ..plain() }, OperationKind::Authorisation);
+    desk.void("void");
+    desk.silence();
+    desk.capture("capture", None, true);
+    assert_eq!(desk.sent().0, "0420", "the reversal of the void goes first");
+    desk.answer("30");
+    assert_eq!(desk.sent().0, "0220", "and the capture is tried all the same: the void may have been lost");
+    desk.answer("25");
+    let payment = desk.now_of(ID);
+    let ends: Vec<_> = payment.obligations.iter().map(|owed| owed.discharge.clone()).collect();
+    let refused = Discharge::Refused(Some("25".to_owned()));
+    assert_eq!(ends, [Some(Discharge::Parked(Some("30".to_owned()))), Some(refused)]);
+    assert_eq!(payment.status(), PaymentStatus::Captured, "as its merchant was told");
+    desk.is_at_rest();
+}
+
+#[test]
 fn a_void_never_overtakes_what_it_is_about() {
     let mut desk = Desk::approved(Forms { void: VoidForm::Request, ..plain() }, OperationKind::Authorisation);
     desk.capture("capture", None, true);

@@ -319,6 +319,18 @@ fn wrong_macs_and_complaints_and_age_ask_for_new_keys() {
 }
 
 #[test]
+fn a_drain_asks_for_no_new_keys() {
+    let mut room = Room::online();
+    room.desk.pass(3598);
+    room.sale(7);
+    let frames = room.desk.frames.len();
+    room.desk.handle(Event::Drain);
+    room.desk.pass(3);
+    assert!(!room.desk.drained, "the sale is in flight while the keys grow too old");
+    assert!(!room.desk.frames[frames..].iter().any(|frame| room.desk.asks(frame, "101")));
+}
+
+#[test]
 fn what_the_bank_did_not_believe_is_said_again() {
     let mut room = Room::online();
     room.sale(7);
