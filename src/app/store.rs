@@ -65,6 +65,15 @@ impl Archive for Reading {
         self.0.by_key(merchant, key).map(|found| found.first().copied()).map_err(unavailable)
     }
 
+    fn of_period(
+        &self,
+        merchant: &MerchantId,
+        period: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, ArchiveUnavailable> {
+        self.0.of_period(merchant, period, limit).map_err(unavailable)
+    }
+
     fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable> {
         self.0.list(listing).map_err(unavailable)
     }

@@ -18,6 +18,14 @@ pub trait Archive: Send + Sync + 'static {
     /// The payment that a merchant's key belongs to.
     fn by_key(&self, merchant: &MerchantId, key: &IdempotencyKey) -> Result<Option<PaymentId>, ArchiveUnavailable>;
 
+    /// A merchant's payments of which an operation counts in a period, at most `limit`.
+    fn of_period(
+        &self,
+        merchant: &MerchantId,
+        period: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, ArchiveUnavailable>;
+
     /// A page of a merchant's payments. Some may have changed their status since they were found.
     fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable>;
 }

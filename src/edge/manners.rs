@@ -2,6 +2,7 @@
 
 use super::meters::Meters;
 use super::problem::Code;
+use crate::transaction::TraceParent;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -34,4 +35,11 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         Some(given) => given.clone(),
         None => HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).expect("a UUID is visible ASCII"),
     }
+}
+
+/// The trace that a request says it is part of; one that is written wrong, or twice, counts as none.
+pub(super) fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    TraceParent::parse(value.to_str().ok()?)
 }

@@ -6,6 +6,7 @@
 use super::answering::{Handled, marked, respond_with};
 use super::archive::from_store;
 use super::authentication::{Asker, Peer, authenticate};
+use super::manners::trace_of;
 use super::payment_json::status_of;
 use super::problem::{Code, Problem};
 use super::request::{self, Asking};
@@ -16,7 +17,7 @@ use super::{Door, body, command, tokens};
 use crate::merchants::{Merchant, Place};
 use crate::payment::Card;
 use crate::switch::{Answer, Command, Submission};
-use crate::transaction::{Fingerprint, IdempotencyKey, Payment};
+use crate::transaction::{Fingerprint, IdempotencyKey, Payment, Provenance};
 use crate::xml::Element;
 use axum::Extension;
 use axum::body::Body;
@@ -33,6 +34,8 @@ pub(super) struct Received<'a> {
     asker: &'a Asker,
     /// What was in the body.
     pub opened: Unwrapped,
+    /// Where it came from.
+    pub provenance: Provenance,
     place: Place,
     held: SemaphorePermit<'a>,
     credit: Credit,
@@ -61,7 +64,8 @@ impl<'a> Received<'a> {
         let sent = body::read(body, &door.limits).await?;
         let credit = door.switchboard.credit()?;
         let opened = door.open(asker, declared, request, sent).await?;
-        Ok(Received { door, asker, opened, place, held, credit })
+        let provenance = Provenance { trace: trace_of(&request.headers), ..Provenance::default() };
+        Ok(Received { door, asker, opened, provenance, place, held, credit })
     }
 
     /// Gives the names that it came with to its key, and forgets it; what is done with it holds its places.
@@ -78,14 +82,15 @@ impl<'a> Received<'a> {
         key: IdempotencyKey,
         (command, fingerprint): (Command, Fingerprint),
     ) -> Result<Told, Problem> {
-        let Received { door, asker, opened, place, held, credit } = self;
+        let Received { door, asker, opened, provenance, place, held, credit } = self;
+        let provenance = provenance.kept();
         if command.has_reading() && !opened.is_reading_sealed {
             return Err(Code::CardPresentUnsealed.into());
         }
         door.take_names(&asker.merchant, &opened.names, &key)?;
         drop((opened, held));
         let merchant = asker.merchant.id.clone();
-        let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command };
+        let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command, provenance };
         let answer = door.switchboard.submit(credit, submission)?;
         let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
         drop(place);

@@ -116,6 +116,7 @@ mod tests {
             key: IdempotencyKey::new("k").unwrap(),
             fingerprint: Fingerprint([0; 32]),
             command: Command::Void { payment: PaymentId(1) },
+            provenance: None,
         }
     }
 

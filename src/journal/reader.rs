@@ -91,6 +91,16 @@ impl Reader {
         Ok(page)
     }
 
+    /// A merchant's payments of which an operation counts in a period, at most `limit`, in the order of their ids.
+    pub fn of_period(&self, merchant: &MerchantId, period: &str, limit: usize) -> Result<Vec<PaymentId>, JournalError> {
+        let mut found = self.shelf.tail.of_period(merchant, period);
+        found.extend(self.with_books(|books| books.views.of_period(merchant, period, limit))?);
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// Obligations that ended as a matter for a person (refused or given up), oldest payment first, at most
     /// [`FOUND_AT_MOST`]. This list follows the journal by the lag of the views.
     pub fn exceptions(&self) -> Result<Vec<(PaymentId, u16)>, JournalError> {

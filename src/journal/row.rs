@@ -266,7 +266,9 @@ mod tests {
         Balance, BusinessDate, Consent, MessageKind, MessageValues, OperationKind, Purchase, ResultCode,
         ReversalReason, StoredCredential,
     };
-    use crate::transaction::{Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Requested, Rerouted};
+    use crate::transaction::{
+        Body, Delivery, Discharge, Obligation, ObligationKind, Outcome, Provenance, Requested, Rerouted, TraceParent,
+    };
     use std::sync::Arc;
 
     const FIXTURE: &str = include_str!("../../fixtures/records/format-1.txt");
@@ -327,6 +329,17 @@ mod tests {
         sale
     }
 
+    fn sale_with_provenance() -> Record {
+        let mut sale = sale(5, "acme", "sale-key");
+        let Body::Requested(requested) = &mut sale.body else { unreachable!() };
+        requested.provenance = Some(Box::new(Provenance {
+            trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            initiator: Some("shop".to_owned()),
+            period: Some("2026-17".to_owned()),
+        }));
+        sale
+    }
+
     fn told_of_balances() -> Outcome {
         let balance = |amount_type, minor, is_negative| Balance {
             account_type: 0,
@@ -377,6 +390,7 @@ mod tests {
             ("settled_with_balances", Content::Record(record(5, 2, Body::Settled(told_of_balances())))),
             ("requested_increment", Content::Record(record(5, 2, Body::Requested(Box::new(increment()))))),
             ("requested_with_purchase", Content::Record(sale_with_purchase())),
+            ("requested_with_provenance", Content::Record(sale_with_provenance())),
         ]
     }
 

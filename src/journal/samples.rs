@@ -177,6 +177,7 @@ pub(super) fn requested(operation: u16, kind: OperationKind, key_text: &str) -> 
         business_date: BusinessDate::parse("2026-12-31").unwrap(),
         obligations: Vec::new(),
         origin: None,
+        provenance: None,
     }
 }
 

@@ -121,6 +121,16 @@ impl Tail {
         admitted.take(listing.limit + 1).copied().collect()
     }
 
+    /// Payments of which an operation that began here counts in a period.
+    pub(super) fn of_period(&self, merchant: &MerchantId, period: &str) -> Vec<PaymentId> {
+        let tail = self.lock();
+        let began = tail.in_order.iter().filter_map(Noted::requested);
+        let counts = |requested: &Requested| {
+            requested.provenance.as_ref().is_some_and(|from| from.period.as_deref() == Some(period))
+        };
+        began.filter(|(whose, _, requested)| *whose == merchant && counts(requested)).map(|(_, id, _)| id).collect()
+    }
+
     fn wait_while(&self, condition: impl FnMut(&mut Rows) -> bool) -> MutexGuard<'_, Rows> {
         self.changed.wait_while(self.lock(), condition).unwrap_or_else(PoisonError::into_inner)
     }

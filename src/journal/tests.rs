@@ -4,7 +4,7 @@ use super::samples::*;
 use super::*;
 use crate::payment::{CardId, Wall};
 use crate::switch::{Entry, NotRecorded, Ticket};
-use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Record};
+use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Provenance, Record};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -168,6 +168,36 @@ fn a_list_goes_page_by_page_over_tail_and_views() {
     let second = reader.list(&Listing { after: first.next, ..all.clone() }).unwrap();
     assert_eq!((found(&first), found(&second)), (vec![5, 21, 20], vec![50, 10, 90]), "new payments shift nothing");
     assert_eq!(reader.list(&all).unwrap().places[0].payment, PaymentId(1));
+}
+
+#[test]
+fn the_payments_of_a_period_are_those_of_which_an_operation_counts_in_it() {
+    let scratch = Scratch::new();
+    let opened = open(&scratch.settings());
+    let reader = opened.journal.reader();
+    let of_period = |mut record: Record, period: &str| {
+        let Body::Requested(requested) = &mut record.body else { panic!("it is requested") };
+        let period = Some(period.to_owned());
+        requested.provenance = Provenance { period, ..Provenance::default() }.kept();
+        record
+    };
+    let sale_of = |payment, name: &str, period: &str| {
+        let record = of_period(sale(payment, name, &format!("k{payment}")), period);
+        Entry::Payment { records: vec![record], card: Some((CardId(payment), Box::new(card()))) }
+    };
+    for (payment, name, period) in [(5, "acme", "17"), (6, "acme", "18"), (7, "other", "17"), (9, "acme", "17")] {
+        opened.append(sale_of(payment, name, period)).unwrap();
+    }
+    opened.append(sale_at(8, 1, "r")).unwrap();
+    opened.append(entry(approved(6, 2, 1))).unwrap();
+    opened.append(entry(of_period(refund(6, 3, "k-refund"), "17"))).unwrap();
+    for _ in 0..2 {
+        let found = |limit| reader.of_period(&merchant("acme"), "17", limit).unwrap();
+        assert_eq!(found(10), [PaymentId(5), PaymentId(6), PaymentId(9)]);
+        assert_eq!(found(2), [PaymentId(5), PaymentId(6)]);
+        assert_eq!(reader.of_period(&merchant("acme"), "19", 10).unwrap(), []);
+        opened.wait_for_views();
+    }
 }
 
 #[test]

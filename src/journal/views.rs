@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// To be raised with every change of the tables below: the views are then made anew.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
 const TABLES: &str = "
     CREATE TABLE cursor (store BLOB NOT NULL, sequence INTEGER NOT NULL);
@@ -34,6 +34,9 @@ const TABLES: &str = "
     CREATE TABLE payment_references (
         merchant TEXT, reference TEXT, created INTEGER, payment BLOB,
         PRIMARY KEY (merchant, reference, created, payment)
+    ) WITHOUT ROWID;
+    CREATE TABLE periods (
+        merchant TEXT, period TEXT, payment BLOB, PRIMARY KEY (merchant, period, payment)
     ) WITHOUT ROWID;
     CREATE TABLE exceptions (payment BLOB, obligation INTEGER, PRIMARY KEY (payment, obligation)) WITHOUT ROWID;
     CREATE TABLE audit (
@@ -189,6 +192,20 @@ impl Views {
             }
         }
         Ok(page)
+    }
+
+    /// Payments of which an operation counts in a period, at most `limit`.
+    pub(super) fn of_period(
+        &self,
+        merchant: &MerchantId,
+        period: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT payment FROM periods WHERE merchant = ?1 AND period = ?2 ORDER BY payment LIMIT ?3",
+        )?;
+        let found = statement.query_map(params![merchant.as_str(), period, limit as i64], payment_id)?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// Tells a filter of all keys there are.
@@ -354,6 +371,10 @@ impl Batch<'_> {
         let Some(merchant) = self.merchant_of(payment)? else { return Ok(()) };
         let mut insert = self.transaction.prepare_cached("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3)")?;
         insert.execute(params![merchant.as_str(), requested.key.as_str(), bytes(payment)])?;
+        if let Some(period) = requested.provenance.as_ref().and_then(|from| from.period.as_ref()) {
+            let mut insert = self.transaction.prepare_cached("INSERT OR IGNORE INTO periods VALUES (?1, ?2, ?3)")?;
+            insert.execute(params![merchant.as_str(), period, bytes(payment)])?;
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use super::event::WaiterId;
 use crate::payment::{
     Acceptor, Amount, Card, CardId, CardPrint, Consent, MerchantId, OperationKind, PaymentId, PosEntry, Purchase,
 };
-use crate::transaction::{Fingerprint, IdempotencyKey};
+use crate::transaction::{Fingerprint, IdempotencyKey, Provenance};
 use std::collections::BTreeMap;
 
 /// A merchant's request, checked and with all its values.
@@ -20,6 +20,8 @@ pub struct Submission {
     pub fingerprint: Fingerprint,
     /// What for.
     pub command: Command,
+    /// Where it came from, where it says so.
+    pub provenance: Option<Box<Provenance>>,
 }
 
 /// What a merchant can ask for.

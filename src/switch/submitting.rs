@@ -379,6 +379,7 @@ impl Planned {
             business_date: self.business_date,
             obligations: self.obligations,
             origin: self.origin,
+            provenance: submission.provenance.clone(),
         };
         let cancelled = self.cancelled.into_iter();
         let ended = cancelled.map(|obligation| Body::Discharged { obligation, discharge: Discharge::Cancelled });

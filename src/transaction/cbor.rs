@@ -3,6 +3,7 @@
 //! Every format number ever written stays readable. Domain values are written as the plain values below and checked
 //! again when read: a record that does not make sense is an error, never a guess.
 
+use super::provenance::TraceParent;
 use super::record::{Fingerprint, IdempotencyKey, Record};
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Balance, Brand, BusinessDate, CardId, CardPrint, Currency, MerchantId, Name,
@@ -109,6 +110,7 @@ stored_as! {
     PaymentId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(PaymentId(u128::from_be_bytes(bytes.into())));
     CardId: ByteArray<16>, |id| id.0.to_be_bytes().into(), |bytes| Some(CardId(u128::from_be_bytes(bytes.into())));
     CardPrint: ByteArray<32>, |print| print.0.into(), |bytes| Some(CardPrint(bytes.into()));
+    TraceParent: ByteArray<25>, |trace| trace.0.into(), |bytes| Some(TraceParent(bytes.into()));
     Fingerprint: ByteArray<32>, |hash| hash.0.into(), |bytes| Some(Fingerprint(bytes.into()));
     Wall: i64, |wall| wall.0, |micros| Some(Wall(micros));
     Stan: u32, |stan| stan.number(), |number| Stan::new(number).ok();

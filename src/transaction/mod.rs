@@ -14,6 +14,7 @@ mod cbor;
 mod listing;
 mod obligation;
 mod payment;
+mod provenance;
 mod record;
 mod rules;
 
@@ -21,6 +22,7 @@ pub use cbor::{FORMAT, RecordError, decode, encode};
 pub use listing::{Listing, Page, Place};
 pub use obligation::{Discharge, Obligation, ObligationKind};
 pub use payment::{FoldError, Operation, OperationState, Owed, Payment, PaymentStatus};
+pub use provenance::{Provenance, TraceParent};
 pub use record::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted,
 };

@@ -1,6 +1,7 @@
 //! The fold: a payment as its records tell it.
 
 use super::obligation::{Discharge, Obligation, ObligationKind, older_kind};
+use super::provenance::Provenance;
 use super::record::{Body, Delivery, Fingerprint, IdempotencyKey, Origin, Outcome, Record, Requested, Rerouted};
 use crate::payment::{
     Amount, ApprovalCode, Balance, BusinessDate, CardPrint, MessageKind, MessageValues, OperationKind, PaymentId,
@@ -64,6 +65,8 @@ pub struct Operation {
     pub stand_in: Option<CardPrint>,
     /// What a balance inquiry was told.
     pub balances: Vec<Balance>,
+    /// Where it came from, where that was said.
+    pub provenance: Option<Box<Provenance>>,
     /// When it was asked for.
     pub created_at: Wall,
     /// Version of the record by which its merchant was told: the answer to a repeat is the fold up to here.
@@ -295,6 +298,7 @@ impl Payment {
             approval_code: None,
             stand_in: None,
             balances: Vec::new(),
+            provenance: requested.provenance.clone(),
             created_at: record.at,
             told_at: told.then_some(record.version),
         });

@@ -5,6 +5,7 @@
 //! longer written keeps its number, and a new one takes the next.
 
 use super::obligation::{Discharge, Obligation};
+use super::provenance::Provenance;
 use crate::payment::{
     Acceptor, Amount, ApprovalCode, Balance, Brand, BusinessDate, CardId, CardPrint, MerchantId, MessageValues,
     OperationKind, PaymentId, ResultCode, Wall,
@@ -116,6 +117,9 @@ pub struct Requested {
     /// What belongs to the payment as a whole, on its first record only.
     #[cbor(n(11), with = "super::cbor::shared", has_nil)]
     pub origin: Option<Arc<Origin>>,
+    /// Where the request came from, where it says so.
+    #[n(12)]
+    pub provenance: Option<Box<Provenance>>,
 }
 
 /// A request on its way to another host.

@@ -93,6 +93,18 @@ async fn one_api_stands_behind_both_doors() {
 }
 
 #[tokio::test]
+async fn a_frame_says_of_which_trace_it_is_part() {
+    let mut stage = open().await;
+    let mut line = Line::to(&stage, true).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut envelope = create(1, sale(1000));
+    envelope["traceparent"] = trace.into();
+    assert_eq!(line.ask(envelope).await["status"], 201);
+    let provenance = stage.seen.recv().await.unwrap().provenance.unwrap();
+    assert_eq!(provenance.trace.unwrap().to_string(), trace);
+}
+
+#[tokio::test]
 async fn who_asks_is_proved_by_the_connection_or_the_frame() {
     let stage = open().await;
     let mut line = Line::to(&stage, false).await;

@@ -9,6 +9,7 @@ mod card_present;
 mod door;
 mod framed;
 mod load;
+mod manners;
 mod merchants;
 mod openapi;
 mod permitted;

@@ -36,6 +36,20 @@ impl Archive for Store {
         Ok(found.first().copied())
     }
 
+    fn of_period(
+        &self,
+        merchant: &MerchantId,
+        period: &str,
+        limit: usize,
+    ) -> Result<Vec<PaymentId>, ArchiveUnavailable> {
+        let counts = |operation: &Operation| {
+            operation.provenance.as_ref().is_some_and(|from| from.period.as_deref() == Some(period))
+        };
+        let mut found = self.find(|p| p.origin.merchant == *merchant && p.operations.iter().any(counts));
+        found.truncate(limit);
+        Ok(found)
+    }
+
     fn list(&self, listing: &Listing) -> Result<Page, ArchiveUnavailable> {
         let mine = |p: &Payment| p.origin.merchant == listing.merchant;
         let referenced = |p: &Payment| listing.reference.as_ref().is_none_or(|wanted| *wanted == p.origin.reference);
@@ -135,6 +149,7 @@ fn request(store: &Store, submission: &Submission) -> Result<(PaymentId, Amount)
         business_date: BusinessDate::of(NOW),
         obligations: Vec::new(),
         origin: origin(submission),
+        provenance: submission.provenance.clone(),
     };
     let version = records.len() as u32 + 1;
     let record = Record { payment: id, version, at: NOW, body: Body::Requested(Box::new(requested)) };

@@ -279,7 +279,7 @@ impl World {
         fingerprint[..8].copy_from_slice(&(number as u64).to_be_bytes());
         fingerprint[8] = more as u8;
         let (merchant, key) = (errand.merchant, errand.key);
-        Submission { waiter, merchant, key, fingerprint: Fingerprint(fingerprint), command }
+        Submission { waiter, merchant, key, fingerprint: Fingerprint(fingerprint), command, provenance: None }
     }
 
     pub fn patience_ends(&mut self, number: usize, waiter: WaiterId) {

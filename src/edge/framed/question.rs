@@ -28,6 +28,8 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     authorization: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    traceparent: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     body: Option<&'a RawValue>,
     #[serde(borrow, default)]
     sealed: Option<Cow<'a, str>>,
@@ -77,6 +79,7 @@ fn request(frame: &Bytes, envelope: Envelope<'_>) -> Result<Request<Body>, Probl
     let fields = [
         (HeaderName::from_static("idempotency-key"), "/idempotency_key", Code::KeyInvalid, envelope.idempotency_key),
         (header::AUTHORIZATION, "/authorization", Code::Unauthenticated, envelope.authorization),
+        (HeaderName::from_static("traceparent"), "/traceparent", Code::EnvelopeInvalid, envelope.traceparent),
     ];
     for (name, pointer, code, text) in fields {
         let Some(text) = text else { continue };

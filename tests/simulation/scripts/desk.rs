@@ -207,7 +207,7 @@ impl Desk {
     pub(super) fn submit(&mut self, waiter: u64, key: &str, command: Command) {
         let merchant = MerchantId::new("shop").unwrap();
         let (key, fingerprint) = (IdempotencyKey::new(key).unwrap(), Fingerprint([0; 32]));
-        let submission = Submission { waiter: WaiterId(waiter), merchant, key, fingerprint, command };
+        let submission = Submission { waiter: WaiterId(waiter), merchant, key, fingerprint, command, provenance: None };
         self.handle(Event::Submit(Box::new(submission)));
     }
 

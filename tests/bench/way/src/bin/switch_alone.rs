@@ -133,6 +133,7 @@ impl World {
             key: IdempotencyKey::new(&format!("order-{number}-attempt-1"))?,
             fingerprint: Fingerprint([9; 32]),
             command: Command::Begin(Box::new(begin)),
+            provenance: None,
         })))
     }
 
