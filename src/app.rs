@@ -6,9 +6,11 @@
 
 mod operations;
 mod owner;
+mod resealing;
 mod store;
 mod trail;
 
+pub use resealing::KeysRefused;
 pub use trail::{Step, Trail, What};
 
 use crate::bank::{LinkError, Links};
@@ -20,7 +22,8 @@ use crate::journal::{JournalError, Reader};
 use crate::merchants::{self, LiveError, LiveRegister};
 use crate::switch::{Event, Switch};
 use crate::telemetry;
-use crate::vault::{TokenError, Tokens};
+use crate::vault::{self, KeyRing, TokenError, Tokens};
+use resealing::Resealing;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +44,7 @@ pub struct App {
     control: JoinHandle<()>,
     parked: JoinHandle<()>,
     _merchants: merchants::Follower,
+    resealing: Resealing,
     stop_ordered: Arc<Notify>,
 }
 
@@ -65,6 +69,9 @@ pub enum AppError {
     /// The merchants' doors.
     #[error(transparent)]
     Edge(#[from] edge::SetupError),
+    /// A thread.
+    #[error("a thread cannot be started: {0}")]
+    Thread(std::io::Error),
     /// The operators' door.
     #[error(transparent)]
     Control(#[from] control::DoorError),
@@ -86,8 +93,11 @@ impl App {
         let hosts = config.build_hosts(path).map_err(AppError::Config)?;
         let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
-        let (journal, recovered, commits) = store::open(&config.journal, secrets.vault.clone(), &events)?;
-        let tokens = Tokens::open(&config.journal.store.tokens(), secrets.vault.into())?;
+        let keys: KeyRing = secrets.vault.into();
+        let (journal, recovered, commits) = store::open(&config.journal, keys.clone(), &events)?;
+        let tokens = Arc::new(Tokens::open(&config.journal.store.tokens(), keys.clone())?);
+        let resealing = Resealing::start(keys, Arc::clone(&tokens), journal.resealer()?);
+        let resealing = resealing.map_err(AppError::Thread)?;
         let (register, merchants) = register(config, path)?;
         let https = bind(config.edge.listen).await?;
         let framed = match config.edge.framed_listen {
@@ -114,7 +124,7 @@ impl App {
             register,
             switchboard: Switchboard::new(events.clone(), waiters, config.switch.credit),
             archive: Arc::new(store::Reading(reader.clone())),
-            tokens: Arc::new(tokens),
+            tokens,
             fingerprint_key: secrets.fingerprint,
         };
         let (edge_addr, operations_addr) = (local(&https), local(&operations_listener));
@@ -136,6 +146,7 @@ impl App {
             control,
             parked,
             _merchants: merchants,
+            resealing,
             stop_ordered,
         })
     }
@@ -166,6 +177,12 @@ impl App {
         self.edge.reload_tls()
     }
 
+    /// Takes other keys of the vault in place of those that there are: the first one seals from now on, and what lies
+    /// under the others is sealed anew.
+    pub async fn exchange_vault_keys(&self, keys: vault::Keys) -> Result<(), KeysRefused> {
+        self.resealing.exchange(keys).await
+    }
+
     /// Waits until an operator orders it to stop.
     pub fn stop_ordered(&self) -> impl Future<Output = ()> + use<> {
         let ordered = Arc::clone(&self.stop_ordered);
@@ -182,6 +199,7 @@ impl App {
     pub async fn drain(self) -> Result<(), AppError> {
         tracing::info!("draining");
         self.edge.drain().await;
+        drop(self.resealing);
         // The owner outlives the door: it still answers what the door waits for.
         let _ = self.events.send(Event::Drain).await;
         let ended = self.owner.await;
@@ -230,5 +248,6 @@ pub fn install_metrics() -> Option<metrics_exporter_prometheus::PrometheusHandle
     telemetry::describe();
     edge::measure::describe();
     merchants::measure::describe();
+    vault::measure::describe();
     handle
 }

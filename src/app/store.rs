@@ -8,14 +8,14 @@ use crate::payment::{MerchantId, PaymentId};
 use crate::switch::{Event, Switch};
 use crate::telemetry;
 use crate::transaction::{IdempotencyKey, Listing, Page, Record};
-use crate::vault;
+use crate::vault::KeyRing;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Opens the journal. Its commits come out as one message each; loaded payments come back as events.
 pub(super) fn open(
     settings: &Settings,
-    keys: vault::Keys,
+    keys: KeyRing,
     events: &mpsc::Sender<Event>,
 ) -> Result<(Journal, Recovered, mpsc::UnboundedReceiver<Commit>), JournalError> {
     let (commits, received) = mpsc::unbounded_channel();

@@ -5,7 +5,7 @@ use crate::app::{self, App, AppError};
 use crate::config::Config;
 use crate::journal::JournalError;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,7 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  isthmus serve --config isthmus.toml\n\n\
     SIGTERM drains: no new work, what is in flight is finished or reversed, links sign off, exit 0.\n\
-    SIGHUP reads the doors' certificates, keys and revocation lists again; no connection is closed.")]
+    SIGHUP reads the doors' certificates, keys and revocation lists again, and the vault's keys ([keys]); no connection is \
+    closed.")]
 pub struct Serve {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
@@ -36,7 +37,7 @@ impl Serve {
             Ok(runtime) => runtime,
             Err(error) => return failed(&error, 1),
         };
-        match runtime.block_on(serve(&config)) {
+        match runtime.block_on(serve(&config, &self.config)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error @ (AppError::Config(_) | AppError::Store(JournalError::Held { .. }))) => failed(&error, 2),
             Err(error) => failed(&error, 1),
@@ -49,7 +50,7 @@ fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn serve(config: &Config) -> Result<(), AppError> {
+async fn serve(config: &Config, path: &Path) -> Result<(), AppError> {
     app::install_metrics();
     let mut app = App::start(config, None).await?;
     println!("isthmus ready: merchants https://{}, operations http://{}", app.edge_addr(), app.operations_addr());
@@ -65,11 +66,29 @@ async fn serve(config: &Config) -> Result<(), AppError> {
         tokio::select! {
             () = &mut stop => return app.drain().await,
             error = app.ended() => return Err(error),
-            () = hangup.next() => match app.reload_tls() {
-                Ok(()) => tracing::info!("the doors' certificates were read again"),
-                Err(error) => tracing::error!(%error, "the doors' certificates stay as they were"),
-            }
+            () = hangup.next() => reload(&app, path).await,
         }
+    }
+}
+
+/// Certificates and keys are taken or not each for itself: neither has to do with the other.
+async fn reload(app: &App, path: &Path) {
+    match app.reload_tls() {
+        Ok(()) => tracing::info!("the doors' certificates were read again"),
+        Err(error) => tracing::error!(%error, "the doors' certificates stay as they were"),
+    }
+    let read = Config::load(path).and_then(|config| config.keys.read().map_err(|mistake| vec![mistake]));
+    let vault = match read {
+        Ok(secrets) => secrets.vault,
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| tracing::error!(%mistake, "the vault's keys stay as they were"));
+            return;
+        }
+    };
+    let sealing = vault.current_id().to_string();
+    match app.exchange_vault_keys(vault).await {
+        Ok(()) => tracing::info!(%sealing, "the vault's keys were read again"),
+        Err(error) => tracing::error!(%error, "the vault's keys stay as they were"),
     }
 }
 

@@ -13,7 +13,7 @@ use super::writer::Results;
 use crate::payment::{CardId, MerchantId, PaymentId};
 use crate::switch::{Entry, NotRecorded, Ticket};
 use crate::transaction::{Body, IdempotencyKey, Record};
-use crate::vault::Keys;
+use crate::vault::KeyRing;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Decides what may be appended.
 pub(super) struct Admission {
     pub(super) tail: Arc<Tail>,
-    keys: Arc<Keys>,
+    keys: KeyRing,
     card_retention_days: u32,
     views: Views,
     filter: Arc<KeyFilter>,
@@ -47,7 +47,7 @@ impl Admission {
     /// `views` is for reading and holds all that the tail does not.
     pub(super) fn new(
         tail: Arc<Tail>,
-        keys: Arc<Keys>,
+        keys: KeyRing,
         views: Views,
         filter: Arc<KeyFilter>,
         card_retention_days: u32,
@@ -107,7 +107,7 @@ impl Admission {
         };
         self.check_keys(&merchant, &records, staged)?;
         let version = check_versions(payment, known.map_or(0, |head| head.version), &records)?;
-        let sealed = card.map(|(id, card)| self.keys.seal(id, &card).map(|sealed| (id, sealed)));
+        let sealed = card.map(|(id, card)| self.keys.now().seal(id, &card).map(|sealed| (id, sealed)));
         let sealed = sealed.transpose().map_err(|error| unavailable(&error.into()))?;
 
         staged.cards.extend(sealed.map(|(id, sealed)| CardRow {

@@ -64,6 +64,9 @@ pub enum JournalError {
         /// Which row.
         sequence: i64,
     },
+    /// The writer does not do what it is asked, in time or at all.
+    #[error("the journal's writer does not answer")]
+    NoWriter,
     /// A stored card.
     #[error(transparent)]
     Card(#[from] VaultError),
@@ -82,6 +85,7 @@ impl JournalError {
             JournalError::WrongKey(_) => "store_wrong_key",
             JournalError::Damaged { .. } => "store_damaged",
             JournalError::Missing { .. } => "store_row_missing",
+            JournalError::NoWriter => "store_no_writer",
             JournalError::Card(_) => "store_card",
         }
     }

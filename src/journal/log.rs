@@ -9,13 +9,16 @@ use super::private;
 use super::row::Row;
 use super::settings::{Settings, StorePath};
 use crate::payment::{Card, CardId};
-use crate::vault::{self, Keys, SealedCard};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use crate::vault::{self, Keys, SealedCard, VaultError};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
 const SCHEMA: i64 = 1;
+
+/// How many cards are looked at in one go, so that no read holds the write-ahead log for long.
+const LOOKED_AT: i64 = 4096;
 
 const TABLES: &str = "
     CREATE TABLE store (id BLOB NOT NULL, node INTEGER NOT NULL, fence INTEGER NOT NULL);
@@ -43,6 +46,23 @@ pub(super) struct CardRow {
     pub(super) purge_after: i64,
 }
 
+/// Cards under older keys.
+pub(super) struct OlderCards {
+    pub(super) cards: Vec<OlderCard>,
+    /// Sequence number up to which there are no others.
+    pub(super) to: i64,
+    /// Whether there are no others at all.
+    pub(super) is_all: bool,
+}
+
+/// A card under an older key.
+pub(super) struct OlderCard {
+    pub(super) sequence: i64,
+    pub(super) id: CardId,
+    pub(super) key: String,
+    pub(super) sealed: Vec<u8>,
+}
+
 /// What a store says of itself.
 pub(super) struct Identity {
     /// Random, made with the store; its views carry it too.
@@ -65,6 +85,10 @@ impl Log {
         log.settle()?;
         log.prepare(&settings.store, settings.node)?;
         log.know_keys(keys)?;
+        // Of the others it is found out when they are needed: there is no index of keys.
+        if let Some(missing) = log.last_key()?.filter(|id| !keys.holds(id)) {
+            return Err(VaultError::UnknownKey(missing).into());
+        }
         grow(&settings.store, u64::from(settings.wal_mib) << 20)?;
         Ok(log)
     }
@@ -130,7 +154,7 @@ impl Log {
     }
 
     /// Holds each key's name to the key that first bore it, so that no card is sealed under a key mistaken for another.
-    fn know_keys(&self, keys: &Keys) -> Result<(), JournalError> {
+    pub(super) fn know_keys(&self, keys: &Keys) -> Result<(), JournalError> {
         match vault::mistaken_key(&self.connection, keys)? {
             Some(id) => Err(JournalError::WrongKey(id)),
             None => Ok(()),
@@ -215,6 +239,47 @@ impl Log {
             return Ok(None);
         }
         Ok(Some(keys.open(id, &key, &sealed)?))
+    }
+
+    /// At most `most` cards behind a sequence number that lie under another key than this one.
+    pub(super) fn older_cards(&self, current: &str, after: i64, most: usize) -> Result<OlderCards, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sequence, id, key, sealed FROM cards WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![after, LOOKED_AT])?;
+        let mut found = OlderCards { cards: Vec::new(), to: after, is_all: false };
+        for _ in 0..LOOKED_AT {
+            let Some(row) = rows.next()? else { return Ok(OlderCards { is_all: true, ..found }) };
+            found.to = row.get(0)?;
+            if row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)? != current {
+                let id = CardId(u128::from_be_bytes(row.get(1)?));
+                found.cards.push(OlderCard { sequence: found.to, id, key: row.get(2)?, sealed: row.get(3)? });
+            }
+            if found.cards.len() == most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The key under which the last card lies.
+    fn last_key(&self) -> Result<Option<String>, JournalError> {
+        let read = |row: &rusqlite::Row<'_>| row.get(0);
+        let key = self.connection.query_row("SELECT key FROM cards ORDER BY sequence DESC LIMIT 1", [], read);
+        Ok(key.optional()?)
+    }
+
+    /// Puts cards in place of the same ones under other keys, in one transaction.
+    pub(super) fn reseal(&mut self, cards: &[(i64, CardId, SealedCard)]) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut update = transaction.prepare_cached(
+            "UPDATE cards SET key = ?3, search_hash = ?4, sealed = ?5 WHERE sequence = ?1 AND id = ?2",
+        )?;
+        for (sequence, id, SealedCard { key, search_hash, sealed }) in cards {
+            update.execute(params![sequence, id.0.to_be_bytes(), key, search_hash, sealed])?;
+        }
+        drop(update);
+        Ok(transaction.commit()?)
     }
 
     /// Moves committed pages from the write-ahead log into the file, without ever making a writer wait.

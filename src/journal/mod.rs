@@ -26,6 +26,7 @@ mod log;
 pub mod measure;
 mod private;
 mod reader;
+mod resealing;
 mod row;
 mod settings;
 mod tail;
@@ -34,12 +35,13 @@ mod writer;
 
 pub use error::JournalError;
 pub use reader::{FOUND_AT_MOST, Placed, Reader};
+pub use resealing::Resealer;
 pub use row::RowError;
 pub use settings::{Settings, StorePath};
 
 use crate::payment::PaymentId;
 use crate::switch::{Entry, HostMark, NotRecorded, NumberBlock, Stored, Ticket};
-use crate::vault::Keys;
+use crate::vault::KeyRing;
 use admission::Admission;
 use checkpoint::{Checkpointer, Checkpoints};
 use filler::Filler;
@@ -64,6 +66,7 @@ pub type Loaded = Box<dyn Fn(PaymentId, Result<Option<Box<Stored>>, ()>) + Send 
 /// The open journal. Dropping it commits what waits and ends its threads.
 pub struct Journal {
     orders: Sender<Order>,
+    keys: KeyRing,
     loads: Option<Sender<PaymentId>>,
     reader: Reader,
     tail: Arc<Tail>,
@@ -97,14 +100,14 @@ impl Journal {
     /// Takes the lock, reads what is there, and starts the threads.
     pub fn open(
         settings: &Settings,
-        keys: Keys,
+        keys: impl Into<KeyRing>,
         committed: Committed,
         loaded: Loaded,
     ) -> Result<(Journal, Recovered), JournalError> {
         private::make_directory(settings.store.journal())?;
         let lock = StoreLock::take(&settings.store)?;
-        let keys = Arc::new(keys);
-        let log = Log::create(settings, &keys)?;
+        let keys: KeyRing = keys.into();
+        let log = Log::create(settings, &keys.now())?;
         let views = catch_up(Views::open(&settings.store, &log)?, &log)?;
         let tail = Arc::new(Tail::default());
         let reader = Reader::new(settings.store.clone(), settings.node, tail.clone(), keys.clone());
@@ -116,7 +119,7 @@ impl Journal {
         let filter = Arc::new(KeyFilter::new(settings.key_filter_mib));
         let admission = Admission::new(
             tail.clone(),
-            keys,
+            keys.clone(),
             Views::open_reader(&settings.store)?,
             filter.clone(),
             settings.card_retention_days,
@@ -143,7 +146,7 @@ impl Journal {
             start("loader", &settings.store, move || load_all(&loads_in, &loader, &loaded))?,
         ];
         let writer = Some(start("journal", &settings.store, move || writer.run())?);
-        let journal = Journal { orders, loads: Some(loads), reader, tail, health, writer, others, _lock: lock };
+        let journal = Journal { orders, keys, loads: Some(loads), reader, tail, health, writer, others, _lock: lock };
         Ok((journal, recovered))
     }
 
@@ -158,6 +161,12 @@ impl Journal {
         if let Some(loads) = &self.loads {
             let _only_when_closed = loads.send(payment);
         }
+    }
+
+    /// What seals its cards anew when the keys are exchanged.
+    pub fn resealer(&self) -> Result<Resealer, JournalError> {
+        let log = Log::open_reader(self.reader.store())?;
+        Ok(Resealer::new(log, self.orders.clone(), self.keys.clone()))
     }
 
     /// For reading and finding payments.

@@ -11,7 +11,7 @@ use super::views::Views;
 use crate::payment::{MerchantId, PaymentId};
 use crate::switch::{AuditEntry, Stored};
 use crate::transaction::{Body, IdempotencyKey, Listing, Page, Record};
-use crate::vault::Keys;
+use crate::vault::KeyRing;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many entries a list for operators gives.
@@ -30,7 +30,7 @@ struct Shelf {
     store: StorePath,
     node: u16,
     tail: Arc<Tail>,
-    keys: Arc<Keys>,
+    keys: KeyRing,
     idle: Mutex<Vec<Books>>,
 }
 
@@ -51,8 +51,12 @@ pub struct Placed {
 }
 
 impl Reader {
-    pub(super) fn new(store: StorePath, node: u16, tail: Arc<Tail>, keys: Arc<Keys>) -> Reader {
+    pub(super) fn new(store: StorePath, node: u16, tail: Arc<Tail>, keys: KeyRing) -> Reader {
         Reader { shelf: Arc::new(Shelf { store, node, tail, keys, idle: Mutex::default() }) }
+    }
+
+    pub(super) fn store(&self) -> &StorePath {
+        &self.shelf.store
     }
 
     /// The records of a payment, oldest first; `None` if there is no such payment.
@@ -138,7 +142,7 @@ impl Reader {
         first: i64,
         id: crate::payment::CardId,
     ) -> Result<Option<crate::payment::Card>, JournalError> {
-        books.log.card(first, id, &self.shelf.keys)
+        books.log.card(first, id, &self.shelf.keys.now())
     }
 
     fn read(&self, books: &Books, payment: PaymentId) -> Result<Vec<Placed>, JournalError> {

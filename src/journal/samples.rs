@@ -12,7 +12,7 @@ use crate::transaction::{
     Body, CardSummary, Delivery, Fingerprint, IdempotencyKey, Obligation, ObligationKind, Origin, Outcome, Record,
     Requested,
 };
-use crate::vault::{KeyId, Keys};
+use crate::vault::{KeyId, KeyRing, Keys};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,12 +62,16 @@ pub(super) fn keys() -> Keys {
 }
 
 pub(super) fn try_open(settings: &Settings) -> Result<Opened, JournalError> {
+    open_under(settings, keys().into())
+}
+
+pub(super) fn open_under(settings: &Settings, keys: KeyRing) -> Result<Opened, JournalError> {
     let (commit, commits) = channel();
     let (load, loads) = channel();
     let committed = Box::new(move |results| drop(commit.send(results)));
     let load = std::sync::Mutex::new(load);
     let loaded = Box::new(move |payment, found| drop(load.lock().unwrap().send((payment, found))));
-    let (journal, recovered) = Journal::open(settings, keys(), committed, loaded)?;
+    let (journal, recovered) = Journal::open(settings, keys, committed, loaded)?;
     Ok(Opened { journal, recovered, commits, loads })
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::payment::{CardId, Wall};
 use crate::switch::{Entry, NotRecorded, Ticket};
 use crate::transaction::{Body, Discharge, Listing, Page, PaymentStatus, Provenance, Record};
+use crate::vault::{KeyRing, Keys, Resealed};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -384,6 +385,47 @@ fn a_store_keeps_its_node_and_its_keys() {
     let other_key = Keys::new(crate::vault::KeyId::new("test-1").unwrap(), &[43; 32]);
     let opened = Journal::open(&settings, other_key, Box::new(|_| {}), Box::new(|_, _| {}));
     assert!(matches!(opened, Err(JournalError::WrongKey(_))));
+}
+
+#[test]
+fn cards_move_to_another_key_while_others_are_written() {
+    let id = |name: &str| crate::vault::KeyId::new(name).unwrap();
+    let scratch = Scratch::new();
+    let ring = KeyRing::from(keys());
+    let opened = open_under(&scratch.settings(), ring.clone()).unwrap();
+    for payment in 1..=5 {
+        opened.append(sale_entry(payment, "acme", &format!("k{payment}"))).unwrap();
+    }
+    let mut resealer = opened.journal.resealer().unwrap();
+    let step = |resealed, stuck, is_done| Resealed { resealed, stuck, is_done };
+    assert_eq!(resealer.step(9).unwrap(), step(0, 0, true), "there is one key");
+    let rotated = Keys::new(id("test-2"), &[43; 32]).with_older(id("test-1"), &[42; 32]).unwrap();
+    resealer.know(rotated.clone()).unwrap();
+    ring.replace(rotated);
+    assert_eq!(resealer.step(2).unwrap(), step(2, 0, false));
+    opened.append(sale_entry(6, "acme", "k6")).unwrap();
+    let damage = "UPDATE cards SET sealed = x'01' WHERE sequence = 4";
+    Connection::open(scratch.settings().store.journal()).unwrap().execute(damage, []).unwrap();
+    assert_eq!(resealer.step(9).unwrap(), step(2, 1, true));
+    opened.append(sale_entry(7, "acme", "k7")).unwrap();
+    assert_eq!(resealer.step(9).unwrap(), step(0, 0, true), "the newest lie under the newest key");
+    let wrong = Keys::new(id("test-1"), &[44; 32]);
+    assert!(matches!(resealer.know(wrong), Err(JournalError::WrongKey(_))));
+    opened.journal.close();
+    assert!(resealer.know(keys()).is_err(), "the writer is gone");
+    let settings = scratch.settings();
+    let hand = Connection::open(settings.store.journal()).unwrap();
+    let alone = || KeyRing::from(Keys::new(id("test-2"), &[43; 32]));
+    assert!(matches!(open_under(&settings, alone()), Err(JournalError::Card(_))), "one still lies under the other");
+    hand.execute("DELETE FROM cards WHERE key = 'test-1'", []).unwrap();
+
+    let opened = open_under(&settings, alone()).unwrap();
+    for payment in [1, 2, 3, 5, 6, 7] {
+        assert_eq!(opened.load(PaymentId(payment)).unwrap().card, Some(card().without_cvc()), "{payment}");
+    }
+    opened.journal.close();
+    let refused = Journal::open(&settings, keys(), Box::new(|_| {}), Box::new(|_, _| {}));
+    assert!(matches!(refused, Err(JournalError::Card(_))), "what was written last could not be opened");
 }
 
 #[test]

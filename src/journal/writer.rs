@@ -12,15 +12,26 @@ use super::log::Log;
 use super::measure;
 use super::settings::Settings;
 use super::{Committed, JournalError};
+use crate::payment::CardId;
 use crate::switch::{Entry, NotRecorded, Ticket};
+use crate::vault::{Keys, SealedCard};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// What the writer is asked for.
 pub(super) enum Order {
     Append(Ticket, Entry),
+    Errand(Errand),
     Close,
+}
+
+/// Something beside the records that only the writer may do; done between two commits.
+pub(super) enum Errand {
+    /// Cards under the current key in place of the same ones under older keys.
+    Reseal(Vec<(i64, CardId, SealedCard)>, Sender<Result<(), JournalError>>),
+    /// Keys that the store is to know by their names.
+    Know(Keys, Sender<Result<(), JournalError>>),
 }
 
 /// What became of each append of a commit.
@@ -47,21 +58,46 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut closed = false;
         while !closed {
-            let mut batch = Vec::new();
-            closed = self.gather(&mut batch);
+            let (mut batch, mut errands) = (Vec::new(), Vec::new());
+            closed = self.gather(&mut batch, &mut errands);
+            let is_idle = batch.is_empty() && errands.is_empty();
             if !batch.is_empty() {
                 let results = self.record(batch);
                 count(&results);
                 (self.committed)(results);
                 self.log.iter().for_each(|log| self.checkpoints.complete(log));
-            } else if !closed {
+            } else if is_idle && !closed {
                 self.try_again();
             }
+            errands.into_iter().for_each(|errand| self.run_errand(errand));
         }
     }
 
+    /// Whoever asked for it and does not wait any longer will see what came of it.
+    fn run_errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Reseal(cards, done) => drop(done.send(self.write(|log| log.reseal(&cards)))),
+            Errand::Know(keys, done) => drop(done.send(self.write(|log| log.know_keys(&keys)))),
+        }
+    }
+
+    /// Writes something beside the records. A connection on which that failed is no better than after a failed commit.
+    fn write(&mut self, write: impl FnOnce(&mut Log) -> Result<(), JournalError>) -> Result<(), JournalError> {
+        if !self.has_log() {
+            return Err(rusqlite::Error::InvalidQuery.into());
+        }
+        let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery)?;
+        let written = write(log);
+        if matches!(written, Err(JournalError::Engine(_))) {
+            self.health.set_store(false);
+            self.log = None;
+            self.try_again();
+        }
+        written
+    }
+
     /// Waits for one order and takes all that wait with it. Whether the writer was closed.
-    fn gather(&self, batch: &mut Vec<(Ticket, Entry)>) -> bool {
+    fn gather(&self, batch: &mut Vec<(Ticket, Entry)>, errands: &mut Vec<Errand>) -> bool {
         let first = match self.health.takes_writes() {
             true => self.orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             false => self.orders.recv_timeout(RETRY),
@@ -74,6 +110,7 @@ impl Writer {
         loop {
             match order {
                 Order::Close => return true,
+                Order::Errand(errand) => errands.push(errand),
                 Order::Append(ticket, entry) => {
                     records += size(&entry);
                     batch.push((ticket, entry));

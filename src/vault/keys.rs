@@ -85,6 +85,16 @@ impl Keys {
         &self.current.id
     }
 
+    /// Whether anything may be sealed under another key than the current one.
+    pub fn has_older(&self) -> bool {
+        !self.older.is_empty()
+    }
+
+    /// Whether there is a key of this id.
+    pub fn holds(&self, id: &str) -> bool {
+        self.find(id).is_some()
+    }
+
     /// The hashes of a number under each key: whichever of them a card was sealed under, it is found by one of these.
     pub(super) fn search_hashes<'a>(&'a self, pan: &'a Pan) -> impl Iterator<Item = [u8; 32]> + 'a {
         std::iter::once(&self.current).chain(&self.older).map(|key| key.search_hash(pan.reveal().as_bytes()))

@@ -10,12 +10,15 @@
 
 mod keys;
 mod known;
+pub mod measure;
+mod resealed;
 mod ring;
 mod sealed;
 mod tokens;
 
 pub use keys::{KeyFault, KeyId, Keys};
 pub use known::{KNOWN_KEYS, mistaken_key};
+pub use resealed::Resealed;
 pub use ring::KeyRing;
 pub use sealed::{SealedCard, VaultError};
 pub use tokens::{Created, NewToken, Token, TokenError, Tokens};

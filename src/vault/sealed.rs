@@ -59,6 +59,11 @@ impl Keys {
         Ok(SealedCard { key: key.id.to_string(), search_hash: key.search_hash(card.pan.reveal().as_bytes()), sealed })
     }
 
+    /// The same card under the current key.
+    pub fn seal_anew(&self, id: CardId, key: &str, sealed: &[u8]) -> Result<SealedCard, VaultError> {
+        self.seal(id, &self.open(id, key, sealed)?)
+    }
+
     /// Opens what [`Keys::seal`] made for this id, under the key named beside it.
     pub fn open(&self, id: CardId, key: &str, sealed: &[u8]) -> Result<Card, VaultError> {
         let key = self.find(key).ok_or_else(|| VaultError::UnknownKey(key.to_owned()))?;
@@ -171,5 +176,8 @@ mod tests {
         let anew = rotated.seal(CardId(5), &card("4111111111111111")).unwrap();
         assert_eq!(anew.key, "k2");
         assert_ne!(anew.search_hash, sealed.search_hash, "the hash is keyed");
+        let moved = rotated.seal_anew(CardId(5), &sealed.key, &sealed.sealed).unwrap();
+        assert_eq!((&moved.key, moved.search_hash), (&anew.key, anew.search_hash));
+        assert!(keys("k2", 9).open(CardId(5), &moved.key, &moved.sealed).is_ok(), "without the older key");
     }
 }

@@ -6,7 +6,7 @@
 //! its id alone. The keys of the requests stay as long as the store, so that a request that was delayed does not bring
 //! a deleted card back.
 
-use super::{KNOWN_KEYS, KeyId, KeyRing, SealedCard, VaultError, mistaken_key};
+use super::{KNOWN_KEYS, KeyId, KeyRing, Keys, Resealed, SealedCard, VaultError, mistaken_key};
 use crate::payment::{Card, CardId, MerchantId, TokenId, Wall};
 use crate::transaction::{Fingerprint, IdempotencyKey};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -116,6 +116,9 @@ pub enum TokenError {
         /// Its format.
         found: i64,
     },
+    /// Tokens are sealed under a key that was not handed in.
+    #[error("tokens are sealed under key {0}, which is not configured")]
+    KeyMissing(String),
     /// A key has the name of another one.
     #[error("key {0} of the vault is another one than the one that bore its name before")]
     WrongKey(KeyId),
@@ -142,10 +145,45 @@ impl Tokens {
         if found != FORMAT {
             return Err(TokenError::Format { path: path.into(), found });
         }
-        if let Some(id) = mistaken_key(&connection, &keys.now())? {
-            return Err(TokenError::WrongKey(id));
+        let tokens = Tokens { path: path.into(), keys, writer: Mutex::new(connection), idle: Mutex::default() };
+        tokens.may_use(&tokens.keys.now())?;
+        Ok(tokens)
+    }
+
+    /// Whether all that lies here can be opened with these keys, each under the name that it always had.
+    pub fn may_use(&self, keys: &Keys) -> Result<(), TokenError> {
+        let writer = self.writer();
+        let mut statement = writer.prepare_cached("SELECT DISTINCT key FROM tokens")?;
+        let used = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        if let Some(missing) = used.into_iter().find(|id| !keys.holds(id)) {
+            return Err(TokenError::KeyMissing(missing));
         }
-        Ok(Tokens { path: path.into(), keys, writer: Mutex::new(connection), idle: Mutex::default() })
+        mistaken_key(&writer, keys)?.map_or(Ok(()), |id| Err(TokenError::WrongKey(id)))
+    }
+
+    /// Seals at most so many tokens anew that lie under an older key, passing over the first ones, which were stuck.
+    pub fn reseal(&self, most: usize, passed: usize) -> Result<Resealed, TokenError> {
+        let keys = self.keys.now();
+        let mut writer = self.writer();
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let older = Older::read(&transaction, keys.current_id(), most, passed)?;
+        let mut step = Resealed { is_done: older.is_empty(), ..Resealed::default() };
+        for Older { merchant, id, key, sealed } in &older {
+            let Ok(anew) = keys.seal_anew(CardId(id.0), key, sealed) else {
+                tracing::error!(token = %id, "a token stays under its older key");
+                step.stuck += 1;
+                continue;
+            };
+            let SealedCard { key, search_hash, sealed } = anew;
+            transaction
+                .prepare_cached(
+                    "UPDATE tokens SET key = ?3, search_hash = ?4, sealed = ?5 WHERE merchant = ?1 AND id = ?2",
+                )?
+                .execute(params![merchant, id.0.to_be_bytes(), key, search_hash, sealed])?;
+            step.resealed += 1;
+        }
+        transaction.commit()?;
+        Ok(step)
     }
 
     /// Gives a card its token. Durable when it returns; the same request again gives the same token.
@@ -299,6 +337,33 @@ impl Row {
     }
 }
 
+/// A token that is to be sealed anew.
+struct Older {
+    merchant: String,
+    id: TokenId,
+    key: String,
+    sealed: Vec<u8>,
+}
+
+impl Older {
+    fn read(
+        connection: &Connection,
+        current: &KeyId,
+        most: usize,
+        passed: usize,
+    ) -> Result<Vec<Older>, rusqlite::Error> {
+        let mut statement = connection.prepare_cached(
+            "SELECT merchant, id, key, sealed FROM tokens WHERE key <> ?1 ORDER BY key, merchant, id LIMIT ?2 OFFSET ?3",
+        )?;
+        let bound = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![current.as_str(), bound(most), bound(passed)], |row| {
+            let id = TokenId(u128::from_be_bytes(row.get(1)?));
+            Ok(Older { merchant: row.get(0)?, id, key: row.get(2)?, sealed: row.get(3)? })
+        })?;
+        rows.collect()
+    }
+}
+
 fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -347,7 +412,6 @@ fn lay_out(connection: &mut Connection) -> Result<i64, rusqlite::Error> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::Keys;
     use super::*;
     use crate::payment::{Cvc, Expiry, Pan};
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -489,6 +553,37 @@ mod tests {
             writer.execute("DELETE FROM audit", []).is_err()
                 && writer.execute("UPDATE audit SET who = ''", []).is_err()
         );
+    }
+
+    #[test]
+    fn tokens_move_to_the_newest_key_and_need_the_older_one_no_more() {
+        let place = Place::new();
+        let tokens = place.open(&keys("k1", 7).into());
+        let made: Vec<Token> =
+            (1..=5).map(|n| tokens.create(&new(n, "acme", 2030 + n as u16)).unwrap().token).collect();
+        drop(tokens);
+        let path = place.0.join("tokens");
+        assert!(matches!(Tokens::open(&path, keys("k2", 9).into()), Err(TokenError::KeyMissing(id)) if id == "k1"));
+        let ring: KeyRing = keys("k1", 7).into();
+        let tokens = place.open(&ring);
+        let rotated = keys("k2", 9).with_older(KeyId::new("k1").unwrap(), &[7; 32]).unwrap();
+        tokens.may_use(&rotated).unwrap();
+        ring.replace(rotated);
+        tokens.writer().execute("UPDATE tokens SET sealed = x'01' WHERE id = ?1", [5_u128.to_be_bytes()]).unwrap();
+        let step = |resealed, stuck, is_done| Resealed { resealed, stuck, is_done };
+        assert_eq!(tokens.reseal(2, 0).unwrap(), step(2, 0, false));
+        assert_eq!(tokens.reseal(9, 0).unwrap(), step(2, 1, false), "one is damaged");
+        assert_eq!(tokens.reseal(9, 1).unwrap(), step(0, 0, true));
+        assert!(matches!(tokens.may_use(&keys("k2", 9)), Err(TokenError::KeyMissing(_))), "it lies there still");
+        tokens.writer().execute("DELETE FROM tokens WHERE key = 'k1'", []).unwrap();
+        let found =
+            tokens.create(&NewToken { key: IdempotencyKey::new("x").unwrap(), ..new(9, "acme", 2031) }).unwrap();
+        assert_eq!(found.token, made[0], "found by its new hash");
+        drop(tokens);
+        let tokens = place.open(&keys("k2", 9).into());
+        for token in made.into_iter().take(4) {
+            assert_eq!(tokens.find(&MerchantId::new("acme").unwrap(), token.id).unwrap(), Some(token));
+        }
     }
 
     #[test]
