@@ -145,6 +145,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
     });
     let jwks = Bytes::from(jwks.to_string());
     let opener = Opener::start(keyring, limits.envelope_threads, parts.switchboard.capacity())?;
+    let is_first = parts.tokens.is_new();
     let door = Arc::new(Door {
         register: parts.register,
         switchboard: parts.switchboard,
@@ -156,7 +157,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         opener,
         jwks,
         signer,
-        nonces: signing::Nonces::new(wrapping::seconds_since_epoch(), limits.sealed_window()),
+        nonces: signing::Nonces::new(wrapping::seconds_since_epoch(), is_first, limits.sealed_window()),
         limits: Arc::clone(&limits),
     });
     let router = router(door);

@@ -50,6 +50,7 @@ const IDLE: usize = 8;
 pub struct Tokens {
     path: PathBuf,
     keys: KeyRing,
+    is_new: bool,
     writer: Mutex<Connection>,
     idle: Mutex<Vec<Connection>>,
 }
@@ -141,13 +142,18 @@ impl Tokens {
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF;",
         )?;
-        let found = lay_out(&mut connection)?;
+        let (found, is_new) = lay_out(&mut connection)?;
         if found != FORMAT {
             return Err(TokenError::Format { path: path.into(), found });
         }
-        let tokens = Tokens { path: path.into(), keys, writer: Mutex::new(connection), idle: Mutex::default() };
+        let tokens = Tokens { path: path.into(), keys, is_new, writer: Mutex::new(connection), idle: Mutex::default() };
         tokens.may_use(&tokens.keys.now())?;
         Ok(tokens)
+    }
+
+    /// Whether there was no store before this one was opened, and so no earlier run on it.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether all that lies here can be opened with these keys, each under the name that it always had.
@@ -395,18 +401,19 @@ fn audit(
     statement.execute([&at.rfc3339(), who.as_str(), what, &token.to_string()]).map(drop)
 }
 
-/// Makes the tables of an empty file; the format that it then has.
-fn lay_out(connection: &mut Connection) -> Result<i64, rusqlite::Error> {
+/// Makes the tables of an empty file; the format that it then has, and whether it was empty.
+fn lay_out(connection: &mut Connection) -> Result<(i64, bool), rusqlite::Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format = || transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if format()? == 0 && tables == 0 {
+    let is_new = format()? == 0 && tables == 0;
+    if is_new {
         transaction.execute_batch(KNOWN_KEYS)?;
         transaction.execute_batch(TABLES)?;
     }
     let found = format()?;
     transaction.commit()?;
-    Ok(found)
+    Ok((found, is_new))
 }
 
 #[cfg(test)]
@@ -474,11 +481,13 @@ mod tests {
         let tokens = place.open(&keys("k1", 7).into());
         let asked = new(1, "acme", 2030);
         let made = tokens.create(&asked).unwrap();
-        assert_eq!((made.token.id, made.replayed), (TokenId(1), false));
+        assert_eq!((made.token.id, made.replayed, tokens.is_new()), (TokenId(1), false, true));
         let found = tokens.find(&asked.merchant, TokenId(1)).unwrap().unwrap();
         assert_eq!((&found, &found.card.cvc), (&made.token, &None));
         drop(tokens);
-        assert_eq!(place.open(&keys("k1", 7).into()).find(&asked.merchant, TokenId(1)).unwrap(), Some(found));
+        let again = place.open(&keys("k1", 7).into());
+        assert!(!again.is_new());
+        assert_eq!(again.find(&asked.merchant, TokenId(1)).unwrap(), Some(found));
         assert!(place.holds(b"acme") && !place.holds(NUMBER.as_bytes()) && !place.holds(b"\x41\x11\x11\x11\x11"));
     }
 
