@@ -193,15 +193,8 @@ impl Following {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::{Order, Registrar};
+    use super::super::settings::sample as merchant;
     use super::*;
-    use serde_json::json;
-
-    fn merchant(id: &str, hash: char) -> MerchantSettings {
-        let hash = hash.to_string().repeat(64);
-        let terminal =
-            json!({ "terminal": "T1", "acceptor": "A1", "category_code": "5999", "city": "Bonn", "country": "DE" });
-        serde_json::from_value(json!({ "id": id, "api_key_sha256": [hash], "terminals": [terminal] })).unwrap()
-    }
 
     fn path(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("isthmus-live-{}-{name}", std::process::id()));

@@ -150,16 +150,9 @@ pub(super) fn told(sources: &Sources<'_>, errors: &[RegisterError]) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::settings::sample as merchant;
     use super::*;
-    use serde_json::json;
     use std::os::unix::fs::PermissionsExt;
-
-    fn merchant(id: &str, hash: char) -> MerchantSettings {
-        let hash = hash.to_string().repeat(64);
-        let terminal =
-            json!({ "terminal": "T1", "acceptor": "A1", "category_code": "5999", "city": "Bonn", "country": "DE" });
-        serde_json::from_value(json!({ "id": id, "api_key_sha256": [hash], "terminals": [terminal] })).unwrap()
-    }
 
     fn order(what: &str) -> Order {
         Order { who: "ada".to_owned(), what: what.to_owned(), why: "a test".to_owned() }

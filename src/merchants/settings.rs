@@ -129,6 +129,40 @@ fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// A merchant with one API key, whose hash is one digit over and over, and one terminal.
+#[cfg(test)]
+pub(super) fn sample(id: &str, hash: char) -> MerchantSettings {
+    let terminal = TerminalSettings {
+        terminal: "T1".to_owned(),
+        acceptor: "A1".to_owned(),
+        category_code: "5999".to_owned(),
+        name: None,
+        city: "Bonn".to_owned(),
+        country: "DE".to_owned(),
+    };
+    MerchantSettings {
+        id: id.to_owned(),
+        name: None,
+        api_key_sha256: vec![hash.to_string().repeat(64)],
+        api_keys: Vec::new(),
+        client_cert_spki_sha256: Vec::new(),
+        require: Proof::default(),
+        sealing: Sealing::default(),
+        payload_key_file: None,
+        payload_key: None,
+        signing: Signing::default(),
+        signature_key_files: Vec::new(),
+        signature_keys: Vec::new(),
+        luhn: true,
+        suspended: false,
+        addresses: Vec::new(),
+        operations: Scopes::default(),
+        amount_max: Ceilings::default(),
+        share: ShareSettings::default(),
+        terminals: vec![terminal],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
