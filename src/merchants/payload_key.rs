@@ -1,11 +1,12 @@
 //! A merchant's public payload key: RSA of 2048 to 4096 bits, as JWK (RFC 7517) or PEM (SubjectPublicKeyInfo).
 
+use super::public_part::{PRIVATE, holds_private_key, pem_of};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::RsaPublicKeyComponents;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A public key to which payloads are sealed, and the name by which its owner finds the private one.
@@ -23,22 +24,30 @@ pub enum PayloadKeyError {
     /// Neither a JWK nor PEM.
     #[error("neither an RSA public key in JWK form nor in PEM form")]
     Form,
+    /// There is a private key with it.
+    #[error("{PRIVATE}")]
+    Private,
     /// Not an RSA key, or one of a size that is not used here.
     #[error("not an RSA key of 2048 to 4096 bits")]
     Key,
 }
 
-#[derive(Deserialize)]
+/// Of a JWK what is kept of it.
+#[derive(Deserialize, Serialize)]
 struct RsaJwk {
     kty: String,
     n: String,
     e: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
 }
 
 impl PayloadKey {
     /// Reads a public key from the content of a file.
     pub fn read(content: &[u8]) -> Result<PayloadKey, PayloadKeyError> {
+        if holds_private_key(content) {
+            return Err(PayloadKeyError::Private);
+        }
         let start = content.iter().find(|b| !b.is_ascii_whitespace());
         let (kid, key) = match start {
             Some(b'{') => from_jwk(content)?,
@@ -50,6 +59,16 @@ impl PayloadKey {
         let kid = kid.map_or_else(|| spki_sha256(&key), Ok)?;
         Ok(PayloadKey { kid, key })
     }
+}
+
+/// What is written down of the content of a file: the key, and its name where it has one, in the form that it came in.
+pub(super) fn public_part(content: &[u8]) -> Result<String, PayloadKeyError> {
+    let PayloadKey { key, .. } = PayloadKey::read(content)?;
+    if let Ok(jwk) = serde_json::from_slice::<RsaJwk>(content) {
+        return serde_json::to_string(&jwk).map_err(|_| PayloadKeyError::Form);
+    }
+    let der: PublicKeyX509Der<'_> = key.as_der().map_err(|_| PayloadKeyError::Key)?;
+    Ok(pem_of(der.as_ref()))
 }
 
 fn from_jwk(content: &[u8]) -> Result<(Option<String>, PublicEncryptingKey), PayloadKeyError> {

@@ -2,7 +2,7 @@
 //!
 //! Both have the same keys. What is as it would be anyway is not written.
 
-use super::{Ceilings, Proof, Scopes, Sealing, ShareSettings, Signing};
+use super::{Ceilings, Fault, Proof, Scopes, Sealing, ShareSettings, SignatureKey, Signing, payload_key};
 use crate::network::Network;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,17 +72,24 @@ pub struct MerchantSettings {
 }
 
 impl MerchantSettings {
-    /// The same settings with the keys themselves in place of the files that hold them.
-    pub fn without_files(mut self, folder: &Path) -> Result<MerchantSettings, (PathBuf, std::io::Error)> {
+    /// The same settings with the keys themselves in place of the files that hold them: of each only what is public.
+    pub fn without_files(mut self, folder: &Path) -> Result<MerchantSettings, Fault> {
         let read = |path: PathBuf| {
             let path = folder.join(path);
-            std::fs::read_to_string(&path).map_err(|error| (path, error))
+            match std::fs::read(&path) {
+                Ok(content) => Ok((path, content)),
+                Err(error) => Err(Fault::File { path, kind: error.kind() }),
+            }
         };
         if let Some(path) = self.payload_key_file.take() {
-            self.payload_key = Some(read(path)?);
+            let (path, content) = read(path)?;
+            let part = payload_key::public_part(&content);
+            self.payload_key = Some(part.map_err(|fault| Fault::PayloadKey { path, fault })?);
         }
         for path in std::mem::take(&mut self.signature_key_files) {
-            self.signature_keys.push(read(path)?);
+            let (path, content) = read(path)?;
+            let key = SignatureKey::read(&content).map_err(|fault| Fault::SignatureKey { path, fault })?;
+            self.signature_keys.push(key.pem());
         }
         Ok(self)
     }
@@ -170,6 +177,33 @@ mod tests {
 
     const TERMINALS: &str =
         r#""terminals":[{"terminal":"T1","acceptor":"A1","category_code":"5999","city":"Bonn","country":"DE"}]"#;
+
+    #[test]
+    fn of_files_only_what_is_public_is_written_down() {
+        let folder = std::env::temp_dir().join(format!("isthmus-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap().pem();
+        std::fs::write(folder.join("certificate.pem"), format!("a note\n{certificate}")).unwrap();
+        std::fs::write(folder.join("both.pem"), [certificate, pair.serialize_pem()].concat()).unwrap();
+        let jwk = r#"{"kty":"RSA","kid":"k","n":"N","e":"AQAB","note":"a note"}"#;
+        let modulus = data_encoding::BASE64URL_NOPAD.encode(&[0xc1; 256]);
+        std::fs::write(folder.join("jwk.json"), jwk.replace("\"N\"", &format!("\"{modulus}\""))).unwrap();
+        let with = |payload: &str, signature: &str| MerchantSettings {
+            payload_key_file: Some(payload.into()),
+            signature_key_files: vec![signature.into()],
+            ..sample("shop", 'a')
+        };
+        let written = with("jwk.json", "certificate.pem").without_files(&folder).unwrap();
+        assert_eq!(written.signature_keys, [SignatureKey::read(pair.public_key_pem().as_bytes()).unwrap().pem()]);
+        assert!(!serde_json::to_string(&written).unwrap().contains("note"));
+        assert!(written.payload_key.unwrap().contains(&modulus));
+        let refused = with("jwk.json", "both.pem").without_files(&folder).unwrap_err();
+        assert!(refused.to_string().contains("private key"), "{refused}");
+        let refused = with("both.pem", "certificate.pem").without_files(&folder).unwrap_err();
+        assert!(refused.to_string().contains("private key"), "{refused}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn only_what_is_unusual_is_written() {

@@ -2,6 +2,7 @@
 //!
 //! Of a certificate only the key is taken: it is pinned by standing in the register, whoever issued it and until when.
 
+use super::public_part::{PRIVATE, holds_private_key, pem_of};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject};
 use rustls::server::ParsedCertificate;
@@ -15,10 +16,16 @@ pub enum SignatureKey {
     P256(Vec<u8>),
 }
 
-/// Neither of them.
+/// Why a signature key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no certificate or public key in PEM form, of RSA with 2048 to 4096 bits or on P-256")]
-pub struct SignatureKeyError;
+pub enum SignatureKeyError {
+    /// Neither of them.
+    #[error("no certificate or public key in PEM form, of RSA with 2048 to 4096 bits or on P-256")]
+    Form,
+    /// There is a private key with it.
+    #[error("{PRIVATE}")]
+    Private,
+}
 
 impl std::fmt::Debug for SignatureKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,13 +36,16 @@ impl std::fmt::Debug for SignatureKey {
 impl SignatureKey {
     /// Reads a key from the content of a file.
     pub fn read(content: &[u8]) -> Result<SignatureKey, SignatureKeyError> {
+        if holds_private_key(content) {
+            return Err(SignatureKeyError::Private);
+        }
         let spki = match CertificateDer::from_pem_slice(content) {
             Ok(certificate) => {
-                let parsed = ParsedCertificate::try_from(&certificate).map_err(|_| SignatureKeyError)?;
+                let parsed = ParsedCertificate::try_from(&certificate).map_err(|_| SignatureKeyError::Form)?;
                 parsed.subject_public_key_info().as_ref().to_vec()
             }
             Err(_) => {
-                SubjectPublicKeyInfoDer::from_pem_slice(content).map_err(|_| SignatureKeyError)?.as_ref().to_vec()
+                SubjectPublicKeyInfoDer::from_pem_slice(content).map_err(|_| SignatureKeyError::Form)?.as_ref().to_vec()
             }
         };
         if ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &spki).is_ok() {
@@ -43,7 +53,13 @@ impl SignatureKey {
         }
         // Of 4096 bits it has some 550 bytes; a longer one costs whoever verifies more than it is worth.
         let is_rsa = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki).is_ok() && spki.len() < 600;
-        if is_rsa { Ok(SignatureKey::Rsa(spki)) } else { Err(SignatureKeyError) }
+        if is_rsa { Ok(SignatureKey::Rsa(spki)) } else { Err(SignatureKeyError::Form) }
+    }
+
+    /// It alone, as PEM (SubjectPublicKeyInfo), whatever it was read from.
+    pub fn pem(&self) -> String {
+        let (SignatureKey::Rsa(spki) | SignatureKey::P256(spki)) = self;
+        pem_of(spki)
     }
 
     /// Whether it is of RSA.
@@ -65,8 +81,11 @@ mod tests {
         assert_eq!(SignatureKey::read(certificate.pem().as_bytes()).unwrap(), bare);
         assert!(!bare.is_rsa());
         let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        assert_eq!(SignatureKey::read(other.public_key_pem().as_bytes()), Err(SignatureKeyError));
-        assert_eq!(SignatureKey::read(pair.serialize_pem().as_bytes()), Err(SignatureKeyError));
-        assert_eq!(SignatureKey::read(b""), Err(SignatureKeyError));
+        assert_eq!(SignatureKey::read(other.public_key_pem().as_bytes()), Err(SignatureKeyError::Form));
+        assert_eq!(SignatureKey::read(pair.serialize_pem().as_bytes()), Err(SignatureKeyError::Private));
+        assert_eq!(SignatureKey::read(b""), Err(SignatureKeyError::Form));
+        assert_eq!(bare.pem(), pair.public_key_pem().replace("\r\n", "\n"));
+        let combined = [certificate.pem(), pair.serialize_pem()].concat();
+        assert_eq!(SignatureKey::read(combined.as_bytes()), Err(SignatureKeyError::Private));
     }
 }

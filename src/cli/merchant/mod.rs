@@ -273,7 +273,7 @@ fn import(office: &mut Office, file: &Path, reason: Reason) -> Done {
     let folder = file.parent().unwrap_or(Path::new(""));
     let inline = |merchant: MerchantSettings| merchant.without_files(folder);
     let merchants: Result<Vec<_>, _> = merchants.into_iter().map(inline).collect();
-    let merchants = merchants.map_err(|(path, error)| unreadable(&path, error))?;
+    let merchants = merchants.map_err(|fault| Failure::Refused(fault.to_string()))?;
     let order = office.order("import", reason);
     let changed = office.registrar.import(merchants, &order)?;
     let text = match changed.as_slice() {
@@ -299,7 +299,7 @@ fn export(office: &Office, wanted: &[String]) -> Done {
     let folder = &office.config.folder;
     let inline = |merchant: MerchantSettings| merchant.without_files(folder);
     let merchants: Result<Vec<_>, _> = merchants.into_iter().map(inline).collect();
-    let merchants = merchants.map_err(|(path, error)| Failure::Unusable(format!("{}: {error}", path.display())))?;
+    let merchants = merchants.map_err(|fault| Failure::Unusable(fault.to_string()))?;
     let result = json!(merchants);
     let text = format!("{result:#}\n");
     Ok((result, text))
