@@ -1,8 +1,8 @@
 //! The register in use: built anew when its store changes, without a restart and without losing a request.
 //!
-//! About once a second the store is asked whether somebody wrote. What cannot be read, or is no register, is logged and
-//! changes nothing: the last good register stays. Only at the start, where there is none, merchants that cannot be
-//! taken are left out.
+//! About once a second the store is asked whether somebody wrote. A merchant that cannot be taken is left out, and told
+//! of: what was written of all others counts, so that no mistake in one place keeps a proof good that was taken back in
+//! another. A store that cannot be read changes nothing.
 
 use super::measure;
 use super::registrar::told;
@@ -63,7 +63,7 @@ pub fn follow(
     Register::build(&configured, folder).map_err(LiveError::Configuration)?;
     let store = MerchantStore::open(store)?;
     let mut following = Following {
-        seen: store.version()?,
+        seen: Some(store.version()?),
         store,
         configured,
         folder: folder.to_owned(),
@@ -71,7 +71,7 @@ pub fn follow(
         is_troubled: false,
         is_refused: false,
     };
-    following.begin()?;
+    following.take()?;
     let live = LiveRegister(following.register.subscribe());
     let (stop, stopped) = mpsc::channel();
     thread::Builder::new().name("merchants".to_owned()).spawn(move || {
@@ -87,8 +87,8 @@ struct Following {
     configured: Vec<MerchantSettings>,
     folder: PathBuf,
     register: watch::Sender<Arc<Register>>,
-    /// Version of the store that was looked at last.
-    seen: i64,
+    /// Version of the store that was taken last.
+    seen: Option<i64>,
     /// Whether the store could not be read when it was looked at last.
     is_troubled: bool,
     /// Whether it holds something that is not gone by.
@@ -96,69 +96,74 @@ struct Following {
 }
 
 impl Following {
-    /// The first register: whoever cannot be taken is left out.
-    fn begin(&mut self) -> Result<(), LiveError> {
-        let mut stored = self.store.merchants()?;
-        loop {
-            match self.build(&stored) {
-                Ok(register) => {
-                    self.register.send_replace(Arc::new(register));
-                    self.tell_shadowed(&stored);
-                    self.show();
-                    return Ok(());
-                }
-                Err(errors) => {
-                    let (first, count) = (self.configured.len(), stored.len());
-                    let wrong = |place: usize| errors.iter().any(|error| error.merchant == place + first);
-                    self.tell(&stored, &errors, "a merchant of the register is left out");
-                    self.is_refused = true;
-                    stored = (0..).zip(stored).filter(|(place, _)| !wrong(*place)).map(|(_, m)| m).collect();
-                    if stored.len() == count {
-                        return Err(LiveError::Configuration(errors));
-                    }
-                }
+    /// A register of all that can be taken: whoever cannot is left out.
+    fn take(&mut self) -> Result<(), LiveError> {
+        let (stored, unreadable): (Vec<_>, Vec<_>) = self.store.documents()?.into_iter().partition(Result::is_ok);
+        unreadable.iter().filter_map(|read| read.as_ref().err()).for_each(|error| {
+            tracing::error!(%error, "a merchant of the register is left out");
+        });
+        self.is_refused = !unreadable.is_empty();
+        let mut stored: Vec<MerchantSettings> = stored.into_iter().flatten().collect();
+        let register = loop {
+            let errors = match self.build(&stored) {
+                Ok(register) => break register,
+                Err(errors) => errors,
+            };
+            let (first, count) = (self.configured.len(), stored.len());
+            let wrong = |place: usize| errors.iter().any(|error| error.merchant == place + first);
+            self.tell(&stored, &errors, "a merchant of the register is left out");
+            self.is_refused = true;
+            stored = (0..).zip(stored).filter(|(place, _)| !wrong(*place)).map(|(_, merchant)| merchant).collect();
+            if stored.len() == count {
+                return Err(LiveError::Configuration(errors));
             }
-        }
+        };
+        self.register.send_replace(Arc::new(register));
+        self.tell_shadowed(&stored);
+        self.show();
+        Ok(())
     }
 
     /// Takes what was written since it was looked at last.
     fn look(&mut self) {
-        let read = self.store.version().and_then(|version| match version == self.seen {
-            true => Ok(None),
-            false => Ok(Some((version, self.store.merchants()?))),
-        });
-        match read {
+        match self.refresh() {
             Ok(None) if self.is_troubled => {
                 self.is_troubled = false;
                 self.show();
             }
             Ok(None) => {}
-            Ok(Some((version, stored))) => {
-                (self.seen, self.is_troubled) = (version, false);
-                self.take(&stored);
-                self.show();
+            Ok(Some(version)) => {
+                self.is_troubled = false;
+                match self.take() {
+                    Ok(()) => {
+                        self.seen = Some(version);
+                        tracing::info!(
+                            merchants = self.register.borrow().merchants().len(),
+                            "the merchants have changed"
+                        );
+                    }
+                    Err(error) => self.trouble(&error),
+                }
             }
-            Err(error) if !self.is_troubled => {
-                self.is_troubled = true;
-                self.show();
-                tracing::error!(%error, "the merchant register cannot be read; merchants stay as they were");
-            }
-            Err(_known) => {}
+            Err(error) => self.trouble(&error.into()),
         }
     }
 
-    fn take(&mut self, stored: &[MerchantSettings]) {
-        match self.build(stored) {
-            Ok(register) => {
-                self.register.send_replace(Arc::new(register));
-                self.is_refused = false;
-                tracing::info!(merchants = stored.len(), "the merchant register has changed");
-                self.tell_shadowed(stored);
-            }
-            Err(errors) => {
-                self.is_refused = true;
-                self.tell(stored, &errors, "the merchant register is not usable; merchants stay as they were");
-            }
+    /// The version of the store, where it is another one than was taken last; of the file that is there now.
+    fn refresh(&mut self) -> Result<Option<i64>, MerchantStoreError> {
+        if self.store.is_replaced()? {
+            self.store = MerchantStore::open(self.store.path())?;
+            self.seen = None;
+        }
+        let version = self.store.version()?;
+        Ok(Some(version).filter(|version| self.seen != Some(*version)))
+    }
+
+    fn trouble(&mut self, error: &LiveError) {
+        if !self.is_troubled {
+            self.is_troubled = true;
+            self.show();
+            tracing::error!(%error, "the merchant register cannot be read; merchants stay as they were");
         }
     }
 
@@ -192,8 +197,8 @@ impl Following {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{Order, Registrar};
     use super::super::settings::sample as merchant;
+    use super::super::{Order, Registrar};
     use super::*;
 
     fn path(name: &str) -> PathBuf {
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_counts_and_what_is_broken_changes_nothing() {
+    fn what_is_written_counts_and_what_is_broken_is_left_out() {
         let path = path("follow");
         let folder = Path::new(".");
         let (register, _follower) = follow(vec![merchant("configured", 'a')], folder, &path).unwrap();
@@ -230,8 +235,12 @@ mod tests {
         let hand = rusqlite::Connection::open(&path).unwrap();
         hand.execute("INSERT INTO merchants VALUES ('broken', '{}')", []).unwrap();
         registrar.change("stored", &order, |_| Ok(())).unwrap_err();
-        thread::sleep(EVERY + Duration::from_millis(500));
-        assert_eq!(ids(&register), ["configured", "stored"]);
+        let suspended = MerchantSettings { suspended: true, ..merchant("stored", 'b') };
+        let suspended = serde_json::to_string(&suspended).unwrap();
+        hand.execute("UPDATE merchants SET document = ?1 WHERE id = 'stored'", [suspended]).unwrap();
+        let is_suspended = || register.now().merchants().iter().any(|merchant| merchant.suspended);
+        (0..100).take_while(|_| !is_suspended()).for_each(|_| thread::sleep(Duration::from_millis(50)));
+        assert!(is_suspended() && ids(&register) == ["configured", "stored"], "whatever else stands there");
 
         hand.execute(
             "UPDATE merchants SET id = 'third', document = ?1 WHERE id = 'broken'",
@@ -239,6 +248,48 @@ mod tests {
         )
         .unwrap();
         until(&register, &["configured", "stored", "third"]);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_proof_that_is_taken_back_is_no_good_whatever_another_merchant_has() {
+        let path = path("revoked");
+        let (configured, folder) = (vec![merchant("configured", 'a')], Path::new("."));
+        let order = Order { who: "ada".to_owned(), what: "add".to_owned(), why: "a test".to_owned() };
+        // The configuration has changed since the start, so this takes what the running switch cannot.
+        let mut registrar = Registrar::open(&path, Vec::new(), folder).unwrap();
+        registrar.add(&merchant("stored", 'b'), &order).unwrap();
+        let (register, _follower) = follow(configured, folder, &path).unwrap();
+        registrar.add(&merchant("clashes", 'a'), &order).unwrap();
+        let revoke = |merchant: &mut MerchantSettings| {
+            merchant.api_key_sha256 = vec!["c".repeat(64)];
+            Ok(())
+        };
+        registrar.change("stored", &order, revoke).unwrap();
+        let before = register.now().merchants()[1].clone();
+        let is_new = || register.now().merchants().get(1).is_some_and(|merchant| !Arc::ptr_eq(merchant, &before));
+        (0..100).take_while(|_| !is_new()).for_each(|_| thread::sleep(Duration::from_millis(50)));
+        assert_eq!(ids(&register), ["configured", "stored"]);
+        assert!(is_new(), "what was written after the clash counts");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_put_in_place_of_the_register_is_noticed() {
+        let (path, other) = (path("replaced"), path("replacing"));
+        let folder = Path::new(".");
+        let order = Order { who: "ada".to_owned(), what: "add".to_owned(), why: "a test".to_owned() };
+        Registrar::open(&path, Vec::new(), folder).unwrap().add(&merchant("first", 'a'), &order).unwrap();
+        Registrar::open(&other, Vec::new(), folder).unwrap().add(&merchant("second", 'b'), &order).unwrap();
+        let (register, _follower) = follow(Vec::new(), folder, &path).unwrap();
+        assert_eq!(ids(&register), ["first"]);
+        std::fs::rename(&other, &path).unwrap();
+        until(&register, &["second"]);
+        std::fs::remove_file(&path).unwrap();
+        thread::sleep(EVERY + Duration::from_millis(500));
+        assert_eq!(ids(&register), ["second"], "a file that is gone changes nothing");
+        Registrar::open(&path, Vec::new(), folder).unwrap().add(&merchant("third", 'c'), &order).unwrap();
+        until(&register, &["third"]);
         std::fs::remove_file(path).unwrap();
     }
 

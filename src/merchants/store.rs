@@ -42,6 +42,7 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct MerchantStore {
     connection: Connection,
     path: PathBuf,
+    place: (u64, u64),
 }
 
 /// Why the store cannot be used.
@@ -120,7 +121,8 @@ impl MerchantStore {
         if found != FORMAT {
             return Err(MerchantStoreError::Format { path: path.into(), found });
         }
-        Ok(MerchantStore { connection, path: path.into() })
+        let place = place(path).map_err(|fault| MerchantStoreError::File { path: path.into(), fault })?;
+        Ok(MerchantStore { connection, path: path.into(), place })
     }
 
     /// A number that differs once somebody else has written.
@@ -131,12 +133,28 @@ impl MerchantStore {
 
     /// All merchants by their identifiers.
     pub fn merchants(&self) -> Result<Vec<MerchantSettings>, MerchantStoreError> {
+        self.documents()?.into_iter().collect()
+    }
+
+    /// All merchants, each one read or what is wrong with it.
+    pub fn documents(&self) -> Result<Vec<Result<MerchantSettings, MerchantStoreError>>, MerchantStoreError> {
         let rows = documents(&self.connection).map_err(|fault| self.sql(fault))?;
         let read = |(id, document): (String, String)| {
             let path = self.path.clone();
             serde_json::from_str(&document).map_err(|fault| MerchantStoreError::Document { path, id, fault })
         };
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Whether its path leads to another file by now, or to none.
+    pub fn is_replaced(&self) -> Result<bool, MerchantStoreError> {
+        let fault = |fault| MerchantStoreError::File { path: self.path.clone(), fault };
+        Ok(place(&self.path).map_err(fault)? != self.place)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Changes merchants, all or none of them: `change` is given all that there are and says which to write.
@@ -197,6 +215,11 @@ impl MerchantStore {
     fn sql(&self, fault: rusqlite::Error) -> MerchantStoreError {
         MerchantStoreError::Sql { path: self.path.clone(), fault }
     }
+}
+
+/// Which file a path leads to: its device and its number there.
+fn place(path: &Path) -> Result<(u64, u64), std::io::Error> {
+    path.metadata().map(|file| (file.dev(), file.ino()))
 }
 
 fn documents(connection: &Connection) -> Result<Vec<(String, String)>, rusqlite::Error> {
