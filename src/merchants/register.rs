@@ -24,6 +24,8 @@ pub struct Register {
     keys: BTreeMap<[u8; 4], Vec<(Sha256Hash, ApiKey)>>,
     certificates: BTreeMap<Sha256Hash, Arc<Merchant>>,
     merchants: Vec<Arc<Merchant>>,
+    /// Places among them.
+    by_id: BTreeMap<String, usize>,
 }
 
 /// What a register is made of.
@@ -90,7 +92,8 @@ impl Register {
         let mut builder = Builder { register, folder, previous, at: 0, stored: false, errors: Vec::new() };
         sources.configured.iter().for_each(|merchant| builder.add(merchant));
         builder.stored = true;
-        sources.stored.iter().for_each(|merchant| match sources.configured.iter().any(|c| c.id == merchant.id) {
+        let configured: BTreeSet<&str> = sources.configured.iter().map(|merchant| merchant.id.as_str()).collect();
+        sources.stored.iter().for_each(|merchant| match configured.contains(merchant.id.as_str()) {
             true => builder.at += 1,
             false => builder.add(merchant),
         });
@@ -102,6 +105,11 @@ impl Register {
         let hash: Sha256Hash = Sha256::digest(key).into();
         let bucket = self.keys.get(&bucket_of(&hash))?;
         bucket.iter().find(|(known, _)| known.ct_eq(&hash).into()).map(|(_, key)| key)
+    }
+
+    /// The merchant of an identifier.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Merchant>> {
+        self.merchants.get(*self.by_id.get(id)?)
     }
 
     /// Whose client certificate has a public key of this hash (of the whole SubjectPublicKeyInfo).
@@ -181,6 +189,7 @@ impl Builder<'_> {
                 self.fault("client_cert_spki_sha256", Fault::Duplicate);
             }
         }
+        self.register.by_id.insert(settings.id.clone(), self.register.merchants.len());
         self.register.merchants.push(merchant);
     }
 
@@ -209,7 +218,7 @@ impl Builder<'_> {
         let id = MerchantId::new(text);
         match &id {
             None => self.fault("id", Fault::Identifier),
-            Some(id) if self.register.merchants.iter().any(|m| m.id == *id) => self.fault("id", Fault::Duplicate),
+            Some(id) if self.register.by_id(id.as_str()).is_some() => self.fault("id", Fault::Duplicate),
             Some(_) => {}
         }
         id
@@ -217,8 +226,7 @@ impl Builder<'_> {
 
     /// The share that a merchant had before, where it is still the same one.
     fn share(&self, settings: &MerchantSettings) -> Arc<Share> {
-        let before =
-            self.previous.and_then(|register| register.merchants.iter().find(|m| m.id.as_str() == settings.id));
+        let before = self.previous.and_then(|register| register.by_id(&settings.id));
         let same = before.map(|merchant| &merchant.share).filter(|share| *share.settings() == settings.share);
         same.map_or_else(|| Arc::new(Share::new(&settings.share)), Arc::clone)
     }
@@ -366,6 +374,8 @@ mod tests {
         let register = build(&acme("secret", "")).unwrap();
         assert_eq!(register.by_api_key(b"secret").unwrap().merchant.id.as_str(), "acme");
         assert!(register.by_api_key(b"Secret").is_none());
+        assert_eq!(register.by_id("acme").unwrap().name, "acme");
+        assert!(register.by_id("Acme").is_none());
         assert!(register.by_certificate_key(&[0; 32]).is_none());
         let merchant = &register.merchants()[0];
         assert_eq!(merchant.terminal(None).unwrap().terminal, "T1");

@@ -90,7 +90,7 @@ fn verified(register: &Register, parts: &Parts, parameters: &BTreeMap<&str, &str
     }
     let consumer = decoded("oauth_consumer_key")?;
     let id = consumer.split('!').next().unwrap_or_default();
-    let merchant = register.merchants().iter().find(|merchant| merchant.id.as_str() == id).ok_or(Untrue)?;
+    let merchant = register.by_id(id).ok_or(Untrue)?;
     let signature = BASE64.decode(decoded("oauth_signature")?.as_bytes()).map_err(|_| Untrue)?;
     let signed = base_string(parts, parameters)?;
     let holds = |key: &SignatureKey| match key {
