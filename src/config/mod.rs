@@ -154,6 +154,10 @@ impl Config {
         if self.switch.credit == 0 {
             mistakes.push(Mistake::in_file(path, "switch.credit", "at least 1"));
         }
+        if !self.edge.client_crl_files.is_empty() && self.edge.client_ca_file.is_none() {
+            let expected = "edge.client_ca_file beside it: a list takes back what an issuer there has issued";
+            mistakes.push(Mistake::in_file(path, "edge.client_crl_files", expected));
+        }
         mistakes.extend(self.build_hosts(path).err().into_iter().flatten());
         if let Err(errors) = merchants::Register::build(&self.merchants, &self.folder) {
             mistakes.extend(errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string())));
@@ -176,4 +180,25 @@ pub fn dialect_layers(name: &str, folder: &Path) -> Result<Vec<dialects::Layer>,
         }
     };
     found.map_err(|errors| errors.into_iter().map(Mistake::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lists_of_what_was_taken_back_need_those_who_took_it_back() {
+        let told = |edge: &str| {
+            let text = format!(
+                "hosts = []\n[edge]\ntls_certificate_file = 'c'\ntls_key_file = 'k'\n{edge}\n[keys]\nvault_key_id = 'v'\n\
+                 vault_key_file = 'v'\nfingerprint_key_file = 'f'\n"
+            );
+            let read = Config::read(Path::new("isthmus.toml"), &text, std::iter::empty());
+            let keys = read.unwrap_err().into_iter().map(|mistake| (mistake.key, mistake.line));
+            keys.filter(|(key, _)| key.starts_with("edge")).collect::<Vec<_>>()
+        };
+        assert_eq!(told("client_crl_files = ['l']"), [("edge.client_crl_files".to_owned(), 5)]);
+        assert_eq!(told("client_crl_files = ['l']\nclient_ca_file = 'a'"), []);
+    }
 }
