@@ -38,6 +38,17 @@ impl Balance {
         texts.filter(|_| whole).filter_map(Balance::read).collect()
     }
 
+    /// Writes amounts as data element 54 holds them before the edition of 2003.
+    pub fn write_all(balances: &[Balance]) -> String {
+        let mut element = String::with_capacity(20 * balances.len());
+        for Balance { account_type, amount_type, amount, is_negative } in balances {
+            let (currency, sign) = (amount.currency().numeric(), if *is_negative { 'D' } else { 'C' });
+            let text = format!("{account_type:02}{amount_type:02}{currency:03}{sign}{:012}", amount.minor());
+            element.push_str(&text);
+        }
+        element
+    }
+
     fn read(text: &str) -> Option<Balance> {
         let digits =
             |from: usize, to: usize| text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()));

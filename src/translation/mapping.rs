@@ -3,7 +3,8 @@
 //! Some kinds of messages every dialect has to describe; the others only where a setting of the host asks for them,
 //! which `[[hosts]]` checks.
 
-use super::template::Template;
+use super::inbound::{Inbound, RawInbound};
+use super::template::{Template, Value};
 use crate::iso8583::SpecError;
 use crate::iso8583::dialects::Layer;
 use crate::payment::{MessageKind, PosEntry, ResultCode, ReversalReason, StoredCredential};
@@ -28,6 +29,8 @@ pub struct Mapping {
     refreshed: BTreeSet<u8>,
     /// Where a reply carries what.
     pub(super) reply: ReplyElements,
+    /// What an acquirer at a door of ours may say, and what it is answered.
+    pub(super) inbound: Inbound,
 }
 
 /// Type, processing code and elements of a kind of message.
@@ -35,7 +38,25 @@ pub struct Mapping {
 pub(super) struct MessageMapping {
     pub mti: u16,
     pub processing_code: Option<u32>,
+    functions: Vec<String>,
     pub elements: Vec<u8>,
+}
+
+impl MessageMapping {
+    /// The function code that is written.
+    pub fn function(&self) -> Option<&str> {
+        self.functions.first().map(String::as_str)
+    }
+
+    /// Whether a message of this function code is one of these; one without matters only where the dialect has none.
+    pub fn has_function(&self, code: Option<&str>) -> bool {
+        self.functions.is_empty() || self.functions.iter().any(|function| Some(function.as_str()) == code)
+    }
+
+    /// Whether it may carry this element.
+    pub fn has(&self, element: u8) -> bool {
+        self.elements.contains(&element)
+    }
 }
 
 /// What codes in the answer to a reversal or advice ask for, where they are no plain approval.
@@ -87,6 +108,9 @@ struct Section {
     acknowledgements: RawAcknowledgements,
     refreshed: Option<Spanned<BTreeSet<u8>>>,
     reply: Option<ReplyElements>,
+    inbound: RawInbound,
+    /// Kinds of messages of an earlier layer that this dialect does not have.
+    without: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +118,9 @@ struct Section {
 struct RawMessage {
     mti: String,
     processing_code: Option<String>,
+    /// Function codes: the first is written, any of them is read.
+    #[serde(default)]
+    functions: Vec<String>,
     elements: Vec<u8>,
 }
 
@@ -148,6 +175,38 @@ impl Mapping {
 
     pub(super) fn message(&self, kind: MessageKind) -> Option<&MessageMapping> {
         self.messages.get(&kind)
+    }
+
+    /// The kinds that the dialect describes.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (MessageKind, &MessageMapping)> {
+        self.messages.iter().map(|(kind, message)| (*kind, message))
+    }
+
+    /// The element in which a value stands.
+    pub(super) fn element_of(&self, value: Value) -> Option<u8> {
+        self.elements.iter().find(|(_, template)| template.holds(value)).map(|(element, _)| *element)
+    }
+
+    /// How the card came, by entry mode and condition code. A mode also says whether PINs can be entered (1987: its
+    /// third digit), which is not asked here.
+    pub(super) fn entry_of(&self, mode: &str, condition: Option<&str>) -> Option<PosEntry> {
+        let known = || ENTRIES.iter().filter_map(|(_, entry)| Some((*entry, self.entry(*entry)?)));
+        let suits = |known: &str| condition.is_none_or(|condition| known.is_empty() || known == condition);
+        let way = |mode: &str| (mode.len() == 3).then(|| mode.get(..2).map(str::to_owned)).flatten();
+        let exact = known().find(|(_, (known, suited))| *known == mode && suits(suited));
+        let alike =
+            || known().find(|(_, (known, suited))| way(known).is_some() && way(known) == way(mode) && suits(suited));
+        exact.or_else(alike).map(|(entry, _)| entry)
+    }
+
+    /// What a bank's code for a stored card means.
+    pub(super) fn stored_credential_of(&self, code: &str) -> Option<StoredCredential> {
+        self.stored_credentials.iter().find(|(_, known)| *known == code).map(|(stored, _)| *stored)
+    }
+
+    /// What one of the bank's codes means, where it is known.
+    pub(super) fn known_result(&self, response_code: &str) -> Option<ResultCode> {
+        self.results.get(response_code).copied()
     }
 
     pub(super) fn elements_of<'a>(&'a self, message: &'a MessageMapping) -> impl Iterator<Item = (u8, &'a Template)> {
@@ -257,6 +316,7 @@ struct Reading {
     acknowledgements: RawAcknowledgements,
     refreshed: BTreeSet<u8>,
     reply: Option<ReplyElements>,
+    inbound: RawInbound,
     errors: Vec<SpecError>,
 }
 
@@ -269,6 +329,7 @@ impl Reading {
                 return self.wrong(layer, at, "mapping", error.message());
             }
         };
+        section.without.iter().for_each(|name| self.without(layer, name));
         section.elements.iter().for_each(|(number, text)| self.element(layer, number, text));
         section.messages.iter().for_each(|(name, raw)| self.message(layer, name, raw));
         section.entry.iter().for_each(|(name, raw)| self.entry(layer, name, raw));
@@ -280,6 +341,14 @@ impl Reading {
             self.refresh(layer, refreshed);
         }
         self.reply = section.reply.or(self.reply);
+        self.inbound = section.inbound.over(std::mem::take(&mut self.inbound));
+    }
+
+    fn without(&mut self, layer: &Layer, name: &Spanned<String>) {
+        let kind = MessageKind::from_name(name.get_ref());
+        if kind.and_then(|kind| self.messages.remove(&kind)).is_none() {
+            self.wrong(layer, name.span().start, "mapping.without", "messages that the extended dialect describes");
+        }
     }
 
     fn refresh(&mut self, layer: &Layer, refreshed: Spanned<BTreeSet<u8>>) {
@@ -323,6 +392,7 @@ impl Reading {
         let message = MessageMapping {
             mti: mti as u16,
             processing_code: processing_code.flatten(),
+            functions: raw.functions.clone(),
             elements: raw.elements.clone(),
         };
         self.messages.insert(kind, message);
@@ -400,6 +470,10 @@ impl Reading {
         let reasons = REASONS.iter().filter(|reason| !self.reasons.contains_key(reason));
         self.errors
             .extend(reasons.map(|reason| missing(format!("mapping.reasons.{}", reason.name()), "the bank's code")));
+        let inbound = Inbound::of(self.inbound, &self.results).unwrap_or_else(|(key, expected)| {
+            self.errors.push(missing(format!("mapping.inbound.{key}"), &expected));
+            Inbound::default()
+        });
         match self.reply {
             Some(reply) if self.errors.is_empty() => Ok(Mapping {
                 elements: self.elements,
@@ -411,6 +485,7 @@ impl Reading {
                 acknowledgements: self.acknowledgements.whole(),
                 refreshed: self.refreshed,
                 reply,
+                inbound,
             }),
             Some(_) => Err(self.errors),
             None => {

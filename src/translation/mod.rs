@@ -4,10 +4,15 @@
 //! which elements it carries, and what the bank's codes mean. Nothing about a network stands in code: what one bank
 //! does differently from another is a line of its dialect.
 
+mod answer;
+mod asked;
+mod inbound;
 mod mapping;
 mod reply;
 mod template;
 
+pub use answer::Said;
+pub use asked::{Asked, AskedOriginal, Fault, Unasked};
 pub use mapping::Mapping;
 pub use reply::Reply;
 
@@ -73,7 +78,7 @@ impl Translation {
         card: &Card,
         repeat: bool,
     ) -> Result<Bytes, Unwritable> {
-        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping }, repeat, None)
+        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping, function: None }, repeat, None)
     }
 
     /// Writes a message that may have been sent before: the same once more, save for the elements that the dialect
@@ -87,7 +92,7 @@ impl Translation {
         flagged: bool,
         now: Wall,
     ) -> Result<Bytes, Unwritable> {
-        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping }, flagged, Some(now))
+        self.write(kind, &Terms { values, acceptor, card, mapping: &self.mapping, function: None }, flagged, Some(now))
     }
 
     /// Whether a repeat differs from the first message by more than its message type.
@@ -103,6 +108,7 @@ impl Translation {
         refreshed_at: Option<Wall>,
     ) -> Result<Bytes, Unwritable> {
         let message = self.mapping.message(kind).ok_or(Unwritable::Undescribed(kind))?;
+        let terms = &Terms { function: message.function(), ..*terms };
         let mti = Mti::new(terms.values.mti).expect("a recorded message type has four digits");
         let mut builder = MessageBuilder::new(if flagged { mti.repeat() } else { mti });
         builder.reserve(message.elements.len());
@@ -134,7 +140,50 @@ impl Translation {
     /// The element of a reply that contradicts what was sent, if one does: currency, terminal or card number that is
     /// present and differs. The amount is judged with the code, by [`Reply`].
     pub fn contradiction(&self, reply: &Message, sent: &MessageValues, acceptor: &Acceptor, card: &Card) -> Option<u8> {
-        let terms = Terms { values: sent, acceptor, card, mapping: &self.mapping };
+        let terms = Terms { values: sent, acceptor, card, mapping: &self.mapping, function: None };
         reply::contradiction(&self.mapping, reply, &terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::iso8583::dialects;
+
+    /// A built-in dialect.
+    pub(super) fn speaking(dialect: &str) -> Translation {
+        let layers = dialects::builtin_layers(dialect).unwrap().unwrap();
+        let spec = dialects::spec_of(&layers).unwrap();
+        Translation::new(spec, Mapping::read(&layers).unwrap(), Name::from(dialect))
+    }
+
+    /// An acquirer's message, with some elements more or otherwise.
+    pub(super) fn request(translation: &Translation, mti: &str, more: &[(u8, &str)]) -> Message {
+        let mut builder = MessageBuilder::new(mti.parse().unwrap());
+        let later = mti.starts_with('1');
+        let usual = [
+            (2, "4111111111111111"),
+            (3, "000000"),
+            (4, "000000001299"),
+            (7, "1122174500"),
+            (11, "000123"),
+            (12, if later { "261122184500" } else { "184500" }),
+            (14, "3012"),
+            (32, "123456"),
+            (41, "TERM0001"),
+            (42, "ACME00000000001"),
+            (49, "978"),
+        ];
+        for (element, text) in usual {
+            builder.set(element, text);
+        }
+        if !later {
+            builder.set(13, "1122").set(22, "012").set(25, "08");
+        }
+        for (element, text) in more {
+            builder.set(*element, *text);
+        }
+        translation.spec().decode(translation.spec().encode_to_bytes(&builder).unwrap()).unwrap()
     }
 }

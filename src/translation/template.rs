@@ -19,6 +19,8 @@ pub(super) struct Terms<'a> {
     pub acceptor: &'a Acceptor,
     pub card: &'a Card,
     pub mapping: &'a Mapping,
+    /// Of the kind of message that is written.
+    pub function: Option<&'a str>,
 }
 
 /// A parsed template.
@@ -34,9 +36,10 @@ enum Part {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
+pub(super) enum Value {
     Pan,
     ProcessingCode,
+    FunctionCode,
     Amount,
     Currency,
     CurrencyCode,
@@ -79,6 +82,7 @@ enum Value {
 const VALUES: &[(&str, Value)] = &[
     ("pan", Value::Pan),
     ("processing_code", Value::ProcessingCode),
+    ("function_code", Value::FunctionCode),
     ("amount", Value::Amount),
     ("currency", Value::Currency),
     ("currency_code", Value::CurrencyCode),
@@ -164,6 +168,41 @@ impl Template {
         let only_optional = self.0.iter().all(|part| matches!(part, Part::Optional(_)));
         (!only_optional || !text.is_empty()).then_some(())
     }
+
+    /// Takes an element apart as it would have been written: each value with its characters. `None` where it was written
+    /// in another way. Zeros that stand for nothing of ours may be other digits: a peer may have something to say there.
+    pub(super) fn read<'t>(&self, text: &'t str) -> Option<Vec<(Value, &'t str)>> {
+        let mut taken = Vec::new();
+        let rest = read_all(&self.0, text, &mut taken)?;
+        rest.trim_end().is_empty().then_some(taken)
+    }
+
+    /// Whether a value has its place in it.
+    pub(super) fn holds(&self, wanted: Value) -> bool {
+        fn any(parts: &[Part], wanted: Value) -> bool {
+            parts.iter().any(|part| match part {
+                Part::Value(value, _) => *value == wanted,
+                Part::Optional(parts) => any(parts, wanted),
+                Part::Literal(_) => false,
+            })
+        }
+        any(&self.0, wanted)
+    }
+
+    /// The characters of a time, where it is all that the element holds.
+    pub(super) fn time(&self, time: DateTime) -> Option<String> {
+        let [Part::Value(_, format @ Format::Time(_))] = &self.0[..] else { return None };
+        let mut out = String::new();
+        put_time(&mut out, format, time);
+        Some(out)
+    }
+}
+
+fn read_all<'t>(parts: &[Part], mut rest: &'t str, taken: &mut Vec<(Value, &'t str)>) -> Option<&'t str> {
+    for part in parts {
+        rest = part.read(rest, taken)?;
+    }
+    Some(rest)
 }
 
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), String> {
@@ -202,6 +241,32 @@ impl Part {
     }
 }
 
+impl Part {
+    /// What follows this part.
+    fn read<'t>(&self, rest: &'t str, taken: &mut Vec<(Value, &'t str)>) -> Option<&'t str> {
+        match self {
+            Part::Literal(zeros) if zeros.bytes().all(|b| b == b'0') => {
+                let (instead, rest) = rest.split_at_checked(zeros.len())?;
+                instead.bytes().all(|b| b.is_ascii_digit()).then_some(rest)
+            }
+            Part::Literal(literal) => rest.strip_prefix(literal.as_str()),
+            Part::Value(value, format) => {
+                let (text, rest) = format.split(*value, rest)?;
+                taken.push((*value, text));
+                Some(rest)
+            }
+            Part::Optional(parts) => {
+                let before = taken.len();
+                let behind = read_all(parts, rest, taken);
+                if behind.is_none() {
+                    taken.truncate(before);
+                }
+                behind.or(Some(rest))
+            }
+        }
+    }
+}
+
 fn known_values() -> String {
     let names: Vec<&str> = VALUES.iter().map(|(name, _)| *name).collect();
     format!("one of the values {}", names.join(", "))
@@ -223,6 +288,19 @@ impl Format {
         }
     }
 
+    /// The characters of a value and what follows them; filling that was taken off the end of the element is not missed.
+    fn split<'t>(&self, value: Value, rest: &'t str) -> Option<(&'t str, &'t str)> {
+        match self {
+            Format::Time(pattern) => rest.split_at_checked(pattern.len()),
+            Format::Width(width) => rest.split_at_checked((*width).min(rest.len())),
+            Format::Counted(digits) => {
+                let (count, rest) = rest.split_at_checked(*digits)?;
+                rest.split_at_checked(count.parse().ok()?)
+            }
+            Format::Plain => rest.split_at_checked(value.width().unwrap_or(rest.len())),
+        }
+    }
+
     fn time(pattern: &str) -> Result<Format, String> {
         let known = pattern.replace("YYYY", "").replace("YY", "").replace("MM", "").replace("DD", "");
         match known.replace("hh", "").replace("mm", "").replace("ss", "").is_empty() {
@@ -233,11 +311,24 @@ impl Format {
 }
 
 impl Value {
+    /// Characters that it always has; `None` where it is as long as its element.
+    fn width(self) -> Option<usize> {
+        match self {
+            Value::Amount | Value::RemainingAmount | Value::Tax => Some(12),
+            Value::ProcessingCode | Value::Stan | Value::OriginalStan => Some(6),
+            Value::Expiry | Value::CategoryCode | Value::OriginalMti => Some(4),
+            Value::Currency | Value::CurrencyCode => Some(3),
+            Value::Country => Some(2),
+            _ => None,
+        }
+    }
+
     fn write(self, format: &Format, terms: &Terms<'_>, out: &mut String) -> Option<()> {
         let values = terms.values;
         match self {
             Value::Pan => put(out, format, terms.card.pan.reveal(), ' '),
             Value::ProcessingCode => put_number(out, format, u64::from(values.processing_code), 6),
+            Value::FunctionCode => put(out, format, terms.function?, ' '),
             Value::Amount => put_number(out, format, values.amount.minor(), 12),
             Value::Currency => put_number(out, format, u64::from(values.amount.currency().numeric()), 3),
             Value::CurrencyCode => put(out, format, values.amount.currency().code(), ' '),
@@ -335,6 +426,7 @@ fn put_time(out: &mut String, format: &Format, time: DateTime) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::payment::Wall;
 
@@ -350,6 +442,24 @@ mod tests {
         assert!(expected("[{pan}").contains("closing ]"));
         assert!(expected("{pan}]").contains("in pairs"));
         assert!(expected("[[{pan}]]").contains("in pairs"));
+    }
+
+    #[test]
+    fn what_is_written_is_taken_apart_again() {
+        let read = |template: &str, text: &'static str| Template::parse(template).unwrap().read(text);
+        let texts =
+            |template, text| read(template, text).map(|found| found.into_iter().map(|(_, text)| text).collect());
+        let original = "{original_mti}{original_stan}{original_time:MMDDhhmmss}{original_acquirer:11}00000000000";
+        let whole: Option<Vec<&str>> = texts(original, "020000012311221745000000012345600000999999");
+        assert_eq!(whole.unwrap(), ["0200", "000123", "1122174500", "00000123456"]);
+        assert_eq!(read(original, "0200000123"), None);
+        let tags = "[11{customer_reference:LL}][42{eci:LL}][92{cvc:LL}]";
+        assert_eq!(read(tags, "4202059203123"), Some(vec![(Value::Eci, "05"), (Value::Cvc, "123")]));
+        for wrong in ["4203", "42", "920312", "4202059203123X", "92031234202"] {
+            assert_eq!(read(tags, wrong), None, "{wrong}");
+        }
+        assert_eq!(read("{terminal:8}", "T1"), Some(vec![(Value::Terminal, "T1")]), "its filling was taken off");
+        assert_eq!(read("{amount}", "00000000129"), None);
     }
 
     #[test]
