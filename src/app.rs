@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 /// A running switch with all of its shells.
 pub struct App {
     edge_addr: SocketAddr,
+    acquirer_addrs: Vec<SocketAddr>,
     operations_addr: SocketAddr,
     edge: edge::Doors,
     events: mpsc::Sender<Event>,
@@ -91,6 +92,7 @@ impl App {
     pub async fn start(config: &Config, trail: Option<Trail>) -> Result<App, AppError> {
         let path = config.folder.as_path();
         let hosts = config.build_hosts(path).map_err(AppError::Config)?;
+        let acquirers = config.build_acquirers(path).map_err(AppError::Config)?;
         let secrets = config.keys.read().map_err(|mistake| AppError::Config(vec![mistake]))?;
         let (events, received) = mpsc::channel(config.switch.credit + EVENT_RESERVE);
         let keys: KeyRing = secrets.vault.into();
@@ -104,6 +106,10 @@ impl App {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
+        let mut doors = Vec::with_capacity(acquirers.len());
+        for door in acquirers {
+            doors.push((bind(door.settings.listen).await?, door));
+        }
         let operations_listener = bind(config.operations.listen).await?;
         let control_door = control::Door::open(&config.journal.store.control())?;
 
@@ -128,7 +134,9 @@ impl App {
             fingerprint_key: secrets.fingerprint,
         };
         let (edge_addr, operations_addr) = (local(&https), local(&operations_listener));
-        let edge = edge::serve(&config.edge, edge::Listeners { https, framed }, parts)?;
+        let acquirer_addrs = doors.iter().map(|(listener, _)| local(listener)).collect();
+        let listeners = edge::Listeners { https, framed, acquirers: doors };
+        let edge = edge::serve(&config.edge, listeners, parts)?;
         let requires_bank = config.operations.ready_requires_bank;
         let operations = tokio::spawn(operations::serve(operations_listener, status.clone(), requires_bank));
         let control = control_door.serve(events.clone(), operators, reader.clone(), Arc::clone(&stop_ordered));
@@ -136,6 +144,7 @@ impl App {
         let parked = tokio::spawn(store::show_parked(reader.clone()));
         Ok(App {
             edge_addr,
+            acquirer_addrs,
             operations_addr,
             edge,
             events,
@@ -154,6 +163,11 @@ impl App {
     /// Where merchants connect.
     pub fn edge_addr(&self) -> SocketAddr {
         self.edge_addr
+    }
+
+    /// Where acquirers connect, in the order of their tables.
+    pub fn acquirer_addrs(&self) -> &[SocketAddr] {
+        &self.acquirer_addrs
     }
 
     /// Where health and metrics are served.

@@ -416,7 +416,7 @@ fn unsaid(forms: Forms, translation: &Translation, path: &Path) -> Vec<Mistake> 
 }
 
 /// The readers of a dialect that the switch needs, and all of their mistakes.
-fn dialect(name: &str, layers: &[Layer]) -> Result<(Translation, SessionSettings), Vec<Mistake>> {
+pub(super) fn dialect(name: &str, layers: &[Layer]) -> Result<(Translation, SessionSettings), Vec<Mistake>> {
     let spec = crate::iso8583::dialects::spec_of(layers);
     let mapping = Mapping::read(layers);
     let session = SessionSettings::read(layers);

@@ -4,6 +4,7 @@
 //! variable `ISTHMUS_<TABLE>__<KEY>` (`ISTHMUS_EDGE__LISTEN`); secrets stand in files that the configuration names.
 //! Relative paths start from the folder of the file.
 
+mod acquirers;
 mod host_keys;
 mod hosts;
 mod keys;
@@ -35,6 +36,8 @@ pub struct Config {
     pub journal: journal::Settings,
     /// The merchants' door.
     pub edge: edge::Settings,
+    /// The doors of acquirers.
+    pub acquirers: Vec<edge::AcquirerSettings>,
     /// Bounds of the switch.
     pub switch: SwitchConfig,
     /// The banks.
@@ -57,6 +60,8 @@ struct File {
     #[serde(default)]
     journal: journal::Settings,
     edge: edge::Settings,
+    #[serde(default)]
+    acquirers: Vec<edge::AcquirerSettings>,
     #[serde(default)]
     switch: SwitchConfig,
     hosts: Vec<HostConfig>,
@@ -126,6 +131,7 @@ impl Config {
         let config = Config {
             journal: file.journal.relative_to(&folder),
             edge: file.edge.relative_to(&folder),
+            acquirers: file.acquirers,
             switch: file.switch,
             hosts: file.hosts,
             routes: file.routes,
@@ -146,6 +152,11 @@ impl Config {
         Hosts::build(&self.hosts, &self.routes, &self.switch, &self.pin, &self.folder, path)
     }
 
+    /// The doors of acquirers, with their dialects.
+    pub fn build_acquirers(&self, path: &Path) -> Result<Vec<edge::AcquirerDoor>, Vec<Mistake>> {
+        acquirers::build(&self.acquirers, &self.folder, path)
+    }
+
     fn mistakes(&self, path: &Path) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.hosts.is_empty() {
@@ -159,6 +170,7 @@ impl Config {
             mistakes.push(Mistake::in_file(path, "edge.client_crl_files", expected));
         }
         mistakes.extend(self.build_hosts(path).err().into_iter().flatten());
+        mistakes.extend(self.build_acquirers(path).err().into_iter().flatten());
         if let Err(errors) = merchants::Register::build(&self.merchants, &self.folder) {
             mistakes.extend(errors.iter().map(|error| Mistake::in_file(path, "merchants", &error.to_string())));
         }

@@ -40,6 +40,19 @@ pub(super) struct Asker {
 }
 
 impl Asker {
+    /// Who asks at a door that knows its merchants by itself.
+    pub fn at_own_door(merchant: Arc<Merchant>) -> Asker {
+        Asker { merchant, signed: None, scopes: Scopes::default() }
+    }
+
+    /// Counts a request against the merchant's share.
+    pub fn counted(&self) -> Result<(), Problem> {
+        self.merchant.share.count().map_err(|exceeded| match exceeded {
+            Exceeded::Pace(wait) => Problem::after(Code::TooManyRequests, wait),
+            Exceeded::Places => Code::TooManyOpen.into(),
+        })
+    }
+
     /// Whether both the merchant and its key may ask for this.
     pub fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.merchant.suspended && scope != Scope::Read {

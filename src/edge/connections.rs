@@ -35,6 +35,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Of a task that accepts connections until it is told to stop.
+    pub(super) fn new(address: SocketAddr, stop: watch::Sender<bool>, accepting: JoinHandle<()>) -> Handle {
+        Handle { address, stop, accepting }
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address

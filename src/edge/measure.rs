@@ -15,6 +15,13 @@ pub const ENVELOPE_OPEN_SECONDS: &str = "isthmus_edge_envelope_open_seconds";
 /// Sealing an answer.
 pub const ENVELOPE_SEAL_SECONDS: &str = "isthmus_edge_envelope_seal_seconds";
 
+/// Messages of acquirers, by `door`, `class` of the message type and `outcome`: a result, or why there is none.
+pub const ACQUIRER_MESSAGES: &str = "isthmus_edge_acquirer_messages_total";
+/// From a message of an acquirer to its answer, by `door`.
+pub const ACQUIRER_SECONDS: &str = "isthmus_edge_acquirer_message_seconds";
+/// Connections that acquirers were refused, by `door` and `reason`.
+pub const ACQUIRER_REFUSED: &str = "isthmus_edge_acquirer_connections_refused_total";
+
 /// Tells the recorder what the names mean. Once a process, before the door opens.
 pub fn describe() {
     use metrics::{Unit, describe_counter};
@@ -22,6 +29,9 @@ pub fn describe() {
     describe_counter!(HANDSHAKES_FAILED, "Connections of merchants that ended without a handshake");
     describe_counter!(REQUESTS, "Requests of merchants");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "From a request's headers to the beginning of its answer");
+    describe_counter!(ACQUIRER_MESSAGES, "Messages of acquirers");
+    describe_histogram!(ACQUIRER_SECONDS, Unit::Seconds, "From a message of an acquirer to its answer");
+    describe_counter!(ACQUIRER_REFUSED, "Connections that acquirers were refused");
     describe_histogram!(ENVELOPE_OPEN_SECONDS, Unit::Seconds, "Opening a sealed payload");
     describe_histogram!(ENVELOPE_SEAL_SECONDS, Unit::Seconds, "Sealing an answer");
 }

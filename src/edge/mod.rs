@@ -9,6 +9,7 @@
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
 //! request is recognised by the store, not here.
 
+mod acquirer;
 mod answering;
 mod archive;
 mod authentication;
@@ -43,6 +44,7 @@ mod version;
 mod wrapping;
 pub mod xml;
 
+pub use acquirer::{AcquirerDoor, AcquirerSettings, UnknownOriginal};
 pub use archive::{Archive, ArchiveUnavailable};
 pub use connections::Handle;
 pub use fingerprint::FingerprintKey;
@@ -102,6 +104,8 @@ pub struct Listeners {
     pub https: TcpListener,
     /// For framed TLS.
     pub framed: Option<TcpListener>,
+    /// For acquirers, each with the door that it is for.
+    pub acquirers: Vec<(TcpListener, AcquirerDoor)>,
 }
 
 /// The open doors.
@@ -111,6 +115,8 @@ pub struct Doors {
     pub https: Handle,
     /// Of framed TLS.
     pub framed: Option<Handle>,
+    /// Of acquirers, in the order of their listeners.
+    pub acquirers: Vec<Handle>,
     tls: Tls,
 }
 
@@ -128,7 +134,12 @@ impl Doors {
                 framed.drain().await;
             }
         };
-        tokio::join!(self.https.drain(), framed);
+        let acquirers = async {
+            for acquirer in self.acquirers {
+                acquirer.drain().await;
+            }
+        };
+        tokio::join!(self.https.drain(), framed, acquirers);
     }
 }
 
@@ -160,14 +171,19 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         nonces: signing::Nonces::new(wrapping::seconds_since_epoch(), is_first, limits.sealed_window()),
         limits: Arc::clone(&limits),
     });
-    let router = router(door);
+    let router = router(Arc::clone(&door));
     let mut open = |listener: TcpListener, speech: Speech| -> Result<Handle, SetupError> {
         let acceptor = tls.acceptor(speech.protocols())?;
         Ok(connections::accept((listener, speech), acceptor, router.clone(), Arc::clone(&limits))?)
     };
     let https = open(listeners.https, Speech::Http)?;
     let framed = listeners.framed.map(|listener| open(listener, Speech::Frames)).transpose()?;
-    Ok(Doors { https, framed, tls })
+    let mut acquirers = Vec::with_capacity(listeners.acquirers.len());
+    for (listener, own) in listeners.acquirers {
+        let acceptor = own.settings.tls.then(|| tls.acceptor(&[])).transpose()?;
+        acquirers.push(acquirer::serve(Arc::clone(&door), own, listener, acceptor)?);
+    }
+    Ok(Doors { https, framed, acquirers, tls })
 }
 
 /// The resources of `specs/openapi.json`.

@@ -228,7 +228,7 @@ impl Limits {
 }
 
 /// A number between bounds that are part of the type: a mistake is told with its line and key.
-fn count<'de, D, T, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn count<'de, D, T, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: TryFrom<u64>,

@@ -91,7 +91,8 @@ pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) ->
         archive: store.clone(),
         fingerprint_key: FingerprintKey(Zeroizing::new([7; 32])),
     };
-    let doors = edge::serve(&settings, Listeners { https, framed: Some(framed) }, parts).unwrap();
+    let listeners = Listeners { https, framed: Some(framed), acquirers: Vec::new() };
+    let doors = edge::serve(&settings, listeners, parts).unwrap();
     Stage { address: addresses.0, framed: addresses.1, store, waiters, seen, doors, vault }
 }
 

@@ -204,7 +204,7 @@ impl House {
 
     /// Where a bank listens.
     pub fn bank_addr(&self, place: usize) -> SocketAddr {
-        self.port([3, 5][place])
+        self.port([3, 2][place])
     }
 
     /// Where the switch listens for a bank that dials in.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod acquirer;
 mod books;
 mod disk;
 mod fault;

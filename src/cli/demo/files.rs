@@ -66,7 +66,8 @@ impl Files {
     }
 
     fn config_text(&self) -> Result<String, DemoError> {
-        let (edge, framed, bank, operations) = (self.port(0), self.port(1), self.port(3), self.port(4));
+        let (edge, framed, bank) = (self.port(0), self.port(1), self.port(3));
+        let (operations, acquirer) = (self.port(4), self.port(5));
         let (key_hash, spki) = (self.material.api_key_sha256()?, self.material.client_spki_sha256()?);
         Ok(format!(
             r#"# The switch of the demo. `isthmus serve --config` this file, and `isthmus bank --config bank.toml` beside it.
@@ -111,6 +112,12 @@ connect = "{bank}"
 [[hosts.links]]
 connect = "{bank}"
 
+[[acquirers]]
+name = "demo-terminals"
+listen = "{acquirer}"
+dialect = "iso8583-1987-bcd"
+merchants = ["{MERCHANT}"]
+
 [[merchants]]
 id = "{MERCHANT}"
 name = "Demo shop"
@@ -146,6 +153,7 @@ country = "PA"
             "framed_addr": self.port(1).to_string(),
             "console_url": null,
             "bank_addr": self.port(3).to_string(),
+            "acquirer_addr": self.port(5).to_string(),
             "metrics_url": format!("http://{}/metrics", self.port(4)),
             "ca_cert": material.ca_certificate,
             "payload_jwks_url": format!("{edge}/v1/keys"),

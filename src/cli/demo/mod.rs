@@ -58,8 +58,8 @@ impl Demo {
     }
 
     async fn demo(self) -> Result<(), DemoError> {
-        if self.port_base.checked_add(4).is_none() {
-            return Err("--port-base must leave room for five ports".into());
+        if self.port_base.checked_add(5).is_none() {
+            return Err("--port-base must leave room for six ports".into());
         }
         let files = Files::prepare(&self.dir, self.port_base)?;
         logging::to_file(&files.log)?;

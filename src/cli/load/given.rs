@@ -65,6 +65,12 @@ pub(super) struct Given {
     /// Acquiring institution told to the bank host (data element 32).
     #[arg(long, value_name = "DIGITS", default_value = "123456", requires = "spec")]
     acquirer: String,
+    /// Terminal told to the bank host (data element 41).
+    #[arg(long, value_name = "ID", default_value = "LOAD0001", requires = "spec")]
+    terminal: String,
+    /// Card acceptor told to the bank host (data element 42).
+    #[arg(long, value_name = "ID", default_value = "LOADSHOP0000001", requires = "spec")]
+    acceptor: String,
     /// Operations and their weights: sale, authorize, capture, void, refund, read, repeat. One that needs an earlier
     /// payment begins it where there is none. A bank host is asked for sale and authorize.
     #[arg(long, value_name = "OPERATION=WEIGHT,...", default_value_t = Mix::sales())]
@@ -127,7 +133,7 @@ impl Given {
             network,
             framing: Framing::new(&framing::Settings::default()).map_err(|error| error.to_string())?,
             acquirer: Name::from(self.acquirer.as_str()),
-            acceptor: acceptor(),
+            acceptor: acceptor(&self.terminal, &self.acceptor),
             mix: self.mix.clone(),
             cards: plain.collect::<Result<_, _>>()?,
             amounts: self.amount.clone(),
@@ -213,10 +219,10 @@ fn of_payment(card: &Card) -> Option<payment::Card> {
 }
 
 /// The shop that asks a bank host.
-fn acceptor() -> Acceptor {
+fn acceptor(terminal: &str, identification: &str) -> Acceptor {
     Acceptor {
-        terminal: "LOAD0001".into(),
-        identification: "LOADSHOP0000001".into(),
+        terminal: terminal.into(),
+        identification: identification.into(),
         category_code: "5999".into(),
         name: "Load shop".into(),
         city: "Panama City".into(),

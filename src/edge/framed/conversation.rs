@@ -155,7 +155,7 @@ async fn read_frame(reader: &mut (impl AsyncRead + Unpin), limits: &Limits) -> R
 }
 
 /// Writes what is handed over, as much at once as waits, until nobody hands over any more.
-async fn write_all(
+pub(in crate::edge) async fn write_all(
     mut writer: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Outgoing>,
     limit: Duration,

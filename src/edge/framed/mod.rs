@@ -11,4 +11,4 @@ mod answer;
 mod conversation;
 mod question;
 
-pub(super) use conversation::converse;
+pub(super) use conversation::{converse, write_all};
