@@ -3,6 +3,7 @@
 use crate::config::{self, Config, Mistake};
 use crate::iso8583::dialects;
 use crate::link::SessionSettings;
+use crate::merchants::Registrar;
 use crate::simulator;
 use crate::translation::Mapping;
 use clap::Args;
@@ -42,10 +43,28 @@ fn check(path: &Path) -> Result<&'static str, Vec<Mistake>> {
         .map_err(|error| vec![Mistake::about_file(path, &format!("a readable file ({error})"))])?;
     let has = |table: &str| text.lines().any(|line| line.trim_start().starts_with(table));
     match simulator::FileKind::of(&text) {
-        _ if has("[edge") || has("[[hosts") => Config::load(path).map(|_| "configuration"),
+        _ if has("[edge") || has("[[hosts") => check_configuration(path),
         Some(simulator::FileKind::Profile) => check_simulator(path, simulator::FileKind::Profile, &text),
         _ if has("[codec") || has("[mapping") || has("[session") || has("extends") => check_dialect(path),
         kind => check_simulator(path, kind.unwrap_or(simulator::FileKind::Config), &text),
+    }
+}
+
+/// A configuration, with the merchants of the register beside its store, where there is one.
+fn check_configuration(path: &Path) -> Result<&'static str, Vec<Mistake>> {
+    let config = Config::load(path)?;
+    let register = config.journal.store.merchants();
+    if !register.exists() {
+        return Ok("configuration");
+    }
+    let of_register = |text: String| Mistake::about_file(&register, &text);
+    let faults = Registrar::open(&register, config.merchants.clone(), &config.folder)
+        .map_err(|error| vec![of_register(error.to_string())])?
+        .faults()
+        .map_err(|error| vec![of_register(error.to_string())])?;
+    match faults.is_empty() {
+        true => Ok("configuration, and its register,"),
+        false => Err(faults.into_iter().map(of_register).collect()),
     }
 }
 

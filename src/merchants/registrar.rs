@@ -99,6 +99,20 @@ impl Registrar {
         })
     }
 
+    /// Removes a merchant that was suspended, so that nobody finds out by this what still used it.
+    pub fn remove(&mut self, id: &str, order: &Order) -> Result<(), RegistrarError> {
+        if self.is_configured(id) {
+            return Err(RegistrarError::Configured(id.to_owned()));
+        }
+        self.store.remove(order, id, |merchant| match merchant {
+            None => Err(RegistrarError::Unknown(id.to_owned())),
+            Some(merchant) if !merchant.suspended => {
+                Err(RegistrarError::Refused(format!("merchant {id} is active; `isthmus merchant suspend {id}` first")))
+            }
+            Some(_) => Ok(()),
+        })
+    }
+
     /// Takes merchants as they are written down, new ones and other ones in place of those that there are: all or none.
     /// The identifiers of those that differ from what there was.
     pub fn import(&mut self, merchants: Vec<MerchantSettings>, order: &Order) -> Result<Vec<String>, RegistrarError> {
@@ -117,6 +131,18 @@ impl Registrar {
     /// The last changes, newest first.
     pub fn changes(&self, limit: usize) -> Result<Vec<Change>, RegistrarError> {
         Ok(self.store.changes(limit)?)
+    }
+
+    /// What keeps merchants of the store from being taken, each in a line.
+    pub fn faults(&self) -> Result<Vec<String>, MerchantStoreError> {
+        let (stored, unreadable): (Vec<_>, Vec<_>) = self.store.documents()?.into_iter().partition(Result::is_ok);
+        let stored: Vec<MerchantSettings> = stored.into_iter().flatten().collect();
+        let mut faults: Vec<String> = unreadable.into_iter().filter_map(Result::err).map(|e| e.to_string()).collect();
+        let sources = Sources { configured: &self.configured, folder: &self.folder, stored: &stored, previous: None };
+        if let Err(errors) = Register::of(sources) {
+            faults.extend(told(&sources, &errors));
+        }
+        Ok(faults)
     }
 
     fn is_configured(&self, id: &str) -> bool {
@@ -203,6 +229,13 @@ mod tests {
         let mut registrar = folder.registrar(vec![merchant("configured", 'a')]);
         let refused = registrar.add(&merchant("shop", 'a'), &order("add")).unwrap_err();
         assert_eq!(refused.to_string(), "merchant shop: api_key_sha256: used by another merchant too");
+        assert!(registrar.faults().unwrap().is_empty());
+        let hand = rusqlite::Connection::open(folder.0.join("store-merchants")).unwrap();
+        hand.execute("INSERT INTO merchants VALUES ('broken', '{}')", []).unwrap();
+        let clash = serde_json::to_string(&merchant("clash", 'a')).unwrap();
+        hand.execute("INSERT INTO merchants VALUES ('clash', ?1)", [clash]).unwrap();
+        assert_eq!(registrar.faults().unwrap().len(), 2, "{:?}", registrar.faults());
+        hand.execute("DELETE FROM merchants", []).unwrap();
         let terse = MerchantSettings { terminals: Vec::new(), ..merchant("shop", 'b') };
         assert!(matches!(registrar.add(&terse, &order("add")), Err(RegistrarError::Faults(_))));
         assert!(matches!(registrar.add(&merchant("configured", 'c'), &order("add")), Err(RegistrarError::Exists(_))));
@@ -227,6 +260,24 @@ mod tests {
         assert_eq!(changed, ["two"]);
         let again = registrar.import(vec![merchant("one", 'c'), merchant("two", 'a')], &order("import")).unwrap();
         assert_eq!(again, ["one", "two"], "keys may change hands within one order");
+    }
+
+    #[test]
+    fn a_merchant_goes_once_it_is_suspended() {
+        let folder = Folder::new("removed");
+        let mut registrar = folder.registrar(vec![merchant("configured", 'a')]);
+        registrar.add(&merchant("shop", 'b'), &order("add")).unwrap();
+        let mut removed = |id: &str| registrar.remove(id, &order("remove"));
+        assert!(matches!(removed("shop"), Err(RegistrarError::Refused(_))));
+        assert!(matches!(removed("none"), Err(RegistrarError::Unknown(_))));
+        assert!(matches!(removed("configured"), Err(RegistrarError::Configured(_))));
+        let suspended = MerchantSettings { suspended: true, ..merchant("shop", 'b') };
+        registrar.import(vec![suspended], &order("import")).unwrap();
+        registrar.remove("shop", &order("remove")).unwrap();
+        assert!(matches!(registrar.merchant("shop"), Err(RegistrarError::Unknown(_))));
+        let changes = registrar.changes(1).unwrap();
+        assert_eq!((changes[0].what.as_str(), changes[0].merchant.as_str()), ("remove", "shop"));
+        registrar.add(&merchant("shop", 'b'), &order("add")).unwrap();
     }
 
     #[test]

@@ -175,6 +175,27 @@ impl MerchantStore {
         written
     }
 
+    /// Removes a merchant if `may` says so of it; the audit keeps what it was.
+    pub fn remove<E: From<MerchantStoreError>>(
+        &mut self,
+        order: &Order,
+        id: &str,
+        may: impl FnOnce(Option<&MerchantSettings>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let path = self.path.clone();
+        let sql = |fault| MerchantStoreError::Sql { path: path.clone(), fault };
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(sql)?;
+        let removed = self.merchants().map_err(E::from).and_then(|merchants| {
+            let found = merchants.iter().find(|merchant| merchant.id == id);
+            may(found)?;
+            self.connection.execute("DELETE FROM merchants WHERE id = ?1", [id]).map_err(sql)?;
+            found.map_or(Ok(()), |merchant| self.audit(order, merchant)).map_err(E::from)
+        });
+        let end = if removed.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.connection.execute_batch(end).map_err(sql)?;
+        removed
+    }
+
     /// The last changes, newest first.
     pub fn changes(&self, limit: usize) -> Result<Vec<Change>, MerchantStoreError> {
         let read = || {
@@ -196,20 +217,26 @@ impl MerchantStore {
     }
 
     fn write(&self, order: &Order, merchant: &MerchantSettings) -> Result<(), MerchantStoreError> {
-        let document = serde_json::to_string(merchant).map_err(|fault| MerchantStoreError::Document {
-            path: self.path.clone(),
-            id: merchant.id.clone(),
-            fault,
-        })?;
-        let write = || {
-            self.connection.execute("INSERT OR REPLACE INTO merchants VALUES (?1, ?2)", [&merchant.id, &document])?;
-            let at = Timestamp::now().to_string();
-            self.connection.execute(
-                "INSERT INTO audit (at, who, what, merchant, why, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![at, order.who, order.what, merchant.id, order.why, document],
-            )
-        };
-        write().map(drop).map_err(|fault| self.sql(fault))
+        let document = self.document(merchant)?;
+        let written =
+            self.connection.execute("INSERT OR REPLACE INTO merchants VALUES (?1, ?2)", [&merchant.id, &document]);
+        written.map_err(|fault| self.sql(fault))?;
+        self.audit(order, merchant)
+    }
+
+    /// Writes down who did something, why, and what it was done to as it is after it, or was before it went.
+    fn audit(&self, order: &Order, merchant: &MerchantSettings) -> Result<(), MerchantStoreError> {
+        let (at, document) = (Timestamp::now().to_string(), self.document(merchant)?);
+        let written = self.connection.execute(
+            "INSERT INTO audit (at, who, what, merchant, why, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![at, order.who, order.what, merchant.id, order.why, document],
+        );
+        written.map(drop).map_err(|fault| self.sql(fault))
+    }
+
+    fn document(&self, merchant: &MerchantSettings) -> Result<String, MerchantStoreError> {
+        let fault = |fault| MerchantStoreError::Document { path: self.path.clone(), id: merchant.id.clone(), fault };
+        serde_json::to_string(merchant).map_err(fault)
     }
 
     fn sql(&self, fault: rusqlite::Error) -> MerchantStoreError {

@@ -210,3 +210,29 @@ async fn what_is_exported_can_be_imported() {
     assert!(house.refuses(&format!("add one {TERMINAL} --why again --folder other")).contains("already"));
     assert!(!house.folder.join("other").exists(), "the folder of a merchant that was refused");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merchant_is_removed_once_it_is_suspended_and_the_register_is_checked() {
+    let house = house("removed", "").await;
+    house.does(&format!("add shop {TERMINAL} --why contract"));
+    let by_key = house.target("shop");
+    house.until(&by_key, 201).await;
+    let told = house.refuses("remove shop --why gone");
+    assert!(told.contains("suspend"), "{told}");
+    house.does("suspend shop --why gone");
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isthmus"));
+        command.current_dir(&house.folder).args(["check", "isthmus.toml"]).output().unwrap()
+    };
+    let checked = check();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let register = rusqlite::Connection::open(house.folder.join("store.db-merchants")).unwrap();
+    register.execute("INSERT INTO merchants VALUES ('broken', '{}')", []).unwrap();
+    let checked = check();
+    let told = String::from_utf8(checked.stderr).unwrap();
+    assert!(checked.status.code() == Some(1) && told.contains("merchant broken"), "{told}");
+    register.execute("DELETE FROM merchants WHERE id = 'broken'", []).unwrap();
+    house.does("remove shop --why gone");
+    house.until(&by_key, 401).await;
+    assert_eq!(house.does("audit --limit 1")["changes"][0]["what"], "remove");
+}

@@ -54,6 +54,8 @@ enum What {
     Suspend(OfMerchant),
     /// It may do again what it might before.
     Resume(OfMerchant),
+    /// It is no merchant any more, once it was suspended; its payments stay in the books.
+    Remove(OfMerchant),
     /// API keys.
     #[command(subcommand)]
     Key(proofs::KeyWhat),
@@ -228,6 +230,12 @@ impl What {
             What::Show { merchant } => Ok(shown::one(&office.registrar.merchant(&merchant)?)),
             What::Suspend(of) => suspend(&mut office, of, true),
             What::Resume(of) => suspend(&mut office, of, false),
+            What::Remove(of) => {
+                let order = office.order("remove", of.reason);
+                office.registrar.remove(&of.merchant, &order)?;
+                let text = format!("{} is no merchant any more\n", of.merchant);
+                Ok((json!({ "merchant": of.merchant, "removed": true }), text))
+            }
             What::Key(what) => what.on(office),
             What::Certificate(what) => what.on(office),
             What::Terminal(TerminalWhat::Add { merchant, terminal, reason }) => {
