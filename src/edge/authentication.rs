@@ -35,7 +35,7 @@ pub(super) struct Asker {
     pub merchant: Arc<Merchant>,
     /// The signature over its request, where it proved itself by one.
     pub signed: Option<Arc<OAuth>>,
-    /// Of the API key, where there was one.
+    /// Of the API key, or of the key that signed, where there was one.
     scopes: Scopes,
 }
 
@@ -107,7 +107,8 @@ fn prove(register: &Register, headers: &HeaderMap, peer: &Peer) -> Option<Asker>
         Proof::Certificate => by_certificate.is_some(),
         Proof::Both => by_request && by_certificate.is_some(),
     };
-    let scopes = by_key.map(|key| key.scopes.clone()).unwrap_or_default();
+    let of_signature = peer.signed.as_ref().map(|signed| &signed.scopes);
+    let scopes = by_key.map(|key| &key.scopes).or(of_signature).cloned().unwrap_or_default();
     (one_merchant && enough).then(|| Asker { merchant: Arc::clone(merchant), signed: peer.signed.clone(), scopes })
 }
 

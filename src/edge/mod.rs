@@ -95,6 +95,8 @@ struct Door {
     jwks: Bytes,
     signer: Option<xml::Signer>,
     nonces: signing::Nonces,
+    /// The host that signatures must be for, where it is known.
+    audience: Option<String>,
     limits: Arc<Limits>,
 }
 
@@ -169,6 +171,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         jwks,
         signer,
         nonces: signing::Nonces::new(wrapping::seconds_since_epoch(), is_first, limits.sealed_window()),
+        audience: settings.public.url.as_deref().and_then(signing::audience),
         limits: Arc::clone(&limits),
     });
     let router = router(Arc::clone(&door));

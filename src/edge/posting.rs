@@ -84,6 +84,7 @@ impl<'a> Received<'a> {
     ) -> Result<Told, Problem> {
         let Received { door, asker, opened, provenance, place, held, credit } = self;
         let provenance = provenance.kept();
+        opened.may(command.kind().into())?;
         if command.has_reading() && !opened.is_reading_sealed {
             return Err(Code::CardPresentUnsealed.into());
         }

@@ -97,6 +97,7 @@ pub(super) async fn create(
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let received = Received::read(&door, &asker, declared, &parts, body).await?;
+    received.opened.may(Scope::Tokens)?;
     let (wrapping, stale) = (received.opened.wrapping, received.opened.stale());
     let (CreateToken { card }, root) = read_in(wrapping, &received.opened.payload)?;
     let understood = command::keep(&asker.merchant, &card, &door.fingerprint_key);
@@ -156,7 +157,7 @@ pub(super) async fn delete(
     let (parts, _) = request.into_parts();
     let asker = authenticate(&door.register.now(), &parts.headers, peer)?;
     asker.may(Scope::Tokens)?;
-    door.judge_bodiless(&asker, &parts)?;
+    door.judge_bodiless(&asker, &parts, Scope::Tokens)?;
     let (owner, id) = (asker.merchant.id.clone(), token_id(path)?);
     let is_deleted = from_vault(&door, move |tokens| tokens.delete(&owner, id, now())).await?;
     is_deleted.then_some(()).ok_or(Code::TokenNotFound)?;

@@ -7,11 +7,12 @@ use super::problem::{Code, Problem};
 use super::sealed_body::{self, Member};
 use super::signing::{Refused, Untrue, jws};
 use super::xml::{self, SealedDocument};
-use crate::merchants::{Merchant, Sealing, Signing};
+use crate::merchants::{Merchant, Scope, Scopes, Sealing, SignatureKey, Signing, TrustedKey};
 use crate::payment::Wall;
 use crate::transaction::IdempotencyKey;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
+use jiff::Timestamp;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
@@ -57,6 +58,8 @@ pub(super) struct Unwrapped {
     pub is_reading_sealed: bool,
     /// The names in it that are used once.
     pub names: Vec<String>,
+    /// What each of the keys that signed it may be used for.
+    signed_for: Vec<Scopes>,
 }
 
 /// The member, or the element, that holds what a card reader gave.
@@ -132,12 +135,13 @@ impl Door {
 
     /// Judges the signature of a request that has no body and changes something. Nothing is told of names that are used
     /// once: what such a request does cannot be done twice.
-    pub(super) fn judge_bodiless(&self, asker: &Asker, request: &Parts) -> Result<(), Problem> {
+    pub(super) fn judge_bodiless(&self, asker: &Asker, request: &Parts, scope: Scope) -> Result<(), Problem> {
         let mut unwrapped = Unwrapped::new(Wrapping::Plain, Zeroizing::default());
         if let Some(signed) = &asker.signed {
             unwrapped.is_signed = signed.is_of(&[]);
         }
         self.judge_detached(&asker.merchant, request, &mut unwrapped)?;
+        unwrapped.may(scope)?;
         match (asker.merchant.signing, unwrapped.is_signed) {
             (Signing::Required, false) => Err(Code::SignatureRequired.into()),
             _ => unwrapped.stale().map_or(Ok(()), |stale| Err(stale.into())),
@@ -151,9 +155,14 @@ impl Door {
             let none = !request.headers.contains_key(&DETACHED);
             return if none { Ok(()) } else { Err(Code::SignatureInvalid.into()) };
         };
-        let target = jws::Target { method: request.method.as_str(), path: request.uri.path() };
-        let signed = jws::detached(value.as_bytes(), &unwrapped.payload, target, &merchant.signature_keys);
+        let (target, body) = (self.target(request), &unwrapped.payload);
+        let signed = by_one_of(merchant, |keys| jws::detached(value.as_bytes(), body, target, keys));
         self.note_signed(signed, unwrapped).map(drop)
+    }
+
+    /// What a signature over a request must be for.
+    fn target<'a>(&'a self, request: &'a Parts) -> jws::Target<'a> {
+        jws::Target { method: request.method.as_str(), path: request.uri.path(), host: self.audience.as_deref() }
     }
 
     /// The content of a signature that has it within.
@@ -163,18 +172,19 @@ impl Door {
         request: &Parts,
         mut unwrapped: Unwrapped,
     ) -> Result<Unwrapped, Problem> {
-        let target = jws::Target { method: request.method.as_str(), path: request.uri.path() };
-        let signed = jws::attached(&unwrapped.payload, target, &merchant.signature_keys);
+        let target = self.target(request);
+        let signed = by_one_of(merchant, |keys| jws::attached(&unwrapped.payload, target, keys));
         unwrapped.payload = self.note_signed(signed, &mut unwrapped)?;
         Ok(unwrapped)
     }
 
     fn note_signed(
         &self,
-        signed: Result<jws::Signed, Untrue>,
+        signed: Result<(jws::Signed, Scopes), Untrue>,
         unwrapped: &mut Unwrapped,
     ) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        let signed = signed.map_err(|_untrue| Code::SignatureInvalid)?;
+        let (signed, scopes) = signed.map_err(|_untrue| Code::SignatureInvalid)?;
+        unwrapped.signed_for.push(scopes);
         unwrapped.is_signed = true;
         unwrapped.is_fresh &= self.is_fresh(Some(signed.issued_at), true);
         unwrapped.names.push(format!("jti {}", signed.name));
@@ -332,6 +342,12 @@ impl Door {
 }
 
 impl Unwrapped {
+    /// Whether all who signed it may ask for this.
+    pub(super) fn may(&self, scope: Scope) -> Result<(), Problem> {
+        let may = self.signed_for.iter().all(|scopes| scopes.hold(scope));
+        if may { Ok(()) } else { Err(Code::OperationNotPermitted.into()) }
+    }
+
     /// How what was sealed or signed too long ago is refused, where it would begin something.
     pub(super) fn stale(&self) -> Option<Code> {
         match (self.is_fresh, self.is_signed) {
@@ -343,20 +359,41 @@ impl Unwrapped {
 
     /// A body as it came.
     fn new(wrapping: Wrapping, payload: Zeroizing<Vec<u8>>) -> Unwrapped {
-        Unwrapped { wrapping, payload, is_fresh: true, is_signed: false, is_reading_sealed: false, names: Vec::new() }
+        Unwrapped {
+            wrapping,
+            payload,
+            is_fresh: true,
+            is_signed: false,
+            is_reading_sealed: false,
+            names: Vec::new(),
+            signed_for: Vec::new(),
+        }
     }
 
     /// XML with nothing left in it but what was signed, where something was.
     fn verified(self, merchant: &Merchant) -> Result<Unwrapped, Problem> {
         let Wrapping::Xml { sealed, .. } = self.wrapping else { return Ok(self) };
-        let verified = xml::verified(&self.payload, &merchant.signature_keys);
-        Ok(match verified.map_err(|_untrue| Code::SignatureInvalid)? {
-            Some(payload) => {
-                Unwrapped { wrapping: Wrapping::Xml { sealed, signed: true }, payload, is_signed: true, ..self }
-            }
-            None => self,
-        })
+        // Without a key only what has no signature passes.
+        if matches!(xml::verified(&self.payload, &[]), Ok(None)) {
+            return Ok(self);
+        }
+        let verified = by_one_of(merchant, |keys| xml::verified(&self.payload, keys).ok().flatten().ok_or(Untrue));
+        let (payload, scopes) = verified.map_err(|_untrue| Code::SignatureInvalid)?;
+        let mut signed_for = self.signed_for;
+        signed_for.push(scopes);
+        let wrapping = Wrapping::Xml { sealed, signed: true };
+        Ok(Unwrapped { wrapping, payload, is_signed: true, signed_for, ..self })
     }
+}
+
+/// What holds by one of a merchant's signature keys that count now, and what that key may be used for.
+fn by_one_of<T>(
+    merchant: &Merchant,
+    judge: impl Fn(&[SignatureKey]) -> Result<T, Untrue>,
+) -> Result<(T, Scopes), Untrue> {
+    let mut keys = merchant.signature_keys_at(Timestamp::now());
+    let by = |trusted: &TrustedKey| Some((judge(std::slice::from_ref(&trusted.key)).ok()?, trusted.scopes.clone()));
+    keys.find_map(by).ok_or(Untrue)
 }
 
 /// What came without a seal, where that may be.

@@ -8,6 +8,7 @@ use super::measure;
 use super::registrar::told;
 use super::store::{MerchantStore, MerchantStoreError};
 use super::{MerchantSettings, Register, RegisterError, Sources};
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -16,6 +17,8 @@ use tokio::sync::watch;
 
 /// How often the store is asked.
 const EVERY: Duration = Duration::from_secs(1);
+/// After how many looks figures are shown anew: keys come to their end by themselves.
+const SHOW_EVERY: u32 = 60;
 
 /// The register as it is at any time.
 #[derive(Clone, Debug)]
@@ -75,8 +78,13 @@ pub fn follow(
     let live = LiveRegister(following.register.subscribe());
     let (stop, stopped) = mpsc::channel();
     thread::Builder::new().name("merchants".to_owned()).spawn(move || {
+        let mut looks = 0_u32;
         while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
             following.look();
+            looks = (looks + 1) % SHOW_EVERY;
+            if looks == 0 {
+                following.show();
+            }
         }
     })?;
     Ok((live, Follower(stop)))
@@ -168,6 +176,7 @@ impl Following {
     }
 
     fn show(&self) {
+        measure::show_ends(&self.register.borrow(), Timestamp::now());
         measure::show(self.register.borrow().merchants().len(), self.is_troubled || self.is_refused);
     }
 

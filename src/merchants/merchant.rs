@@ -24,7 +24,7 @@ pub struct Merchant {
     /// Whether its payloads must be signed.
     pub signing: Signing,
     /// The keys by which its signatures are verified; more than one while they change.
-    pub signature_keys: Vec<SignatureKey>,
+    pub signature_keys: Vec<TrustedKey>,
     /// Whether the check digit of a card number is checked before a bank sees it.
     pub luhn: bool,
     /// Whether it may only read.
@@ -57,7 +57,30 @@ impl ApiKey {
     }
 }
 
+/// A key by which a merchant's signatures are verified.
+#[derive(Debug)]
+pub struct TrustedKey {
+    /// The key.
+    pub key: SignatureKey,
+    /// What its signatures may ask for, within what its merchant may do.
+    pub scopes: Scopes,
+    /// From when on they hold no longer.
+    pub expires: Option<Timestamp>,
+}
+
+impl TrustedKey {
+    /// Whether a signature of it holds now.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
 impl Merchant {
+    /// Its signature keys that count now.
+    pub fn signature_keys_at(&self, now: Timestamp) -> impl Iterator<Item = &TrustedKey> {
+        self.signature_keys.iter().filter(move |key| key.is_valid_at(now))
+    }
+
     /// Whether it may ask from this address.
     pub fn may_come_from(&self, address: IpAddr) -> bool {
         self.addresses.is_empty() || self.addresses.iter().any(|network| network.holds(address))

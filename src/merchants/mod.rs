@@ -20,12 +20,12 @@ mod store;
 
 pub use certificate_key::{CertificateKeyError, certificate_key};
 pub use live::{Follower, LiveError, LiveRegister, follow};
-pub use merchant::{ApiKey, Merchant, Proof, Sealing, Signing};
+pub use merchant::{ApiKey, Merchant, Proof, Sealing, Signing, TrustedKey};
 pub use payload_key::{PayloadKey, PayloadKeyError};
 pub use permission::{Beyond, Ceilings, NotAScope, Scope, Scopes};
 pub use register::{Fault, Register, RegisterError, Sha256Hash, Sources};
 pub use registrar::{Origin, Registrar, RegistrarError};
-pub use settings::{ApiKeySettings, MerchantSettings, TerminalSettings};
+pub use settings::{ApiKeySettings, MerchantSettings, SignatureKeySettings, TerminalSettings};
 pub use share::{Exceeded, Place, Share, ShareSettings};
 pub use signature_key::{SignatureKey, SignatureKeyError};
 pub use store::{Change, MerchantStore, MerchantStoreError, Order};

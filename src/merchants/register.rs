@@ -4,10 +4,11 @@
 
 use super::{
     ApiKey, ApiKeySettings, Merchant, MerchantSettings, PayloadKey, PayloadKeyError, Scopes, Sealing, Share,
-    SignatureKey, SignatureKeyError, Signing, TerminalSettings,
+    SignatureKey, SignatureKeyError, SignatureKeySettings, Signing, TerminalSettings, TrustedKey,
 };
 use crate::payment::{Acceptor, MerchantId};
 use data_encoding::HEXLOWER_PERMISSIVE;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ pub enum Fault {
     Identifier,
     #[error("used by another merchant too")]
     Duplicate,
+    #[error("there already, here or with another merchant")]
+    Twice,
     #[error("expected 64 hexadecimal digits")]
     Hash,
     #[error("required for this merchant")]
@@ -89,7 +92,8 @@ impl Register {
     pub fn of(sources: Sources<'_>) -> Result<Register, Vec<RegisterError>> {
         let (folder, previous) = (sources.folder, sources.previous);
         let register = Register::default();
-        let mut builder = Builder { register, folder, previous, at: 0, stored: false, errors: Vec::new() };
+        let signers = BTreeSet::new();
+        let mut builder = Builder { register, folder, previous, at: 0, stored: false, errors: Vec::new(), signers };
         sources.configured.iter().for_each(|merchant| builder.add(merchant));
         builder.stored = true;
         let configured: BTreeSet<&str> = sources.configured.iter().map(|merchant| merchant.id.as_str()).collect();
@@ -122,6 +126,13 @@ impl Register {
         !self.certificates.is_empty()
     }
 
+    /// When API keys and signature keys end, those that do.
+    pub fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        let api_keys = self.keys.values().flatten().filter_map(|(_, key)| key.expires);
+        let signers = self.merchants.iter().flat_map(|merchant| &merchant.signature_keys);
+        api_keys.chain(signers.filter_map(|key| key.expires))
+    }
+
     /// All of them, in the order of their sources.
     pub fn merchants(&self) -> &[Arc<Merchant>] {
         &self.merchants
@@ -140,6 +151,8 @@ struct Builder<'a> {
     /// Whether it is at the merchants of the store: the last proof of one of those can be taken away at any time.
     stored: bool,
     errors: Vec<RegisterError>,
+    /// Hashes of the signature keys of all merchants so far.
+    signers: BTreeSet<Sha256Hash>,
 }
 
 impl Builder<'_> {
@@ -255,27 +268,44 @@ impl Builder<'_> {
         }
     }
 
-    fn signature_keys(&mut self, settings: &MerchantSettings) -> Vec<SignatureKey> {
-        let (files, texts) = (&settings.signature_key_files, &settings.signature_keys);
-        if settings.signing == Signing::Required && files.is_empty() && texts.is_empty() {
+    fn signature_keys(&mut self, settings: &MerchantSettings) -> Vec<TrustedKey> {
+        let (files, texts, bounded) =
+            (&settings.signature_key_files, &settings.signature_keys, &settings.bounded_signature_keys);
+        if settings.signing == Signing::Required && files.is_empty() && texts.is_empty() && bounded.is_empty() {
             self.fault("signature_key_files", Fault::Missing);
         }
         let mut keys = Vec::new();
         for path in files {
             let Some(content) = self.file("signature_key_files", path) else { continue };
             let path = self.folder.join(path);
-            match SignatureKey::read(&content) {
-                Ok(key) => keys.push(key),
-                Err(fault) => self.fault("signature_key_files", Fault::SignatureKey { path, fault }),
-            }
+            let read = SignatureKey::read(&content).map_err(|fault| Fault::SignatureKey { path, fault });
+            keys.extend(self.trusted("signature_key_files", read, None));
         }
         for text in texts {
-            match SignatureKey::read(text.as_bytes()) {
-                Ok(key) => keys.push(key),
-                Err(fault) => self.fault("signature_keys", Fault::SignatureKeyText(fault)),
-            }
+            let read = SignatureKey::read(text.as_bytes()).map_err(Fault::SignatureKeyText);
+            keys.extend(self.trusted("signature_keys", read, None));
+        }
+        for bounds in bounded {
+            let read = SignatureKey::read(bounds.key.as_bytes()).map_err(Fault::SignatureKeyText);
+            keys.extend(self.trusted("bounded_signature_keys.key", read, Some(bounds)));
         }
         keys
+    }
+
+    /// A key that nobody else has, and that does not stand twice: whose signature it is would not be clear, or for what.
+    fn trusted(
+        &mut self,
+        name: &str,
+        read: Result<SignatureKey, Fault>,
+        bounds: Option<&SignatureKeySettings>,
+    ) -> Option<TrustedKey> {
+        let key = read.map_err(|fault| self.fault(name, fault)).ok()?;
+        if !self.signers.insert(key.sha256()) {
+            self.fault(name, Fault::Twice);
+            return None;
+        }
+        let (scopes, expires) = bounds.map(|bounds| (bounds.scopes.clone(), bounds.expires)).unwrap_or_default();
+        Some(TrustedKey { key, scopes, expires })
     }
 
     fn file(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
@@ -441,6 +471,32 @@ mod tests {
         let errors = Register::of(Sources { stored: &wrong, ..nothing() }).unwrap_err();
         let told: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
         assert_eq!(told, ["payload_key", "signature_keys"]);
+    }
+
+    #[test]
+    fn a_signature_key_belongs_to_one_merchant_and_stands_once() {
+        let pem = rcgen::KeyPair::generate().unwrap().public_key_pem();
+        let with = |id: &str, bounded: bool| {
+            let mut merchant = super::super::settings::sample(id, id.chars().next().unwrap());
+            match bounded {
+                true => {
+                    let scopes = Scopes(Some(BTreeSet::from([crate::merchants::Scope::Read])));
+                    let expires = Some(Timestamp::UNIX_EPOCH);
+                    merchant.bounded_signature_keys = vec![SignatureKeySettings { key: pem.clone(), expires, scopes }];
+                }
+                false => merchant.signature_keys = vec![pem.clone()],
+            }
+            merchant
+        };
+        let register = Register::build(&[with("a", true)], Path::new(".")).unwrap();
+        let merchant = register.by_id("a").unwrap();
+        assert!(!merchant.signature_keys[0].scopes.hold(crate::payment::OperationKind::Sale.into()));
+        assert_eq!((merchant.signature_keys_at(Timestamp::now()).count(), register.ends().count()), (0, 1), "it ended");
+        let twice = MerchantSettings { signature_keys: vec![pem.clone()], ..with("c", true) };
+        for merchants in [vec![with("a", false), with("b", true)], vec![twice]] {
+            let errors = Register::build(&merchants, Path::new(".")).unwrap_err();
+            assert!(errors.iter().all(|error| error.fault == Fault::Twice), "{errors:?}");
+        }
     }
 
     #[test]

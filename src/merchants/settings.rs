@@ -47,6 +47,9 @@ pub struct MerchantSettings {
     /// Such keys themselves, beside or in place of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signature_keys: Vec<String>,
+    /// Such keys that may do less than their merchant, or expire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounded_signature_keys: Vec<SignatureKeySettings>,
     /// Whether the check digit of card numbers is checked.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub luhn: bool,
@@ -57,7 +60,7 @@ pub struct MerchantSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Network>,
     /// What it may ask for: `read`, `authorisation`, `increment`, `sale`, `capture`, `void`, `refund`,
-    /// `verification`, `balance_inquiry`; everything if absent.
+    /// `verification`, `balance_inquiry`, `tokens`; everything if absent.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub operations: Scopes,
     /// The most that one operation may be about, in minor units by currency; other currencies are refused.
@@ -105,6 +108,20 @@ pub struct ApiKeySettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// What it may be used for; everything its merchant may do if absent.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub scopes: Scopes,
+}
+
+/// A signature key with bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureKeySettings {
+    /// The public key: PEM, a certificate or SubjectPublicKeyInfo.
+    pub key: String,
+    /// From when on its signatures hold no longer (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// What they may ask for; everything its merchant may do if absent.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub scopes: Scopes,
 }
@@ -160,6 +177,7 @@ pub(super) fn sample(id: &str, hash: char) -> MerchantSettings {
         signing: Signing::default(),
         signature_key_files: Vec::new(),
         signature_keys: Vec::new(),
+        bounded_signature_keys: Vec::new(),
         luhn: true,
         suspended: false,
         addresses: Vec::new(),

@@ -2,10 +2,12 @@
 //!
 //! Of a certificate only the key is taken: it is pinned by standing in the register, whoever issued it and until when.
 
+use super::Sha256Hash;
 use super::public_part::{PRIVATE, holds_private_key, pem_of};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject};
 use rustls::server::ParsedCertificate;
+use sha2::{Digest, Sha256};
 
 /// A key by which a merchant's signatures are verified, as SubjectPublicKeyInfo.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +56,12 @@ impl SignatureKey {
         // Of 4096 bits it has some 550 bytes; a longer one costs whoever verifies more than it is worth.
         let is_rsa = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki).is_ok() && spki.len() < 600;
         if is_rsa { Ok(SignatureKey::Rsa(spki)) } else { Err(SignatureKeyError::Form) }
+    }
+
+    /// The hash of it by which it is named.
+    pub fn sha256(&self) -> Sha256Hash {
+        let (SignatureKey::Rsa(spki) | SignatureKey::P256(spki)) = self;
+        Sha256::digest(spki).into()
     }
 
     /// It alone, as PEM (SubjectPublicKeyInfo), whatever it was read from.

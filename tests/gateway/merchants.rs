@@ -212,6 +212,35 @@ async fn what_is_exported_can_be_imported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signature_keys_are_given_listed_and_taken_back() {
+    let house = house("signers", "").await;
+    house.does(&format!("add shop {TERMINAL} --why contract"));
+    house.does(&format!("add other {TERMINAL} --why contract"));
+    let pair = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::default().self_signed(&pair).unwrap().pem();
+    std::fs::write(house.folder.join("key.pem"), &certificate).unwrap();
+    std::fs::write(house.folder.join("both.pem"), [certificate, pair.serialize_pem()].concat()).unwrap();
+    let told = house.refuses("signature-key add shop both.pem --why signing");
+    assert!(told.contains("a private key"), "{told}");
+    let added = house.does("signature-key add shop key.pem --scopes sale --days 30 --why signing");
+    assert_eq!(added["scopes"], json!(["sale"]));
+    let listed = house.does("signature-key list shop");
+    assert_eq!(
+        listed["keys"],
+        json!([{
+            "sha256": added["sha256"], "expires": added["expires"], "scopes": ["sale"]
+        }])
+    );
+    let told = house.refuses("signature-key add other key.pem --why theft");
+    assert!(told.contains("another merchant"), "{told}");
+    let exported = house.does("export shop").to_string();
+    assert!(exported.contains("BEGIN PUBLIC KEY") && !exported.contains("CERTIFICATE"), "{exported}");
+    let hash = added["sha256"].as_str().unwrap();
+    assert_eq!(house.does(&format!("signature-key revoke shop {} --why stolen", &hash[..12]))["revoked"], hash);
+    assert_eq!(house.does("signature-key list shop")["keys"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_merchant_is_removed_once_it_is_suspended_and_the_register_is_checked() {
     let house = house("removed", "").await;
     house.does(&format!("add shop {TERMINAL} --why contract"));

@@ -223,3 +223,28 @@ async fn a_token_is_deleted_by_whoever_signs_that() {
     let gone = send("DELETE", &path, &jws(&signed, "", true), "").await;
     assert_eq!((told(&gone), &gone.body["deleted"]), ((200, ""), &json!(true)));
 }
+
+#[tokio::test]
+async fn a_signature_asks_for_what_its_key_is_for() {
+    let bounded = |bounds: &str| {
+        let key = std::fs::read_to_string(&material().merchant_signature_public_key).unwrap();
+        format!("[[bounded_signature_keys]]\nkey = \"\"\"\n{key}\"\"\"\n{bounds}\n")
+    };
+    let stage = open_with(Limits::default(), &bounded("scopes = ['authorisation', 'read']"), 8).await;
+    let order = sale(1299).to_string();
+    let sold = ask(&stage, "POST", PATH, &oauth(&stage, ("POST", PATH), &order, "n1"), "k1", &order).await;
+    assert_eq!(told(&sold), (403, "operation_not_permitted"));
+    let signature = jws(&header("PS256", "a"), &order, true);
+    let sold = post(&stage, "k1", &[JSON, ("x-jws-signature", &signature)], &order).await;
+    assert_eq!(told(&sold), (403, "operation_not_permitted"), "though the API key may");
+    assert_eq!(told(&post(&stage, "k1", &[JSON], &order).await), (201, "captured"), "as it does unsigned");
+    let held = crate::stage::authorisation(1300).to_string();
+    let signed = oauth(&stage, ("POST", PATH), &held, "n2");
+    assert_eq!(told(&ask(&stage, "POST", PATH, &signed, "k2", &held).await), (201, "authorized"));
+
+    let stage = open_with(Limits::default(), &bounded("expires = '2020-01-01T00:00:00Z'"), 8).await;
+    let signed = oauth(&stage, ("POST", PATH), &held, "n3");
+    assert_eq!(told(&ask(&stage, "POST", PATH, &signed, "k3", &held).await), (401, "unauthenticated"));
+    let sold = post(&stage, "k3", &[JSON, ("x-jws-signature", &signature)], &order).await;
+    assert_eq!(told(&sold), (400, "signature_invalid"));
+}

@@ -115,6 +115,7 @@ impl Add {
             signing: Signing::default(),
             signature_key_files: Vec::new(),
             signature_keys: Vec::new(),
+            bounded_signature_keys: Vec::new(),
             luhn: true,
             suspended: false,
             addresses: self.addresses,

@@ -30,6 +30,7 @@ use std::process::ExitCode;
     isthmus merchant list\n  \
     isthmus merchant key add shop --scopes read --days 90 --why 'their reporting'\n  \
     isthmus merchant suspend shop --why 'their server was broken into'\n  \
+    isthmus merchant signature-key add shop key.pem --scopes sale,refund --days 365 --why 'they sign from now on'\n  \
     isthmus merchant export > merchants.json\n\n\
     Exit code 0 when it was done, 1 when it was refused, 2 when the register cannot be used.")]
 pub struct Merchant {
@@ -62,6 +63,9 @@ enum What {
     /// Client certificates.
     #[command(subcommand)]
     Certificate(proofs::CertificateWhat),
+    /// Keys by which requests are signed.
+    #[command(subcommand)]
+    SignatureKey(proofs::SignatureKeyWhat),
     /// Terminals.
     #[command(subcommand)]
     Terminal(TerminalWhat),
@@ -237,6 +241,7 @@ impl What {
                 Ok((json!({ "merchant": of.merchant, "removed": true }), text))
             }
             What::Key(what) => what.on(office),
+            What::SignatureKey(what) => what.on(office),
             What::Certificate(what) => what.on(office),
             What::Terminal(TerminalWhat::Add { merchant, terminal, reason }) => {
                 let terminal = TerminalSettings::from(terminal);

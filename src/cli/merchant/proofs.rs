@@ -5,7 +5,10 @@
 use super::issuing::{self, Subject};
 use super::shown::{bounds, short};
 use super::{Done, Failure, Office, Reason};
-use crate::merchants::{ApiKeySettings, RegistrarError, Scope, Scopes, certificate_key};
+use crate::merchants::{
+    ApiKeySettings, MerchantSettings, RegistrarError, Scope, Scopes, SignatureKey, SignatureKeySettings,
+    certificate_key,
+};
 use clap::{Args, Subcommand};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use jiff::{Timestamp, ToSpan};
@@ -33,6 +36,15 @@ pub(super) enum KeyWhat {
 pub(super) struct AddKey {
     /// Whose.
     merchant: String,
+    #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
+    reason: Reason,
+}
+
+/// What a key is good for.
+#[derive(Args, Debug)]
+pub(super) struct Bounds {
     /// What it may be used for (read, sale, refund, ...), within what its merchant may do [default: all of that].
     #[arg(long, value_delimiter = ',')]
     scopes: Option<Vec<Scope>>,
@@ -42,8 +54,47 @@ pub(super) struct AddKey {
     /// After how many days it counts no more.
     #[arg(long)]
     days: Option<u16>,
-    #[command(flatten)]
-    reason: Reason,
+}
+
+impl Bounds {
+    /// Scopes, and until when.
+    fn read(self) -> Result<(Scopes, Option<Timestamp>), Failure> {
+        let days = self.days.map(|days| Timestamp::now().checked_add((i64::from(days) * 24).hours()));
+        let expires = days.transpose().map_err(|error| error.to_string())?.or(self.expires);
+        match expires.filter(|expires| *expires <= Timestamp::now()) {
+            Some(past) => Err(Failure::Refused(format!("{past} is past"))),
+            None => Ok((Scopes(self.scopes.map(|scopes| scopes.into_iter().collect())), expires)),
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum SignatureKeyWhat {
+    /// One more key by which requests may be signed, beside those before it. With OAuth it proves who asks.
+    Add {
+        /// Whose.
+        merchant: String,
+        /// The public key, or a certificate of it: PEM.
+        file: PathBuf,
+        #[command(flatten)]
+        bounds: Bounds,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Signatures of a key hold no more, from now on.
+    Revoke {
+        /// Whose.
+        merchant: String,
+        /// Which one: the first digits of its hash, as `list` prints them.
+        key: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// The keys of a merchant.
+    List {
+        /// Whose.
+        merchant: String,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -112,15 +163,10 @@ impl KeyWhat {
 
 impl AddKey {
     fn on(self, mut office: Office) -> Done {
-        let days = self.days.map(|days| Timestamp::now().checked_add((i64::from(days) * 24).hours()));
-        let expires = days.transpose().map_err(|error| error.to_string())?.or(self.expires);
-        if expires.is_some_and(|expires| expires <= Timestamp::now()) {
-            return Err(Failure::Refused(format!("{} is past", expires.unwrap_or_default())));
-        }
+        let (scopes, expires) = self.bounds.read()?;
         let (key, sha256) = new_api_key()?;
-        let scopes = Scopes(self.scopes.map(|scopes| scopes.into_iter().collect()));
         let new = ApiKeySettings { sha256, expires, scopes };
-        let about = bounds(&new);
+        let about = bounds(&new.scopes, new.expires);
         let result = json!({ "merchant": self.merchant, "api_key": *key, "sha256": new.sha256, "expires": expires, "scopes": new.scopes });
         office.change(&self.merchant, ("key add", self.reason), |settings| {
             settings.api_keys.push(new);
@@ -129,6 +175,62 @@ impl AddKey {
         let merchant = self.merchant;
         Ok((result, format!("{}\nThis key of {merchant} is {about}. It is shown this once.\n", *key)))
     }
+}
+
+impl SignatureKeyWhat {
+    pub(super) fn on(self, mut office: Office) -> Done {
+        match self {
+            SignatureKeyWhat::Add { merchant, file, bounds: bound, reason } => {
+                let (scopes, expires) = bound.read()?;
+                let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+                let content = std::fs::read(&file).map_err(|error| wrong(&error))?;
+                let key = SignatureKey::read(&content).map_err(|error| wrong(&error))?;
+                let (hash, about) = (HEXLOWER.encode(&key.sha256()), bounds(&scopes, expires));
+                let result = json!({ "merchant": merchant, "sha256": hash, "expires": expires, "scopes": scopes });
+                let new = SignatureKeySettings { key: key.pem(), expires, scopes };
+                office.change(&merchant, ("signature-key add", reason), |settings| {
+                    settings.bounded_signature_keys.push(new);
+                    Ok(())
+                })?;
+                Ok((result, format!("{merchant} may sign by key {}, {about}\n", short(&hash))))
+            }
+            SignatureKeyWhat::Revoke { merchant, key, reason } => {
+                let mut hash = String::new();
+                office.change(&merchant, ("signature-key revoke", reason), |settings| {
+                    let keys = signature_keys(settings);
+                    hash = the_one(keys.iter().map(|(hash, _)| hash), &key, "signature key")?;
+                    settings.signature_keys.retain(|text| hash_of_key(text).as_ref() != Some(&hash));
+                    settings.bounded_signature_keys.retain(|key| hash_of_key(&key.key).as_ref() != Some(&hash));
+                    Ok(())
+                })?;
+                let text = format!("{merchant}: signatures by key {} hold no more\n", short(&hash));
+                Ok((json!({ "merchant": merchant, "revoked": hash }), text))
+            }
+            SignatureKeyWhat::List { merchant } => {
+                let settings = office.registrar.merchant(&merchant)?.1;
+                let settings = settings.without_files(&office.config.folder).map_err(|fault| fault.to_string())?;
+                let keys = signature_keys(&settings);
+                let told = |(hash, key): &(String, SignatureKeySettings)| json!({ "sha256": hash, "expires": key.expires, "scopes": key.scopes });
+                let result = json!({ "merchant": merchant, "keys": keys.iter().map(told).collect::<Vec<_>>() });
+                let line = |(hash, key): &(String, SignatureKeySettings)| {
+                    format!("{}  {}\n", short(hash), bounds(&key.scopes, key.expires))
+                };
+                Ok((result, keys.iter().map(line).collect()))
+            }
+        }
+    }
+}
+
+/// The signature keys that stand in a merchant's document itself, each with its hash.
+pub(super) fn signature_keys(merchant: &MerchantSettings) -> Vec<(String, SignatureKeySettings)> {
+    let plain = merchant.signature_keys.iter();
+    let plain = plain.map(|key| SignatureKeySettings { key: key.clone(), expires: None, scopes: Scopes::default() });
+    let all = plain.chain(merchant.bounded_signature_keys.iter().cloned());
+    all.filter_map(|key| Some((hash_of_key(&key.key)?, key))).collect()
+}
+
+fn hash_of_key(text: &str) -> Option<String> {
+    SignatureKey::read(text.as_bytes()).ok().map(|key| HEXLOWER.encode(&key.sha256()))
 }
 
 impl CertificateWhat {

@@ -1,7 +1,9 @@
 //! Merchants as people and scripts see them. Hashes are shown as far as they are needed to name a key.
 
 use super::columns::aligned;
-use crate::merchants::{ApiKeySettings, Change, MerchantSettings, Origin};
+use super::proofs::signature_keys;
+use crate::merchants::{ApiKeySettings, Change, MerchantSettings, Origin, Scopes};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -44,10 +46,13 @@ pub(super) fn one(found: &(Origin, MerchantSettings)) -> (Value, String) {
         ApiKeySettings { sha256, expires: None, scopes: Default::default() }
     });
     for key in plain.chain(merchant.api_keys.iter().cloned()) {
-        let _ = writeln!(text, "API key      {}  {}", short(&key.sha256), bounds(&key));
+        let _ = writeln!(text, "API key      {}  {}", short(&key.sha256), bounds(&key.scopes, key.expires));
     }
     for hash in &merchant.client_cert_spki_sha256 {
         let _ = writeln!(text, "certificate  {}", short(hash));
+    }
+    for (hash, key) in signature_keys(merchant) {
+        let _ = writeln!(text, "signs by     {}  {}", short(&hash), bounds(&key.scopes, key.expires));
     }
     for terminal in &merchant.terminals {
         let (id, acceptor, code) = (&terminal.terminal, &terminal.acceptor, &terminal.category_code);
@@ -57,17 +62,18 @@ pub(super) fn one(found: &(Origin, MerchantSettings)) -> (Value, String) {
     (document(found), text)
 }
 
-/// What an API key is good for, and until when.
-pub(super) fn bounds(key: &ApiKeySettings) -> String {
-    let scopes = match &key.scopes.0 {
+/// What a key is good for, and until when.
+pub(super) fn bounds(scopes: &Scopes, expires: Option<Timestamp>) -> String {
+    let scopes = match &scopes.0 {
         None => "for all that the merchant may do".to_owned(),
         Some(scopes) => {
             let names: Vec<&str> = scopes.iter().map(|scope| (*scope).into()).collect();
             format!("for {}", names.join(", "))
         }
     };
-    match key.expires {
+    match expires {
         None => scopes,
+        Some(expires) if expires <= Timestamp::now() => format!("{scopes}, ended {expires}"),
         Some(expires) => format!("{scopes}, until {expires}"),
     }
 }

@@ -6,7 +6,7 @@
 //! path or its whole address, as in RFC 9449) and `jti` (by which name). All three are required: without them a good
 //! signature could be moved to another payment, or kept for another day.
 
-use super::Untrue;
+use super::{Untrue, plain_host};
 use crate::merchants::SignatureKey;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use data_encoding::BASE64URL_NOPAD;
@@ -63,6 +63,8 @@ pub struct Target<'a> {
     pub method: &'a str,
     /// The resource.
     pub path: &'a str,
+    /// Whose, where that is known: a signature must then name it.
+    pub host: Option<&'a str>,
 }
 
 /// Whether this has the form of a compact JWS, be it good or not.
@@ -113,14 +115,14 @@ fn header(protected: &[u8], target: Target<'_>) -> Result<Header, Untrue> {
     let header: Header = serde_json::from_slice(&decode(protected, HEADER_LIMIT)?).map_err(|_| Untrue)?;
     let is_method = header.htm.as_deref().unwrap_or("POST") == target.method;
     let named = (1..=NAME_LIMIT).contains(&header.jti.len());
-    (is_method && named && is_of(&header.htu, target.path)).then_some(header).ok_or(Untrue)
+    (is_method && named && is_of(&header.htu, target)).then_some(header).ok_or(Untrue)
 }
 
-/// Whether an address, or a path, is of this path. Whose name the address has is settled by TLS.
-fn is_of(address: &str, path: &str) -> bool {
-    match address.strip_prefix("https://") {
-        Some(rest) => rest.find('/').is_some_and(|from| rest[from..] == *path),
-        None => address == path,
+/// Whether an address, or a path where it need not say whose, is of this target.
+fn is_of(address: &str, target: Target<'_>) -> bool {
+    match address.strip_prefix("https://").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len()))) {
+        Some((host, path)) => path == target.path && target.host.is_none_or(|ours| ours == plain_host(host)),
+        None => address == target.path && target.host.is_none(),
     }
 }
 
@@ -154,7 +156,7 @@ fn decode(segment: &[u8], limit: usize) -> Result<Vec<u8>, Untrue> {
 }
 
 /// What a fuzzer's tokens are judged for, and those of the tests.
-const PAYMENTS: Target<'static> = Target { method: "POST", path: "/v1/payments" };
+const PAYMENTS: Target<'static> = Target { method: "POST", path: "/v1/payments", host: None };
 
 /// Any bytes as a signature, for a fuzzer: none holds without a key.
 pub fn fuzz(token: &[u8]) {
@@ -278,6 +280,20 @@ pub(super) mod tests {
         let mut named = header("PS256");
         named["htm"] = json!("DELETE");
         assert!(of_delete(&whole(&named)).is_ok());
+        let ours = Target { host: Some("pay.example"), ..PAYMENTS };
+        for (htu, is_ours) in [
+            ("https://pay.example/v1/payments", true),
+            ("https://PAY.example:443/v1/payments", true),
+            ("https://sandbox.pay.example/v1/payments", false),
+            ("https://pay.example:8443/v1/payments", false),
+            ("https://pay.example", false),
+            ("/v1/payments", false),
+        ] {
+            let mut named = header("PS256");
+            named["htu"] = json!(htu);
+            let judged = attached(whole(&named).as_bytes(), ours, std::slice::from_ref(&rsa().1));
+            assert_eq!(judged.is_ok(), is_ours, "{htu}");
+        }
         for (name, value) in [("htu", "https://pay.example:1/v1/payments"), ("htm", "POST"), ("kid", "any")] {
             let mut changed = header("PS256");
             changed[name] = json!(value);

@@ -12,6 +12,18 @@ mod oauth;
 pub(super) use nonces::{Nonces, Refused};
 pub(super) use oauth::{OAuth, attend};
 
+/// A host as it is compared: in lower case, without the port that goes without saying.
+fn plain_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    host.strip_suffix(":443").map(str::to_owned).unwrap_or(host)
+}
+
+/// The host of an address, as it is compared.
+pub(super) fn audience(url: &str) -> Option<String> {
+    let host = url.strip_prefix("https://")?.split(['/', '?', '#']).next()?;
+    (!host.is_empty()).then(|| plain_host(host))
+}
+
 /// The signature does not hold. There is nothing more to say, to anyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Untrue;

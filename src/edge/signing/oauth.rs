@@ -8,8 +8,8 @@
 
 use super::super::Door;
 use super::super::authentication::Peer;
-use super::Untrue;
-use crate::merchants::{Merchant, Register, SignatureKey};
+use super::{Untrue, plain_host};
+use crate::merchants::{Merchant, Register, Scopes, SignatureKey, TrustedKey};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,6 +17,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, header};
 use axum::middleware::Next;
 use data_encoding::BASE64;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub(in crate::edge) struct OAuth {
     pub issued_at: i64,
     /// The name that is used once.
     pub nonce: String,
+    /// What the key that made it may be used for.
+    pub scopes: Scopes,
     body_hash: Vec<u8>,
 }
 
@@ -49,7 +52,7 @@ impl OAuth {
 pub(in crate::edge) async fn attend(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     if let Some(parameters) = parameters(&parts.headers) {
-        let signed = verified(&door.register.now(), &parts, &parameters).ok();
+        let signed = verified(&door.register.now(), door.audience.as_deref(), &parts, &parameters).ok();
         let fresh = signed.filter(|signed| door.is_fresh(Some(signed.issued_at), true));
         if let Some(peer) = parts.extensions.get_mut::<Peer>() {
             peer.signed = fresh.map(Arc::new);
@@ -77,7 +80,12 @@ fn parameters(headers: &HeaderMap) -> Option<BTreeMap<&str, &str>> {
     Some(parameters)
 }
 
-fn verified(register: &Register, parts: &Parts, parameters: &BTreeMap<&str, &str>) -> Result<OAuth, Untrue> {
+fn verified(
+    register: &Register,
+    audience: Option<&str>,
+    parts: &Parts,
+    parameters: &BTreeMap<&str, &str>,
+) -> Result<OAuth, Untrue> {
     let get = |name: &str| parameters.get(name).copied().ok_or(Untrue);
     let decoded = |name: &str| percent_decode_str(get(name)?).decode_utf8().map_err(|_| Untrue);
     let scheme: &'static RsaParameters = match get("oauth_signature_method")? {
@@ -92,44 +100,51 @@ fn verified(register: &Register, parts: &Parts, parameters: &BTreeMap<&str, &str
     let id = consumer.split('!').next().unwrap_or_default();
     let merchant = register.by_id(id).ok_or(Untrue)?;
     let signature = BASE64.decode(decoded("oauth_signature")?.as_bytes()).map_err(|_| Untrue)?;
-    let signed = base_string(parts, parameters)?;
-    let holds = |key: &SignatureKey| match key {
+    let host = host_of(parts)?;
+    if audience.is_some_and(|ours| ours != host) {
+        return Err(Untrue);
+    }
+    let signed = base_string(&host, parts, parameters);
+    let holds = |trusted: &&TrustedKey| match &trusted.key {
         SignatureKey::Rsa(spki) => UnparsedPublicKey::new(scheme, spki).verify(signed.as_bytes(), &signature).is_ok(),
         SignatureKey::P256(_) => false,
     };
-    if !merchant.signature_keys.iter().any(holds) {
-        return Err(Untrue);
-    }
+    let key = merchant.signature_keys_at(Timestamp::now()).find(holds).ok_or(Untrue)?;
     Ok(OAuth {
         merchant: Arc::clone(merchant),
         issued_at: get("oauth_timestamp")?.parse().map_err(|_| Untrue)?,
         nonce: decoded("oauth_nonce").ok().filter(|nonce| (1..=255).contains(&nonce.len())).ok_or(Untrue)?.into_owned(),
+        scopes: key.scopes.clone(),
         body_hash: BASE64.decode(decoded("oauth_body_hash")?.as_bytes()).map_err(|_| Untrue)?,
     })
 }
 
 /// RFC 5849 section 3.4.1.
-fn base_string(parts: &Parts, parameters: &BTreeMap<&str, &str>) -> Result<String, Untrue> {
+fn base_string(host: &str, parts: &Parts, parameters: &BTreeMap<&str, &str>) -> String {
     let of_header = parameters.iter().filter(|(name, _)| !matches!(**name, "oauth_signature" | "realm"));
     let query = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut pairs: Vec<(&str, &str)> = of_header.map(|(name, value)| (*name, *value)).chain(query).collect();
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let address = format!("https://{host}{}", parts.uri.path());
+    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+    format!("{}&{}&{}", parts.method, encoded(&address), encoded(&pairs.join("&")))
+}
+
+/// Whom a request is sent to, by its own account.
+fn host_of(parts: &Parts) -> Result<String, Untrue> {
     let host = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
         None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or(Untrue)?,
     };
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(":443").unwrap_or(&host);
-    let address = format!("https://{host}{}", parts.uri.path());
-    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
-    Ok(format!("{}&{}&{}", parts.method, encoded(&address), encoded(&pairs.join("&"))))
+    Ok(plain_host(host))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::audience;
     use super::super::jws::tests::{by_rsa, rsa};
     use super::*;
     use crate::merchants::MerchantSettings;
@@ -169,7 +184,15 @@ mod tests {
     }
 
     fn judge(parts: &Parts) -> Result<OAuth, Untrue> {
-        verified(register(), parts, &parameters(&parts.headers).ok_or(Untrue)?)
+        judge_for(None, parts)
+    }
+
+    fn judge_for(audience: Option<&str>, parts: &Parts) -> Result<OAuth, Untrue> {
+        verified(register(), audience, parts, &parameters(&parts.headers).ok_or(Untrue)?)
+    }
+
+    fn base_of(parts: &Parts) -> Option<String> {
+        Some(base_string(&host_of(parts).ok()?, parts, &parameters(&parts.headers)?))
     }
 
     fn signed(uri: &str, given: &str, base: &str) -> Parts {
@@ -188,7 +211,7 @@ mod tests {
     #[test]
     fn the_base_string_is_written_as_the_standard_says() {
         let parts = request("/v1/payments?limit=5&cursor=a%20b&x", &format!("OAuth {PARAMETERS}"));
-        let base = base_string(&parts, &parameters(&parts.headers).unwrap()).unwrap();
+        let base = base_of(&parts).unwrap();
         assert_eq!(
             base,
             "POST&https%3A%2F%2Fpay.example%3A8580%2Fv1%2Fpayments&cursor%3Da%2520b%26limit%3D5%26\
@@ -203,11 +226,14 @@ mod tests {
             let given = PARAMETERS.replace("a+/=", &hash("{}")).replace("RSA-SHA256", method);
             let base = |uri: &str| {
                 let parts = request(uri, &format!("OAuth {given}"));
-                base_string(&parts, &parameters(&parts.headers).unwrap()).unwrap()
+                base_of(&parts).unwrap()
             };
             let oauth = judge(&signed("/v1/payments", &given, &base("/v1/payments"))).unwrap();
             assert_eq!((oauth.merchant.id.as_str(), oauth.issued_at, oauth.nonce.as_str()), ("acme", 7, "n"));
             assert!(oauth.is_of(b"{}") && !oauth.is_of(b"{ }"));
+            let good = signed("/v1/payments", &given, &base("/v1/payments"));
+            assert!(judge_for(audience("https://PAY.example:8580/v1").as_deref(), &good).is_ok());
+            assert!(judge_for(Some("sandbox.pay.example"), &good).is_err(), "it was signed for somebody else");
             assert!(judge(&signed("/v1/payments/x/refunds", &given, &base("/v1/payments"))).is_err());
             assert!(judge(&signed("/v1/payments?a=b", &given, &base("/v1/payments"))).is_err());
         }
@@ -218,8 +244,7 @@ mod tests {
         let given = PARAMETERS.replace("a+/=", &hash("{}"));
         let judged = |given: &str| {
             let parts = request("/v1/payments", &format!("OAuth {given}"));
-            let base = parameters(&parts.headers).map(|parameters| base_string(&parts, &parameters).unwrap());
-            judge(&signed("/v1/payments", given, &base.unwrap_or_default())).is_ok()
+            judge(&signed("/v1/payments", given, &base_of(&parts).unwrap_or_default())).is_ok()
         };
         assert!(judged(&given));
         for (from, to) in [
