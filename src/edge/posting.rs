@@ -16,7 +16,7 @@ use super::xml::Document;
 use super::{Door, body, command, tokens};
 use crate::merchants::{Merchant, Place};
 use crate::payment::Card;
-use crate::switch::{Answer, Command, Submission};
+use crate::switch::{Answer, Command, Submission, WaiterId};
 use crate::transaction::{Fingerprint, IdempotencyKey, Payment, Provenance};
 use crate::xml::Element;
 use axum::Extension;
@@ -92,13 +92,45 @@ impl<'a> Received<'a> {
         drop((opened, held));
         let merchant = asker.merchant.id.clone();
         let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command, provenance };
-        let answer = door.switchboard.submit(credit, submission)?;
-        let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
-        drop(place);
-        match answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
-            Answer::Told { payment, operation, replayed } => Ok(Told { payment, operation, replayed }),
-            Answer::Refused(refusal) => Err(refusal.into()),
-        }
+        hand_over(door, place, credit, submission).await
+    }
+
+    /// What was sealed or signed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is
+    /// answered.
+    pub async fn heed_age(&self, key: &IdempotencyKey) -> Result<(), Problem> {
+        let Some(stale) = self.opened.stale() else { return Ok(()) };
+        let (id, key) = (self.asker.merchant.id.clone(), key.clone());
+        let known = from_store(self.door, move |archive| archive.by_key(&id, &key)).await?;
+        known.map(drop).ok_or(stale.into())
+    }
+}
+
+/// Submits what follows from a request that the switch has refused, under a key of its own.
+pub(super) async fn submit_instead(
+    door: &Door,
+    asker: &Asker,
+    key: IdempotencyKey,
+    (command, fingerprint): (Command, Fingerprint),
+    provenance: Option<Box<Provenance>>,
+) -> Result<Told, Problem> {
+    let (place, credit) = (asker.place()?, door.switchboard.credit()?);
+    let merchant = asker.merchant.id.clone();
+    let submission = |waiter| Submission { waiter, merchant, key, fingerprint, command, provenance };
+    hand_over(door, place, credit, submission).await
+}
+
+async fn hand_over(
+    door: &Door,
+    place: Place,
+    credit: Credit,
+    submission: impl FnOnce(WaiterId) -> Submission,
+) -> Result<Told, Problem> {
+    let answer = door.switchboard.submit(credit, submission)?;
+    let answer = tokio::time::timeout(door.limits.answer_timeout(), answer).await;
+    drop(place);
+    match answer.ok().and_then(Result::ok).ok_or(Code::NoAnswer)? {
+        Answer::Told { payment, operation, replayed } => Ok(Told { payment, operation, replayed }),
+        Answer::Refused(refusal) => Err(refusal.into()),
     }
 }
 
@@ -116,10 +148,8 @@ pub(super) async fn post<A, T: Asking>(
     let key = idempotency_key(&parts.headers)?;
     let declared = declared_wrapping(&parts.headers)?;
     let received = Received::read(&door, &asker, declared, &parts, body).await?;
+    received.heed_age(&key).await?;
     let Unwrapped { wrapping, payload, .. } = &received.opened;
-    if let Some(stale) = received.opened.stale() {
-        must_be_known(&door, &asker.merchant, &key, stale).await?;
-    }
     let wrapping = *wrapping;
     let about = about?;
     let (asked, root) = read_in::<T>(wrapping, payload)?;
@@ -155,13 +185,6 @@ pub(super) fn located(problem: Problem, root: Option<&str>) -> Problem {
         Some(root) => problem.in_document(root),
         None => problem,
     }
-}
-
-/// What was sealed or signed long ago (or ahead of time) begins nothing; an honest repeat of what was begun is answered.
-async fn must_be_known(door: &Door, merchant: &Merchant, key: &IdempotencyKey, otherwise: Code) -> Result<(), Problem> {
-    let (id, key) = (merchant.id.clone(), key.clone());
-    let known = from_store(door, move |archive| archive.by_key(&id, &key)).await?;
-    known.map(drop).ok_or(otherwise.into())
 }
 
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {

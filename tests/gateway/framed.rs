@@ -93,6 +93,54 @@ async fn one_api_stands_behind_both_doors() {
 }
 
 #[tokio::test]
+async fn bare_documents_are_answered_by_bare_documents_of_their_exchange() {
+    let stage = open_with(Limits::default(), "", 10).await;
+    let put = async |line: &mut Line, document: &str| {
+        line.0.write_u32(u32::try_from(document.len()).unwrap()).await.unwrap();
+        line.0.write_all(document.as_bytes()).await.unwrap();
+        line.0.flush().await.unwrap();
+    };
+    let take = async |line: &mut Line| {
+        let mut frame = vec![0; line.0.read_u32().await.unwrap() as usize];
+        line.0.read_exact(&mut frame).await.unwrap();
+        let root = isthmus::xml::Element::parse(&frame).unwrap();
+        let text = |name: &str| root.all().into_iter().find(|it| it.name == name).map(|it| it.text.to_string());
+        (text("XchgId"), text("Rspn").or(text("RjctRsn")).unwrap())
+    };
+    let told = |exchange: u32, word: &str| (Some(exchange.to_string()), word.to_owned());
+    let mut line = Line::to(&stage, true).await;
+    let mut expected = Vec::new();
+    for exchange in 100..110 {
+        let amount = if exchange % 2 == 0 { "10.00" } else { "10.05" };
+        let document = crate::cape::authorisation(&format!("r-{exchange}"), amount);
+        put(&mut line, &document.replace("<XchgId>7", &format!("<XchgId>{exchange}"))).await;
+        expected.push(told(exchange, if exchange % 2 == 0 { "APPR" } else { "DECL" }));
+    }
+    let mut answers = Vec::new();
+    for _ in 100..110 {
+        answers.push(take(&mut line).await);
+    }
+    answers.sort();
+    assert_eq!(answers, expected, "in whatever order");
+    put(&mut line, "<Document").await;
+    assert_eq!(take(&mut line).await, (None, "PARS".to_owned()));
+    line.put(&create(1, sale(1000))).await;
+    assert_eq!(line.take().await["status"], 201, "envelopes are taken beside them");
+    put(&mut line, "<a/>").await;
+    assert_eq!(take(&mut line).await, (None, "MSGT".to_owned()));
+    line.0.write_u32(u32::MAX).await.unwrap();
+    assert_eq!(take(&mut line).await, (None, "PARS".to_owned()), "too long");
+
+    let mut stranger = Line::to(&stage, false).await;
+    put(&mut stranger, &crate::cape::authorisation("r-1", "10.00")).await;
+    assert_eq!(
+        take(&mut stranger).await,
+        told(7, "SECU"),
+        "nobody says who asks, and the answer is found all the same"
+    );
+}
+
+#[tokio::test]
 async fn a_frame_says_of_which_trace_it_is_part() {
     let mut stage = open().await;
     let mut line = Line::to(&stage, true).await;

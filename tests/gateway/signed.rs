@@ -150,6 +150,27 @@ async fn what_was_signed_long_ago_finds_its_answer_and_begins_nothing() {
 
 /// The `Authorization` of a request, as Mastercard's signers write it: nothing within it is percent-encoded but the
 /// signature.
+#[tokio::test]
+async fn cape_heeds_the_age_of_a_signature_as_all_doors_do() {
+    let stage = stage("").await;
+    let ask = async |document: &str, issued_at: i64, jti: &str| {
+        let mut header = header("PS256", jti);
+        (header["iat"], header["htu"]) = (json!(issued_at), json!("/v1/cape"));
+        let mut client = stage.client();
+        let request = client.request("POST".parse().unwrap(), "/v1/cape").header("content-type", "application/xml");
+        let request = request.header("accept", "application/problem+json");
+        let request = request.header("x-jws-signature", jws(&header, document, true));
+        let trip = client.send(request, document.to_owned().into()).await.unwrap();
+        (trip.status.as_u16(), trip.body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let document = crate::cape::authorisation("r-1", "10.00");
+    assert_eq!(ask(&document, now() - 10_000, "a").await, (400, "signature_invalid".to_owned()));
+    assert_eq!(ask(&document, now(), "b").await, (201, String::new()));
+    assert_eq!(ask(&document, now() - 10_000, "b").await, (201, String::new()), "an honest repeat is answered");
+    let another = crate::cape::authorisation("r-2", "10.00");
+    assert_eq!(ask(&another, now(), "b").await, (422, "jti_reused".to_owned()));
+}
+
 fn oauth(stage: &Stage, (method, path): (&str, &str), body: &str, nonce: &str) -> String {
     let hash = BASE64.encode(&Sha256::digest(body));
     let parameters = format!(

@@ -10,13 +10,15 @@ use crate::edge::problem::{Code, Problem};
 pub(super) enum Use {
     /// It becomes what a JSON pointer names (whose faults are this element's), or is kept for the response.
     Taken(&'static str),
+    /// The same, but it need not stand there.
+    Optional(&'static str),
     /// It may stand there, with all that is in it: the register knows better, or the bank is not told.
     Known,
     /// It may stand there and must say this.
     Only(&'static str),
 }
 
-use Use::{Known, Only, Taken};
+use Use::{Known, Only, Optional, Taken};
 
 /// An element by its path, and what is made of it.
 pub(super) type Row = (&'static str, Use);
@@ -32,6 +34,12 @@ pub(super) enum Meaning {
     Capture,
     /// That nothing of it happens.
     Void,
+    /// The same, told and not asked: it is done in whatever way is left.
+    Cancelled,
+    /// What happened in a period, compared with what the acceptor says.
+    Totals,
+    /// Whether anybody is there.
+    Echo,
 }
 
 /// What its response holds beside header and environment.
@@ -43,14 +51,16 @@ pub(super) enum Shape {
     Completion,
     /// The transaction, and whether it was taken back.
     Cancellation,
+    /// What happened in a period.
+    Totals,
+    /// Nothing.
+    Echo,
 }
 
-/// A message, in one version.
+/// A message, in the versions that are spoken.
 pub(super) struct Form {
-    /// Namespace of the request.
-    request: &'static str,
-    /// Namespace of the response.
-    pub response: &'static str,
+    /// Namespaces of requests and of their responses, the newest first.
+    versions: &'static [(&'static str, &'static str)],
     /// The request's element in its document.
     pub message: &'static str,
     /// The element beside its header.
@@ -61,27 +71,29 @@ pub(super) struct Form {
     pub shape: Shape,
     /// Functions, those of their responses, and what they ask for.
     pub functions: &'static [(&'static str, &'static str, Meaning)],
+    /// Where the transaction is named that this one is.
+    pub own: &'static str,
     /// Where the transaction is named that this one completes or cancels.
     pub original: &'static str,
-    rows: &'static [Row],
+    /// Its elements, beside those of all messages.
+    rows: [&'static [Row]; 2],
 }
 
-/// All of them. A further version is a further row.
-static FORMS: [Form; 3] = [
+/// All of them. A further version is a further pair of namespaces.
+static FORMS: [Form; 6] = [
     Form {
-        request: "urn:iso:std:iso:20022:tech:xsd:caaa.001.001.13",
-        response: "urn:iso:std:iso:20022:tech:xsd:caaa.002.001.13",
+        versions: &[("caaa.001.001.13", "caaa.002.001.13")],
         message: "AccptrAuthstnReq",
         body: "AuthstnReq",
         answer: ("AccptrAuthstnRspn", "AuthstnRspn"),
         shape: Shape::Authorisation,
         functions: &[("AUTQ", "AUTP", Meaning::Hold), ("FAUQ", "FAUP", Meaning::Sale)],
+        own: "Body/Tx/TxId",
         original: "Body/Tx/TxId",
-        rows: AUTHORISATION,
+        rows: [TRANSACTION, AUTHORISATION],
     },
     Form {
-        request: "urn:iso:std:iso:20022:tech:xsd:caaa.003.001.13",
-        response: "urn:iso:std:iso:20022:tech:xsd:caaa.004.001.13",
+        versions: &[("caaa.003.001.13", "caaa.004.001.13")],
         message: "AccptrCmpltnAdvc",
         body: "CmpltnAdvc",
         answer: ("AccptrCmpltnAdvcRspn", "CmpltnAdvcRspn"),
@@ -91,21 +103,59 @@ static FORMS: [Form; 3] = [
             ("FRVA", "FRVR", Meaning::Void),
             ("RVRA", "RVRR", Meaning::Void),
         ],
+        own: "Body/Tx/TxId",
         original: "Body/Tx/TxId",
-        rows: COMPLETION,
+        rows: [TRANSACTION, COMPLETION],
     },
     Form {
-        request: "urn:iso:std:iso:20022:tech:xsd:caaa.005.001.13",
-        response: "urn:iso:std:iso:20022:tech:xsd:caaa.006.001.13",
+        versions: &[("caaa.005.001.13", "caaa.006.001.13")],
         message: "AccptrCxlReq",
         body: "CxlReq",
         answer: ("AccptrCxlRspn", "CxlRspn"),
         shape: Shape::Cancellation,
         functions: &[("CCAQ", "CCAP", Meaning::Void)],
+        own: "Body/Tx/TxId",
         original: "Body/Tx/OrgnlTx/TxId",
-        rows: CANCELLATION,
+        rows: [TRANSACTION, CANCELLATION],
+    },
+    Form {
+        versions: &[("caaa.007.001.13", "caaa.008.001.13")],
+        message: "AccptrCxlAdvc",
+        body: "CxlAdvc",
+        answer: ("AccptrCxlAdvcRspn", "CxlAdvcRspn"),
+        shape: Shape::Completion,
+        functions: &[("CCAV", "CCAK", Meaning::Cancelled)],
+        own: "Body/Tx/TxId",
+        original: "Body/Tx/OrgnlTx/TxId",
+        rows: [TRANSACTION, CANCELLATION],
+    },
+    Form {
+        versions: &[("caaa.009.001.13", "caaa.010.001.13"), ("caaa.009.001.12", "caaa.010.001.11")],
+        message: "AccptrRcncltnReq",
+        body: "RcncltnReq",
+        answer: ("AccptrRcncltnRspn", "RcncltnRspn"),
+        shape: Shape::Totals,
+        functions: &[("RCLQ", "RCLP", Meaning::Totals)],
+        own: "Body/Tx/RcncltnTxId",
+        original: "Body/Tx/RcncltnTxId",
+        rows: [&[], RECONCILIATION],
+    },
+    Form {
+        versions: &[("caaa.013.001.13", "caaa.014.001.13"), ("caaa.013.001.12", "caaa.014.001.11")],
+        message: "AccptrDgnstcReq",
+        body: "DgnstcReq",
+        answer: ("AccptrDgnstcRspn", "DgnstcRspn"),
+        shape: Shape::Echo,
+        // The letters are the standard's: here the request ends in P and the response in Q.
+        functions: &[("DGNP", "DGNQ", Meaning::Echo)],
+        own: "Hdr",
+        original: "Hdr",
+        rows: [&[], DIAGNOSIS],
     },
 ];
+
+/// What the names of all namespaces begin with.
+const NAMESPACES: &str = "urn:iso:std:iso:20022:tech:xsd:";
 
 const COMMON: &[Row] = &[
     ("Hdr/MsgFctn", Taken("/capture")),
@@ -120,9 +170,13 @@ const COMMON: &[Row] = &[
     ("Body/Envt/Acqrr", Known),
     ("Body/Envt/SvcPrvdr", Known),
     ("Body/Envt/Mrchnt", Known),
-    ("Body/Envt/POI/Id/Id", Taken("/terminal")),
+    // Where it is missing the merchant's first terminal is meant, or all of them.
+    ("Body/Envt/POI/Id/Id", Optional("/terminal")),
     ("Body/Envt/POI/Id", Known),
     ("Body/Envt/POI", Known),
+];
+
+const TRANSACTION: &[Row] = &[
     ("Body/Cntxt/PmtCntxt/CardPres", Only("false")),
     ("Body/Cntxt/PmtCntxt/CrdhldrPres", Only("false")),
     ("Body/Cntxt/PmtCntxt/AttnddInd", Known),
@@ -135,7 +189,7 @@ const COMMON: &[Row] = &[
     ("Body/Tx/TxId/TxDtTm", Taken("")),
     ("Body/Tx/TxId/TxRef", Taken("/reference")),
     ("Body/Tx/InitrTxId", Known),
-    ("Body/Tx/RcncltnId", Known),
+    ("Body/Tx/RcncltnId", Optional("")),
     ("Body/Tx/TxDtls/Ccy", Taken("/amount/currency")),
     ("Body/Tx/TxDtls/TtlAmt", Taken("/amount/value")),
     ("Body/Tx/MrchntRefData", Known),
@@ -161,24 +215,51 @@ const COMPLETION: &[Row] = &[
     ("Body/Tx/AuthstnRslt", Known),
 ];
 
+/// Asked for and told alike. That a cancellation failed, or is itself taken back, is not taken.
 const CANCELLATION: &[Row] = &[
     ("Body/Envt/Card", Known),
     ("Body/Tx/TxCaptr", Known),
+    ("Body/Tx/TxSucss", Only("true")),
+    ("Body/Tx/Rvsl", Only("false")),
     ("Body/Tx/RcptTxId", Known),
+    ("Body/Tx/AuthstnRslt", Known),
     ("Body/Tx/OrgnlTx/TxId/TxDtTm", Taken("")),
     ("Body/Tx/OrgnlTx/TxId/TxRef", Taken("")),
     ("Body/Tx/OrgnlTx", Known),
 ];
 
+/// The totals are read by [`super::totals`]: they may stand there often.
+const RECONCILIATION: &[Row] = &[
+    ("Body/Tx/ClsPrd", Known),
+    ("Body/Tx/RcncltnTxId/TxDtTm", Taken("")),
+    ("Body/Tx/RcncltnTxId/TxRef", Taken("")),
+    ("Body/Tx/RcncltnId", Taken("")),
+    ("Body/Tx/TxTtls", Known),
+    ("Body/Tx/AddtlTxData", Known),
+];
+
+const DIAGNOSIS: &[Row] = &[("Body/AcqrrAvlbtyReqd", Known)];
+
 impl Form {
-    /// The message whose documents are in a namespace.
-    pub fn of(namespace: &str) -> Option<&'static Form> {
-        FORMS.iter().find(|form| form.request == namespace)
+    /// The message whose documents are in a namespace, and the namespace of its response.
+    pub fn of(namespace: &str) -> Option<(&'static Form, String)> {
+        let version = namespace.strip_prefix(NAMESPACES)?;
+        let answered = |form: &Form| form.versions.iter().find(|(request, _)| *request == version);
+        let (form, (_, response)) = FORMS.iter().find_map(|form| Some((form, answered(form)?)))?;
+        Some((form, format!("{NAMESPACES}{response}")))
+    }
+
+    /// Whether some version of a message is spoken, and this is another one.
+    pub fn is_other_version(namespace: &str) -> bool {
+        let kind = |version: &str| version.rsplit_once('.').map(|(kind, _)| kind.to_owned());
+        let wanted = namespace.strip_prefix(NAMESPACES).and_then(kind);
+        let versions = || FORMS.iter().flat_map(|form| form.versions);
+        wanted.is_some() && Form::of(namespace).is_none() && versions().any(|(request, _)| kind(request) == wanted)
     }
 
     /// Every element that may stand in it.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
-        COMMON.iter().chain(self.rows)
+        COMMON.iter().chain(self.rows.into_iter().flatten())
     }
 
     /// Whether something in the table stands below a path.

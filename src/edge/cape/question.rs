@@ -1,6 +1,7 @@
 //! What an acceptor asks: a document of `caaa`, understood by the table of its message.
 
 use super::form::{Form, Meaning, Use};
+use super::rejection::{is_exchange, is_text};
 use crate::edge::problem::{Code, Problem};
 use crate::edge::request::is_plain;
 use crate::payment::Currency;
@@ -12,32 +13,50 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 const FUNCTION: &str = "Hdr/MsgFctn";
+const INITIATOR: &str = "Hdr/InitgPty/Id";
+const PERIOD: &str = "Body/Tx/RcncltnId";
 const TERMINAL: &str = "Body/Envt/POI/Id/Id";
 const NUMBER: &str = "Body/Envt/Card/PlainCardData/PAN";
 const EXPIRY: &str = "Body/Envt/Card/PlainCardData/XpryDt";
 const CURRENCY: &str = "Body/Tx/TxDtls/Ccy";
 const AMOUNT: &str = "Body/Tx/TxDtls/TtlAmt";
 
+/// Whether a text is one that the standard allows.
+type Fits = fn(&str) -> bool;
+
+/// What goes back into the response, or into other documents, and so must be what the schema allows there.
+const ECHOED: [(&str, Fits); 10] = [
+    ("Hdr/PrtcolVrsn", |text| is_text(text, 6)),
+    ("Hdr/XchgId", is_exchange),
+    (INITIATOR, |text| is_text(text, 35)),
+    (PERIOD, |text| is_text(text, 35)),
+    (TERMINAL, |text| is_text(text, 35)),
+    ("Body/Tx/TxId/TxRef", |text| is_text(text, 35)),
+    ("Body/Tx/TxId/TxDtTm", is_date_time),
+    ("Body/Tx/RcncltnTxId/TxRef", |text| is_text(text, 35)),
+    ("Body/Tx/RcncltnTxId/TxDtTm", is_date_time),
+    ("Body/Tx/OrgnlTx/TxId/TxDtTm", is_date_time),
+];
+
 /// A request as it was understood.
 pub(super) struct Question {
     /// Which message it is.
     pub form: &'static Form,
+    /// Namespace of its response.
+    pub response: String,
     /// What it asks for.
     pub meaning: Meaning,
     /// The function of the response.
     pub answered_as: &'static str,
     /// The texts of what is taken, by path.
     taken: BTreeMap<&'static str, Zeroizing<String>>,
-    /// Of the amount.
-    pub currency: Currency,
-    /// The amount in minor units.
-    pub minor: u64,
 }
 
 impl Question {
     /// Reads a document.
     pub fn read(root: &Element) -> Result<Question, Problem> {
-        let form = Form::of(&root.namespace).ok_or(Code::XmlRoot)?;
+        let other = || if Form::is_other_version(&root.namespace) { Code::VersionUnknown } else { Code::XmlRoot };
+        let (form, response) = Form::of(&root.namespace).ok_or_else(other)?;
         let message = match &root.children[..] {
             // Not every client calls the root `Document`: python-iso20022 names it after a class of its own.
             [message] if message.is(&root.namespace, form.message) => message,
@@ -53,17 +72,42 @@ impl Question {
             taking.take(child, step)?;
         }
         let taken = taking.taken;
-        // The schema leaves out more than a payment can do without; the merchant's first terminal it can.
-        let mut needed = form.rows().filter(|(path, used)| matches!(used, Use::Taken(_)) && *path != TERMINAL);
+        // The schema leaves out more than a payment can do without.
+        let mut needed = form.rows().filter(|(_, used)| matches!(used, Use::Taken(_)));
         if let Some((path, _)) = needed.find(|(path, _)| !taken.contains_key(path)) {
             return Err(form.at(Code::FieldMissing, path));
         }
         let text = |path: &str| taken.get(path).map_or("", |text: &Zeroizing<String>| text.as_str());
         let function = form.functions.iter().find(|(function, _, _)| *function == text(FUNCTION));
         let (_, answered_as, meaning) = *function.ok_or_else(|| form.at(Code::ValueUnsupported, FUNCTION))?;
-        let currency = Currency::from_code(text(CURRENCY)).ok_or_else(|| form.at(Code::CurrencyUnknown, CURRENCY))?;
-        let minor = minor_units(text(AMOUNT), currency.exponent()).ok_or_else(|| form.at(Code::FieldType, AMOUNT))?;
-        Ok(Question { form, meaning, answered_as, taken, currency, minor })
+        if let Some((path, _)) = ECHOED.iter().find(|(path, fits)| taken.get(path).is_some_and(|text| !fits(text))) {
+            return Err(form.at(Code::FieldType, path));
+        }
+        Ok(Question { form, response, meaning, answered_as, taken })
+    }
+
+    /// Who initiated it.
+    pub fn initiator(&self) -> &str {
+        self.text(INITIATOR)
+    }
+
+    /// The point of interaction, where it names one.
+    pub fn terminal(&self) -> Option<&str> {
+        self.taken.get(TERMINAL).map(|text| text.as_str())
+    }
+
+    /// The reconciliation period in which it counts, where it names one.
+    pub fn period(&self) -> Option<&str> {
+        self.taken.get(PERIOD).map(|text| text.as_str())
+    }
+
+    /// The amount in minor units.
+    pub fn money(&self) -> Result<(Currency, u64), Problem> {
+        let form = self.form;
+        let currency = Currency::from_code(self.text(CURRENCY));
+        let currency = currency.ok_or_else(|| form.at(Code::CurrencyUnknown, CURRENCY))?;
+        let minor = minor_units(self.text(AMOUNT), currency.exponent());
+        Ok((currency, minor.ok_or_else(|| form.at(Code::FieldType, AMOUNT))?))
     }
 
     /// The text of what was taken.
@@ -79,7 +123,7 @@ impl Question {
         let number = quoted(&self.taken.remove(NUMBER).unwrap_or_default());
         let terminal = self.taken.get(TERMINAL).map(|terminal| quoted(terminal));
         let terminal = terminal.as_ref().map_or("null", |terminal| terminal.as_str());
-        let (year, month, amount) = (year.to_string(), month.to_string(), self.amount());
+        let (year, month, amount) = (year.to_string(), month.to_string(), self.amount()?);
         let pieces: [[&str; 2]; 8] = [
             ["{\"reference\":", &reference],
             [",\"capture\":", &capture],
@@ -102,13 +146,14 @@ impl Question {
     pub fn capture(&self) -> Result<String, Problem> {
         let success = "Body/Tx/TxSucss";
         match self.text(success) {
-            "true" | "1" => Ok(format!("{{\"amount\":{},\"final\":true}}", self.amount())),
+            "true" | "1" => Ok(format!("{{\"amount\":{},\"final\":true}}", self.amount()?)),
             _ => Err(self.form.at(Code::ValueUnsupported, success)),
         }
     }
 
-    fn amount(&self) -> String {
-        format!("{{\"value\":{},\"currency\":\"{}\"}}", self.minor, self.currency.code())
+    fn amount(&self) -> Result<String, Problem> {
+        let (currency, minor) = self.money()?;
+        Ok(format!("{{\"value\":{minor},\"currency\":\"{}\"}}", currency.code()))
     }
 
     /// Whether the money is to be captured at once. Function and flag say it both, and must say the same.
@@ -135,7 +180,8 @@ impl Question {
     pub fn located(&self, problem: Problem) -> Problem {
         // Both halves of the date of expiry come from one element.
         let pointer = problem.pointer.as_deref().map(|pointer| pointer.replace("expiry_month", "expiry_year"));
-        let is_field = |used: &Use| matches!(used, Use::Taken(field) if Some(*field) == pointer.as_deref());
+        let is_field =
+            |used: &Use| matches!(used, Use::Taken(field) | Use::Optional(field) if Some(*field) == pointer.as_deref());
         let row = self.form.rows().find(|(_, used)| is_field(used));
         row.map_or(problem.code.into(), |(path, _)| self.form.at(problem.code, path))
     }
@@ -148,13 +194,21 @@ impl Question {
     /// The key of the exchange: who initiated it, at which point of interaction, its reference and time. What is asked
     /// for belongs to the body, so that the same exchange with another amount is refused.
     pub fn key(&self) -> IdempotencyKey {
-        let own = "Body/Tx/TxId";
+        let own = self.form.own;
         match self.meaning {
             Meaning::Hold | Meaning::Sale => self.key_of("", own),
             // A completion goes by the name of the transaction that it completes.
             Meaning::Capture => self.key_of("completion-", own),
             Meaning::Void => self.key_of("cancellation-", own),
+            Meaning::Cancelled => self.key_of("cancelled-", own),
+            Meaning::Totals => self.key_of("totals-", own),
+            Meaning::Echo => self.key_of("echo-", own),
         }
+    }
+
+    /// The key of the refund that is made where nothing can be cancelled any more.
+    pub fn key_of_refund(&self) -> IdempotencyKey {
+        self.key_of("cancelled-refund-", self.form.own)
     }
 
     /// The key of the payment that is completed or cancelled.
@@ -165,7 +219,7 @@ impl Question {
     fn key_of(&self, kind: &str, transaction: &str) -> IdempotencyKey {
         let (reference, time) = (format!("{transaction}/TxRef"), format!("{transaction}/TxDtTm"));
         let mut hash = Sha256::new();
-        for part in ["Hdr/InitgPty/Id", TERMINAL, reference.as_str(), time.as_str()].map(|path| self.text(path)) {
+        for part in [INITIATOR, TERMINAL, reference.as_str(), time.as_str()].map(|path| self.text(path)) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -193,15 +247,15 @@ impl Taking<'_> {
             return Err(form.at(Code::XmlForbidden, path));
         }
         match row {
-            Some((_, Use::Taken(_) | Use::Only(_))) if !element.children.is_empty() => {
+            Some((_, Use::Taken(_) | Use::Optional(_) | Use::Only(_))) if !element.children.is_empty() => {
                 Err(form.at(Code::FieldType, path))
             }
-            Some((known, Use::Taken(_))) => {
+            Some((known, Use::Taken(_) | Use::Optional(_))) => {
                 let text = Zeroizing::new(element.text.trim().to_owned());
                 let earlier = self.taken.insert(*known, text);
                 earlier.map_or(Ok(()), |_| Err(form.at(Code::FieldDuplicate, path)))
             }
-            Some((_, Use::Only(wanted))) => match element.text.trim() == *wanted {
+            Some((_, Use::Only(wanted))) => match says(element.text.trim(), wanted) {
                 true => Ok(()),
                 false => Err(form.at(Code::ValueUnsupported, path)),
             },
@@ -223,13 +277,35 @@ impl Taking<'_> {
     }
 }
 
+/// A date and time of XML Schema, with its zone or without.
+fn is_date_time(text: &str) -> bool {
+    let zone = |at: usize| text.get(at..).is_some_and(|zone| zone.starts_with(['+', '-']) && zone.len() == 6);
+    let zoneless = text.strip_suffix('Z').unwrap_or(match text.len().checked_sub(6).filter(|at| zone(*at)) {
+        Some(at) => text.get(..at).unwrap_or_default(),
+        None => text,
+    });
+    let shape = zoneless.bytes().enumerate().all(|(place, byte)| match place {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        19 => byte == b'.',
+        _ => byte.is_ascii_digit(),
+    });
+    shape && (19..=29).contains(&zoneless.len()) && zoneless.parse::<jiff::civil::DateTime>().is_ok()
+}
+
 /// The path around the last step.
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
+/// Whether a text says what is wanted. The standard has two ways to write yes and no.
+fn says(text: &str, wanted: &str) -> bool {
+    text == wanted || matches!((text, wanted), ("1", "true") | ("0", "false"))
+}
+
 /// An amount with a decimal point in minor units; `None` where it has more digits than the currency.
-fn minor_units(text: &str, exponent: u16) -> Option<u64> {
+pub(super) fn minor_units(text: &str, exponent: u16) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || !is_digits(whole) || !is_digits(part) {
@@ -321,7 +397,8 @@ mod tests {
         assert_eq!(refusal("2030-02", "0230"), at(Code::ExpiryInvalid, "/AuthstnReq/Envt/Card/PlainCardData/XpryDt"));
         assert_eq!(refusal("<PAN>", "<Trck2>1</Trck2><PAN>").0, Code::FieldUnknown);
         assert_eq!(refusal("<AuthstnReq>", "<SctyTrlr/><AuthstnReq>"), at(Code::FieldUnknown, "/SctyTrlr"));
-        assert_eq!(refusal("caaa.001.001.13", "caaa.001.001.12"), at(Code::XmlRoot, ""));
+        assert_eq!(refusal("caaa.001.001.13", "caaa.001.001.12"), at(Code::VersionUnknown, ""));
+        assert_eq!(refusal("caaa.001.001.13", "caaa.011.001.13"), at(Code::XmlRoot, ""));
         let named = refusal("<PAN>4111111111111111", "<x4111111111111111/><PAN>4111111111111111");
         assert_eq!(named, at(Code::FieldUnknown, "/AuthstnReq/Envt/Card/PlainCardData"));
     }

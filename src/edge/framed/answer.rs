@@ -1,5 +1,6 @@
-//! An answer in a frame: what the HTTPS door would say, in the envelope of the question.
+//! An answer in a frame: what the HTTPS door would say, in the envelope of the question or as bare as that was.
 
+use super::question::Manner;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, header};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -30,10 +31,14 @@ struct Envelope<'a> {
     problem: Option<&'a RawValue>,
 }
 
-/// The frame that answers the question of this `id`; `None` where the response is none of ours.
-pub(super) async fn frame(id: Option<&RawValue>, response: Response<Body>) -> Option<Bytes> {
+/// The frame that answers a question; `None` where the response is none of ours.
+pub(super) async fn frame(manner: &Manner, response: Response<Body>) -> Option<Bytes> {
     let (parts, body) = response.into_parts();
     let content = axum::body::to_bytes(body, ANSWER_BYTES).await.ok()?;
+    let id = match manner {
+        Manner::Enveloped(id) => id.as_deref(),
+        Manner::Bare => return bare(&parts.headers, &content),
+    };
     let json = || serde_json::from_slice::<&RawValue>(&content).ok();
     let text = || std::str::from_utf8(&content).ok();
     let mut envelope = Envelope {
@@ -53,6 +58,16 @@ pub(super) async fn frame(id: Option<&RawValue>, response: Response<Body>) -> Op
         _ => envelope.problem = Some(json()?),
     }
     framed(&envelope)
+}
+
+/// A document by itself; its own header says which question it answers.
+fn bare(headers: &HeaderMap, document: &[u8]) -> Option<Bytes> {
+    let is_document = text_of(headers, header::CONTENT_TYPE)? == "application/xml";
+    let length = u32::try_from(document.len()).ok().filter(|_| is_document)?;
+    let mut frame = BytesMut::with_capacity(document.len() + 4);
+    frame.put_u32(length);
+    frame.put_slice(document);
+    Some(frame.freeze())
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -77,8 +92,8 @@ mod tests {
     use crate::edge::problem::{Code, Problem};
 
     async fn told(id: Option<&str>, response: Response<Body>) -> String {
-        let id = id.map(|id| serde_json::from_str::<&RawValue>(id).unwrap());
-        let frame = frame(id, response).await.unwrap();
+        let id = id.map(|id| serde_json::from_str::<Box<RawValue>>(id).unwrap());
+        let frame = frame(&Manner::Enveloped(id), response).await.unwrap();
         assert_eq!(frame[..4], ((frame.len() - 4) as u32).to_be_bytes());
         String::from_utf8(frame[4..].to_vec()).unwrap()
     }
@@ -96,6 +111,12 @@ mod tests {
         assert_eq!(told(Some("\"x\""), sealed).await, r#"{"id":"x","status":201,"sealed":"a.b"}"#);
         let xml = response("application/xml", "<p a=\"1\"/>");
         assert_eq!(told(Some("1"), xml).await, r#"{"id":1,"status":201,"xml":"<p a=\"1\"/>"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_bare_question_gets_a_bare_answer() {
+        let frame = frame(&Manner::Bare, response("application/xml", "<Document/>")).await.unwrap();
+        assert_eq!(frame, b"\0\0\0\x0b<Document/>"[..]);
     }
 
     #[tokio::test]

@@ -2,8 +2,10 @@
 //!
 //! A place is taken before a question is read and given back when its answer is written, so nothing here grows.
 
+use super::question::Manner;
 use super::{answer, question};
 use crate::edge::authentication::Peer;
+use crate::edge::cape;
 use crate::edge::problem::{Code, Problem};
 use crate::edge::settings::Limits;
 use axum::Router;
@@ -41,8 +43,15 @@ pub(in crate::edge) async fn converse<S>(
     let (reader, writer) = tokio::io::split(stream);
     let (answers, outgoing) = mpsc::channel(limits.frames_in_flight);
     let places = Arc::new(Semaphore::new(limits.frames_in_flight));
-    let mut conversation =
-        Conversation { peer, router, limits: Arc::clone(&limits), places, answers, open: JoinSet::new() };
+    let mut conversation = Conversation {
+        peer,
+        router,
+        limits: Arc::clone(&limits),
+        places,
+        answers,
+        open: JoinSet::new(),
+        is_bare: false,
+    };
     let mut writing = pin!(write_all(writer, outgoing, limits.frame_timeout()));
     tokio::select! {
         // Nobody to answer any more: what was asked goes on behind the door.
@@ -60,6 +69,8 @@ struct Conversation {
     places: Arc<Semaphore>,
     answers: mpsc::Sender<Outgoing>,
     open: JoinSet<()>,
+    /// Whether the last question was a bare document.
+    is_bare: bool,
 }
 
 impl Conversation {
@@ -71,7 +82,10 @@ impl Conversation {
             match self.next(&mut reader).await {
                 Ok(frame) if frame.is_empty() => {}
                 Ok(frame) => self.ask(frame, place),
-                Err(Unread::TooLong) => return self.tell(None, Code::BodyTooLarge.into(), place),
+                Err(Unread::TooLong) => {
+                    let manner = if self.is_bare { Manner::Bare } else { Manner::Enveloped(None) };
+                    return self.tell(manner, Code::BodyTooLarge.into(), place);
+                }
                 Err(Unread::Ended) => return,
             }
             while self.open.try_join_next().is_some() {}
@@ -94,20 +108,25 @@ impl Conversation {
     fn ask(&mut self, frame: Zeroizing<Vec<u8>>, place: OwnedSemaphorePermit) {
         let mut asked = match question::read(frame) {
             Ok(asked) => asked,
-            Err(unasked) => return self.tell(unasked.id, unasked.problem, place),
+            Err(unasked) => return self.tell(unasked.manner, unasked.problem, place),
         };
+        self.is_bare = matches!(asked.manner, Manner::Bare);
         asked.request.extensions_mut().insert(self.peer.clone());
         let (router, answers) = (self.router.clone(), self.answers.clone());
         self.open.spawn(async move {
             let Ok(response) = router.oneshot(asked.request).await;
-            send(&answers, answer::frame(Some(&asked.id), response).await, place).await;
+            send(&answers, answer::frame(&asked.manner, response).await, place).await;
         });
     }
 
-    fn tell(&mut self, id: Option<Box<serde_json::value::RawValue>>, problem: Problem, place: OwnedSemaphorePermit) {
+    fn tell(&mut self, manner: Manner, problem: Problem, place: OwnedSemaphorePermit) {
         let answers = self.answers.clone();
         self.open.spawn(async move {
-            send(&answers, answer::frame(id.as_deref(), problem.into_response()).await, place).await;
+            let response = match manner {
+                Manner::Bare => cape::reject(problem),
+                Manner::Enveloped(_) => problem.into_response(),
+            };
+            send(&answers, answer::frame(&manner, response).await, place).await;
         });
     }
 

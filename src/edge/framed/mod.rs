@@ -1,7 +1,8 @@
 //! The door of long-lived connections: frames in place of HTTP, many requests in flight, answers in any order.
 //!
 //! A frame is four bytes of length, the most significant first, and a JSON envelope; a frame of length zero shows that
-//! the client lives and is not answered. [`question`] turns an envelope into the HTTP request that asks the same and
+//! the client lives and is not answered. A bare document of CAPE stands for itself, and so does its answer. [`question`]
+//! turns an envelope into the HTTP request that asks the same and
 //! [`answer`] turns its response back, so that one API stands behind both doors. `conversation` reads and writes.
 //!
 //! What surprises: a client that does not read its answers is not read from either. What it asked was still asked, and

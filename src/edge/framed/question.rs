@@ -1,5 +1,7 @@
-//! A question in a frame: the envelope around JSON, XML or a JWE, as the HTTP request that asks the same.
+//! A question in a frame: the envelope around JSON, XML or a JWE, as the HTTP request that asks the same; or a bare
+//! document of CAPE, which names its own exchange.
 
+use crate::edge::cape;
 use crate::edge::problem::{Code, Problem};
 use crate::payment::PaymentId;
 use axum::body::Body;
@@ -37,10 +39,19 @@ struct Envelope<'a> {
     xml: Option<Cow<'a, str>>,
 }
 
+/// How a question came, and so how its answer goes.
+#[derive(Debug)]
+pub(super) enum Manner {
+    /// In an envelope, with the `id` by which the client knows the answer: a string or number, as it was written;
+    /// where that could be read.
+    Enveloped(Option<Box<RawValue>>),
+    /// As a document, and nothing around it: the answer has its exchange identification.
+    Bare,
+}
+
 /// A question that was understood as far as its envelope goes.
 pub(super) struct Question {
-    /// By which the client knows the answer: a string or number, as it was written.
-    pub id: Box<RawValue>,
+    pub manner: Manner,
     /// The same question as the HTTPS door would be asked it.
     pub request: Request<Body>,
 }
@@ -48,24 +59,49 @@ pub(super) struct Question {
 /// An envelope that asks nothing.
 #[derive(Debug)]
 pub(super) struct Unasked {
-    /// The `id`, where it could be read.
-    pub id: Option<Box<RawValue>>,
+    pub manner: Manner,
     pub problem: Problem,
+}
+
+impl Unasked {
+    fn unnamed(problem: Problem) -> Unasked {
+        Unasked { manner: Manner::Enveloped(None), problem }
+    }
+}
+
+/// The byte order mark, as UTF-8 has it.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a frame is a document rather than an envelope.
+fn is_document(frame: &[u8]) -> bool {
+    frame.strip_prefix(MARK).unwrap_or(frame).trim_ascii_start().starts_with(b"<")
 }
 
 /// Reads a frame.
 pub(super) fn read(frame: Zeroizing<Vec<u8>>) -> Result<Question, Unasked> {
     let frame = Bytes::from_owner(frame);
+    if is_document(&frame) {
+        return bare(frame);
+    }
     let envelope: Envelope<'_> =
-        serde_json::from_slice(&frame).map_err(|_| Unasked { id: None, problem: Code::EnvelopeInvalid.into() })?;
+        serde_json::from_slice(&frame).map_err(|_| Unasked::unnamed(Code::EnvelopeInvalid.into()))?;
     if !is_id(envelope.id.get()) {
-        return Err(Unasked { id: None, problem: Problem::at(Code::EnvelopeInvalid, "/id") });
+        return Err(Unasked::unnamed(Problem::at(Code::EnvelopeInvalid, "/id")));
     }
-    let id = envelope.id.to_owned();
+    let manner = Manner::Enveloped(Some(envelope.id.to_owned()));
     match request(&frame, envelope) {
-        Ok(request) => Ok(Question { id, request }),
-        Err(problem) => Err(Unasked { id: Some(id), problem }),
+        Ok(request) => Ok(Question { manner, request }),
+        Err(problem) => Err(Unasked { manner, problem }),
     }
+}
+
+/// A document by itself is proved by the certificate of its connection, or not at all.
+fn bare(frame: Bytes) -> Result<Question, Unasked> {
+    let request = Request::post("/v1/cape").header(header::CONTENT_TYPE, "application/xml");
+    // A refusal must name its exchange, too, however early it comes.
+    let request = request.extension(cape::Whole(frame.clone())).body(Body::from(frame));
+    let request = request.map_err(|_| Unasked { manner: Manner::Bare, problem: Code::EnvelopeInvalid.into() })?;
+    Ok(Question { manner: Manner::Bare, request })
 }
 
 /// Whether it is a string or a number of bounded length.
@@ -141,7 +177,10 @@ mod tests {
 
     fn refused(text: &str) -> (&'static str, Option<String>, Option<String>) {
         let unasked = ask(text).err().unwrap();
-        let id = unasked.id.map(|id| id.get().to_owned());
+        let id = match unasked.manner {
+            Manner::Enveloped(id) => id.map(|id| id.get().to_owned()),
+            Manner::Bare => Some("bare".to_owned()),
+        };
         (unasked.problem.code.name(), unasked.problem.pointer, id)
     }
 
@@ -153,7 +192,7 @@ mod tests {
     async fn a_question_is_the_request_that_asks_the_same() {
         let text = r#"{"id":"a","operation":"payments.create","idempotency_key":"k","authorization":"Bearer x",
             "body":{"a": 1}}"#;
-        let Question { id, request } = ask(text).unwrap();
+        let Question { manner: Manner::Enveloped(Some(id)), request } = ask(text).unwrap() else { unreachable!() };
         assert_eq!((id.get(), request.method(), request.uri().path()), ("\"a\"", &Method::POST, "/v1/payments"));
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         assert_eq!((header("idempotency-key"), header("authorization")), ("k".to_owned(), "Bearer x".to_owned()));
@@ -172,6 +211,16 @@ mod tests {
             let request = ask(member);
             assert_eq!(request.headers()["content-type"], content_type);
             assert_eq!(content(request).await, expected.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_asked_as_it_is() {
+        for text in ["<Document/>", "\u{feff}<?xml version='1.0'?><Document/>", " \n<Document/>"] {
+            let Question { manner, request } = ask(text).unwrap();
+            assert!(matches!(manner, Manner::Bare));
+            assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/v1/cape"));
+            assert_eq!(content(request).await, text.as_bytes(), "{text}");
         }
     }
 
