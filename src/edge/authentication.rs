@@ -3,6 +3,7 @@
 //! An API key, a signature over the request (OAuth), the public key of a client certificate, or two of them prove who it
 //! is. Every failure of a proof is the same 401; what a merchant that is known may not do is told as it is.
 
+use super::access_log::Asked;
 use super::problem::{Code, Problem};
 use super::signing::OAuth;
 use crate::merchants::{Exceeded, Merchant, Place, Proof, Register, Scope, Scopes, Sha256Hash};
@@ -20,13 +21,15 @@ pub(super) struct Peer {
     pub address: IpAddr,
     /// The signature in the request's `Authorization`, once it was found to hold.
     pub signed: Option<Arc<OAuth>>,
+    /// Where it is noted who asked, for whoever wants to know.
+    pub asked: Option<Asked>,
 }
 
 impl Peer {
     /// A peer that proves nothing and sits on the same machine.
     #[cfg(test)]
     pub const NEARBY: Peer =
-        Peer { certificate_key: None, address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), signed: None };
+        Peer { certificate_key: None, address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), signed: None, asked: None };
 }
 
 /// A merchant that asks, by whatever proof it used.
@@ -74,6 +77,10 @@ impl Asker {
 /// belong to the same one.
 pub(super) fn authenticate(register: &Register, headers: &HeaderMap, peer: Peer) -> Result<Asker, Problem> {
     let asker = prove(register, headers, &peer).ok_or(Code::Unauthenticated)?;
+    if let Some(asked) = &peer.asked {
+        // One request is one merchant's, however often it is asked.
+        let _ = asked.set(asker.merchant.id.clone());
+    }
     if !asker.merchant.may_come_from(peer.address) {
         return Err(Code::AddressNotPermitted.into());
     }

@@ -178,7 +178,7 @@ fn checked(metadata: &BTreeMap<String, String>) -> Result<&BTreeMap<String, Stri
 }
 
 /// Whether a run of digits, spaces and dashes in a text reads as a card number.
-fn holds_card_number(text: &str) -> bool {
+pub(super) fn holds_card_number(text: &str) -> bool {
     let runs = text.split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-');
     let digits = |run: &str| Zeroizing::new(run.chars().filter(char::is_ascii_digit).collect::<String>());
     let mut long = runs.map(digits).filter(|digits| digits.len() >= 13);

@@ -145,7 +145,7 @@ impl Hall {
         match shaken {
             Ok(Ok(stream)) => {
                 let certificate_key = client_key_hash(stream.get_ref().1);
-                let peer = Peer { certificate_key, address: address.ip(), signed: None };
+                let peer = Peer { certificate_key, address: address.ip(), signed: None, asked: None };
                 match self.speech {
                     Speech::Http => self.serve(stream, peer).await,
                     Speech::Frames => framed::converse(stream, peer, self.router, self.limits, self.stopping).await,

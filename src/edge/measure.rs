@@ -21,6 +21,8 @@ pub const ACQUIRER_MESSAGES: &str = "isthmus_edge_acquirer_messages_total";
 pub const ACQUIRER_SECONDS: &str = "isthmus_edge_acquirer_message_seconds";
 /// Connections that acquirers were refused, by `door` and `reason`.
 pub const ACQUIRER_REFUSED: &str = "isthmus_edge_acquirer_connections_refused_total";
+/// Lines of the access log that could not be written, or found no room to wait.
+pub const ACCESS_LINES_LOST: &str = "isthmus_edge_access_lines_lost_total";
 
 /// Tells the recorder what the names mean. Once a process, before the door opens.
 pub fn describe() {
@@ -33,5 +35,6 @@ pub fn describe() {
     describe_histogram!(ACQUIRER_SECONDS, Unit::Seconds, "From a message of an acquirer to its answer");
     describe_counter!(ACQUIRER_REFUSED, "Connections that acquirers were refused");
     describe_histogram!(ENVELOPE_OPEN_SECONDS, Unit::Seconds, "Opening a sealed payload");
+    describe_counter!(ACCESS_LINES_LOST, "Lines of the access log that were lost");
     describe_histogram!(ENVELOPE_SEAL_SECONDS, Unit::Seconds, "Sealing an answer");
 }

@@ -9,6 +9,7 @@
 //! The door decides nothing about money and keeps nothing: the switch works on when a client hangs up, and a repeated
 //! request is recognised by the store, not here.
 
+mod access_log;
 mod acquirer;
 mod answering;
 mod archive;
@@ -58,11 +59,13 @@ pub use version::VERSIONS;
 
 use crate::merchants::LiveRegister;
 use crate::vault::Tokens;
+use access_log::AccessLog;
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use connections::Speech;
 use envelope::Opener;
+use std::path::Path;
 use std::sync::Arc;
 use tls::Tls;
 use tokio::net::TcpListener;
@@ -100,6 +103,13 @@ struct Door {
     limits: Arc<Limits>,
 }
 
+/// What every request is counted and noted with.
+#[derive(Default)]
+struct Manners {
+    meters: meters::Meters,
+    access_log: Option<Arc<AccessLog>>,
+}
+
 /// Where the doors are opened.
 pub struct Listeners {
     /// For HTTPS.
@@ -120,6 +130,7 @@ pub struct Doors {
     /// Of acquirers, in the order of their listeners.
     pub acquirers: Vec<Handle>,
     tls: Tls,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 impl Doors {
@@ -142,6 +153,10 @@ impl Doors {
             }
         };
         tokio::join!(self.https.drain(), framed, acquirers);
+        if let Some(log) = self.access_log {
+            // The last lines are written, or given up, without holding anything else up.
+            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
+        }
     }
 }
 
@@ -174,7 +189,8 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         audience: settings.public.url.as_deref().and_then(signing::audience),
         limits: Arc::clone(&limits),
     });
-    let router = router(Arc::clone(&door));
+    let access_log = settings.access_log_file.as_deref().map(open_log).transpose()?.map(Arc::new);
+    let router = router(Arc::clone(&door), Manners { access_log: access_log.clone(), ..Manners::default() });
     let mut open = |listener: TcpListener, speech: Speech| -> Result<Handle, SetupError> {
         let acceptor = tls.acceptor(speech.protocols())?;
         Ok(connections::accept((listener, speech), acceptor, router.clone(), Arc::clone(&limits))?)
@@ -186,7 +202,7 @@ pub fn serve(settings: &Settings, listeners: Listeners, parts: Parts) -> Result<
         let acceptor = own.settings.tls.then(|| tls.acceptor(&[])).transpose()?;
         acquirers.push(acquirer::serve(Arc::clone(&door), own, listener, acceptor)?);
     }
-    Ok(Doors { https, framed, acquirers, tls })
+    Ok(Doors { https, framed, acquirers, tls, access_log })
 }
 
 /// The resources of `specs/openapi.json`.
@@ -213,7 +229,12 @@ pub fn paths() -> Vec<&'static str> {
     resources().into_iter().map(|(path, _)| path).collect()
 }
 
-fn router(door: Arc<Door>) -> Router {
+fn open_log(path: &Path) -> Result<AccessLog, SetupError> {
+    let expected = "a file that can be made and written to";
+    AccessLog::open(path).map_err(|_| SetupError::File { path: path.to_owned(), expected })
+}
+
+fn router(door: Arc<Door>, manners: Manners) -> Router {
     let resources = resources().into_iter();
     let router = resources.fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     router
@@ -225,6 +246,6 @@ fn router(door: Arc<Door>) -> Router {
         .fallback(async || Problem::from(Code::RouteNotFound))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&door), signing::attend))
         .layer(axum::middleware::from_fn(version::attend))
-        .layer(axum::middleware::from_fn_with_state(Arc::<meters::Meters>::default(), manners::attend))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(manners), manners::attend))
         .with_state(door)
 }

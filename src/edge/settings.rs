@@ -37,6 +37,9 @@ pub struct Settings {
     /// PEM (PKCS#8): the key on P-256 with which answers in XML are signed. Absent: none is.
     #[serde(default)]
     pub signature_key_file: Option<PathBuf>,
+    /// Where a line is written for each request: JSON, without secrets. Absent: nowhere.
+    #[serde(default)]
+    pub access_log_file: Option<PathBuf>,
     /// How merchants reach the doors.
     #[serde(default)]
     pub public: Public,
@@ -157,7 +160,8 @@ impl Settings {
             .chain(&mut self.client_crl_files)
             .chain(&mut self.public.ca_file)
             .chain(&mut self.payload_key_files)
-            .chain(&mut self.signature_key_file);
+            .chain(&mut self.signature_key_file)
+            .chain(&mut self.access_log_file);
         paths.for_each(|path| *path = folder.join(&*path));
         self
     }

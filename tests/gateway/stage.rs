@@ -35,7 +35,7 @@ pub struct Stage {
     pub waiters: Waiters,
     pub seen: mpsc::UnboundedReceiver<Submission>,
     pub doors: Doors,
-    /// The folder of the tokens, which stays.
+    /// The folder of the tokens and the access log, which stays.
     pub vault: PathBuf,
 }
 
@@ -64,7 +64,7 @@ pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) ->
     let https = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let framed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = (https.local_addr().unwrap(), framed.local_addr().unwrap());
-    let material = material();
+    let (material, vault) = (material(), vault());
     let settings = Settings {
         listen: addresses.0,
         framed_listen: Some(addresses.1),
@@ -73,6 +73,7 @@ pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) ->
         client_ca_file: Some(material.ca_certificate.clone()),
         client_ca_key_file: None,
         client_crl_files: Vec::new(),
+        access_log_file: Some(vault.join("access.jsonl")),
         public: edge::Public::default(),
         payload_key_files: vec![material.gateway_payload_private_key.clone()],
         signature_key_file: Some(material.gateway_signature_key.clone()),
@@ -82,7 +83,6 @@ pub async fn open_for(limits: Limits, register: LiveRegister, credits: usize) ->
     let (seen_by, seen) = mpsc::unbounded_channel();
     let (waiters, store) = (Waiters::default(), Arc::new(Store::default()));
     tokio::spawn(scripted_switch::run(queue, waiters.clone(), Arc::clone(&store), seen_by));
-    let vault = vault();
     let keys = Keys::new(KeyId::new("k1").unwrap(), &[9; 32]);
     let parts = Parts {
         tokens: Arc::new(Tokens::open(&vault.join("tokens"), keys.into()).unwrap()),

@@ -85,6 +85,7 @@ client_ca_file = "ca.pem"
 client_ca_key_file = "ca-key.pem"
 payload_key_files = ["payload-private.pem"]
 signature_key_file = "signature-private.pem"
+access_log_file = "access.jsonl"
 public = {{ ca_file = "ca.pem" }}
 
 [operations]
