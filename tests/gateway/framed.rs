@@ -93,6 +93,52 @@ async fn one_api_stands_behind_both_doors() {
 }
 
 #[tokio::test]
+async fn inquiries_lists_and_tokens_are_asked_for_in_frames_too() {
+    let stage = open().await;
+    let mut line = Line::to(&stage, true).await;
+    let card = sale(1)["card"].clone();
+    assert_eq!(line.ask(create(1, sale(1000))).await["status"], 201);
+    let list = json!({"id": 2, "operation": "payments.list", "query": {"reference": "order-1000", "limit": "5"}});
+    assert_eq!(line.ask(list).await["body"]["data"][0]["reference"], "order-1000");
+    let wrong = json!({"id": 3, "operation": "payments.list", "query": {"page": "5"}});
+    assert_eq!(line.ask(wrong).await["problem"]["code"], "parameter_unknown");
+    let asked = |operation: &str, key: &str| {
+        let body = json!({"reference": "r", "currency": "EUR", "card": card});
+        json!({"id": 4, "operation": operation, "idempotency_key": key, "body": body})
+    };
+    for (create, get) in
+        [("verifications.create", "verifications.get"), ("balance-inquiries.create", "balance-inquiries.get")]
+    {
+        let made = line.ask(asked(create, create)).await;
+        assert_eq!(made["status"], 201, "{made}");
+        let again = line.ask(json!({"id": 5, "operation": get, "inquiry": made["body"]["id"]})).await;
+        assert_eq!((&again["status"], &again["body"]["id"]), (&json!(200), &made["body"]["id"]));
+    }
+    let kept = json!({"id": 6, "operation": "tokens.create", "idempotency_key": "t", "body": {"card": {
+        "number": "4111111111111111", "expiry_month": 12, "expiry_year": 2030}}});
+    let kept = line.ask(kept).await;
+    assert_eq!(kept["status"], 201, "{kept}");
+    let of = |operation: &str| json!({"id": 7, "operation": operation, "token": kept["body"]["id"]});
+    assert_eq!(line.ask(of("tokens.get")).await["status"], 200);
+}
+
+#[tokio::test]
+async fn one_merchants_share_holds_over_all_of_its_frames() {
+    let limits = "share = { requests_per_second = 1000, in_flight = 1 }";
+    let mut stage = open_with(Limits::default(), limits, 8).await;
+    let (mut first, mut second) = (Line::to(&stage, true).await, Line::to(&stage, true).await);
+    first.put(&create(1, sale(1098))).await;
+    let submission = stage.seen.recv().await.unwrap();
+    let refused = second.ask(create(2, sale(1000))).await;
+    assert_eq!((&refused["status"], &refused["problem"]["code"]), (&json!(429), &json!("too_many_in_flight")));
+    let refused = first.ask(create(3, sale(1000))).await;
+    assert_eq!(refused["problem"]["code"], "too_many_in_flight", "on the same connection, too");
+    assert!(crate::scripted_switch::late_answer(&stage.store, &stage.waiters, &submission));
+    assert_eq!(first.take().await["status"], 201);
+    assert_eq!(second.ask(create(4, sale(1000))).await["status"], 201);
+}
+
+#[tokio::test]
 async fn bare_documents_are_answered_by_bare_documents_of_their_exchange() {
     let stage = open_with(Limits::default(), "", 10).await;
     let put = async |line: &mut Line, document: &str| {

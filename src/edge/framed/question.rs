@@ -3,10 +3,12 @@
 
 use crate::edge::cape;
 use crate::edge::problem::{Code, Problem};
+use crate::edge::request::Metadata;
 use crate::payment::PaymentId;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -25,6 +27,12 @@ struct Envelope<'a> {
     operation: Cow<'a, str>,
     #[serde(borrow, default)]
     payment: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    inquiry: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
+    #[serde(default)]
+    query: Option<Metadata>,
     #[serde(borrow, default)]
     idempotency_key: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -110,7 +118,19 @@ fn is_id(text: &str) -> bool {
 }
 
 fn request(frame: &Bytes, envelope: Envelope<'_>) -> Result<Request<Body>, Problem> {
-    let (method, target) = target(&envelope.operation, envelope.payment.as_deref())?;
+    let named = Named {
+        payment: envelope.payment.as_deref(),
+        inquiry: envelope.inquiry.as_deref(),
+        token: envelope.token.as_deref(),
+    };
+    let (method, mut target) = target(&envelope.operation, &named)?;
+    if let Some(Metadata(query)) = envelope.query {
+        if method != Method::GET {
+            return Err(Problem::at(Code::EnvelopeInvalid, "/query"));
+        }
+        let pairs = query.iter().map(|(name, text)| format!("{}={}", encoded(name), encoded(text)));
+        target.extend(["?", &pairs.collect::<Vec<_>>().join("&")]);
+    }
     let mut request = Request::builder().method(method).uri(target);
     let fields = [
         (HeaderName::from_static("idempotency-key"), "/idempotency_key", Code::KeyInvalid, envelope.idempotency_key),
@@ -136,24 +156,81 @@ fn request(frame: &Bytes, envelope: Envelope<'_>) -> Result<Request<Body>, Probl
     request.body(Body::from(body.unwrap_or_default())).map_err(|_| Code::EnvelopeInvalid.into())
 }
 
-/// Which resource an operation is about, and how it is asked.
-fn target(operation: &str, payment: Option<&str>) -> Result<(Method, String), Problem> {
-    let Some(resource) = operation.strip_prefix("payments.") else {
+/// What an envelope names beside its operation.
+#[derive(Default)]
+struct Named<'a> {
+    payment: Option<&'a str>,
+    inquiry: Option<&'a str>,
+    token: Option<&'a str>,
+}
+
+/// Operations on a resource that is named, and on none.
+type Row = (&'static str, Method, &'static str);
+
+/// What is asked of no resource that there is.
+const UNNAMED: [Row; 6] = [
+    ("payments.create", Method::POST, "/v1/payments"),
+    ("payments.list", Method::GET, "/v1/payments"),
+    ("verifications.create", Method::POST, "/v1/verifications"),
+    ("balance-inquiries.create", Method::POST, "/v1/balance-inquiries"),
+    ("tokens.create", Method::POST, "/v1/tokens"),
+    ("tokens.list", Method::GET, "/v1/tokens"),
+];
+
+/// What is asked of a payment, by what follows its path.
+const OF_PAYMENT: [Row; 5] = [
+    ("payments.get", Method::GET, ""),
+    ("payments.capture", Method::POST, "/captures"),
+    ("payments.increment", Method::POST, "/increments"),
+    ("payments.void", Method::POST, "/voids"),
+    ("payments.refund", Method::POST, "/refunds"),
+];
+
+/// What is asked of an inquiry, by its path.
+const OF_INQUIRY: [Row; 2] = [
+    ("verifications.get", Method::GET, "/v1/verifications"),
+    ("balance-inquiries.get", Method::GET, "/v1/balance-inquiries"),
+];
+
+/// What is asked of a token.
+const OF_TOKEN: [Row; 2] = [("tokens.get", Method::GET, ""), ("tokens.delete", Method::DELETE, "")];
+
+/// Which resource an operation is about, and how it is asked. What is named must be what it is about, and nothing else.
+fn target(operation: &str, named: &Named<'_>) -> Result<(Method, String), Problem> {
+    let of = |rows: &[Row]| rows.iter().find(|(name, _, _)| *name == operation).cloned();
+    let (member, path) = if let Some((_, method, path)) = of(&UNNAMED) {
+        ("", (method, path.to_owned()))
+    } else if let Some((_, method, suffix)) = of(&OF_PAYMENT) {
+        let text = named.payment.ok_or_else(|| Problem::at(Code::EnvelopeInvalid, "/payment"))?;
+        let payment: PaymentId = text.parse().map_err(|_| Problem::at(Code::PaymentNotFound, "/payment"))?;
+        ("/payment", (method, format!("/v1/payments/{payment}{suffix}")))
+    } else if let Some((_, method, path)) = of(&OF_INQUIRY) {
+        let text = named.inquiry.ok_or_else(|| Problem::at(Code::EnvelopeInvalid, "/inquiry"))?;
+        let inquiry = plain(text).ok_or_else(|| Problem::at(Code::InquiryNotFound, "/inquiry"))?;
+        ("/inquiry", (method, format!("{path}/{inquiry}")))
+    } else if let Some((_, method, _)) = of(&OF_TOKEN) {
+        let text = named.token.ok_or_else(|| Problem::at(Code::EnvelopeInvalid, "/token"))?;
+        let token = plain(text).ok_or_else(|| Problem::at(Code::TokenNotFound, "/token"))?;
+        ("/token", (method, format!("/v1/tokens/{token}")))
+    } else {
         return Err(Problem::at(Code::OperationUnknown, "/operation"));
     };
-    let (method, suffix) = match (resource, payment) {
-        ("create", None) => return Ok((Method::POST, "/v1/payments".to_owned())),
-        ("create", Some(_)) => return Err(Problem::at(Code::EnvelopeInvalid, "/payment")),
-        ("get", _) => (Method::GET, ""),
-        ("capture", _) => (Method::POST, "/captures"),
-        ("increment", _) => (Method::POST, "/increments"),
-        ("void", _) => (Method::POST, "/voids"),
-        ("refund", _) => (Method::POST, "/refunds"),
-        _ => return Err(Problem::at(Code::OperationUnknown, "/operation")),
-    };
-    let payment = payment.ok_or_else(|| Problem::at(Code::EnvelopeInvalid, "/payment"))?;
-    let payment: PaymentId = payment.parse().map_err(|_| Problem::at(Code::PaymentNotFound, "/payment"))?;
-    Ok((method, format!("/v1/payments/{payment}{suffix}")))
+    let given = [("/payment", named.payment), ("/inquiry", named.inquiry), ("/token", named.token)];
+    match given.into_iter().find(|(other, text)| *other != member && text.is_some()) {
+        Some((other, _)) => Err(Problem::at(Code::EnvelopeInvalid, other)),
+        None => Ok(path),
+    }
+}
+
+/// A name that stands in a path as it is.
+fn plain(text: &str) -> Option<&str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    ((1..=64).contains(&text.len()) && text.bytes().all(is_plain)).then_some(text)
+}
+
+/// A text as a query has it.
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 /// A text as a body: part of the frame where it stands there as it is, otherwise a copy that is wiped too.
@@ -226,18 +303,44 @@ mod tests {
 
     #[test]
     fn operations_are_resources() {
-        let target =
-            |operation: &str| target(operation, Some(PAYMENT)).map(|(method, path)| (method.to_string(), path));
-        let path = |suffix: &str| format!("/v1/payments/{}{suffix}", PAYMENT.parse::<PaymentId>().unwrap());
-        for (operation, method, suffix) in [
-            ("payments.get", "GET", ""),
-            ("payments.capture", "POST", "/captures"),
-            ("payments.increment", "POST", "/increments"),
-            ("payments.void", "POST", "/voids"),
-            ("payments.refund", "POST", "/refunds"),
-        ] {
-            assert_eq!(target(operation).unwrap(), (method.to_owned(), path(suffix)), "{operation}");
-        }
+        let told = |member: &str| {
+            let request = ask(&format!(r#"{{"id":1,{member}}}"#)).unwrap().request;
+            format!("{} {}", request.method(), request.uri())
+        };
+        let payment = |operation: &str| told(&format!(r#""operation":"{operation}","payment":"{PAYMENT}""#));
+        let path = |method: &str, suffix: &str| format!("{method} /v1/payments/{PAYMENT}{suffix}");
+        assert_eq!(payment("payments.get"), path("GET", ""));
+        assert_eq!(payment("payments.capture"), path("POST", "/captures"));
+        assert_eq!(payment("payments.increment"), path("POST", "/increments"));
+        assert_eq!(payment("payments.void"), path("POST", "/voids"));
+        assert_eq!(payment("payments.refund"), path("POST", "/refunds"));
+        assert_eq!(told(r#""operation":"payments.list""#), "GET /v1/payments");
+        assert_eq!(
+            told(r#""operation":"payments.list","query":{"reference":"a b&c=d","limit":"5"}"#),
+            "GET /v1/payments?limit=5&reference=a%20b%26c%3Dd"
+        );
+        assert_eq!(told(r#""operation":"verifications.create""#), "POST /v1/verifications");
+        assert_eq!(told(r#""operation":"balance-inquiries.create""#), "POST /v1/balance-inquiries");
+        assert_eq!(told(r#""operation":"verifications.get","inquiry":"ver_1""#), "GET /v1/verifications/ver_1");
+        assert_eq!(told(r#""operation":"tokens.create""#), "POST /v1/tokens");
+        assert_eq!(told(r#""operation":"tokens.get","token":"tok_1""#), "GET /v1/tokens/tok_1");
+        assert_eq!(told(r#""operation":"tokens.delete","token":"tok_1""#), "DELETE /v1/tokens/tok_1");
+    }
+
+    #[test]
+    fn what_is_named_is_what_the_operation_is_about() {
+        let refused = |member: &str| {
+            let (code, pointer, _) = refused(&format!(r#"{{"id":1,{member}}}"#));
+            format!("{code} {}", pointer.unwrap_or_default())
+        };
+        assert_eq!(refused(r#""operation":"payments.list","payment":"p""#), "envelope_invalid /payment");
+        assert_eq!(refused(r#""operation":"verifications.get""#), "envelope_invalid /inquiry");
+        assert_eq!(refused(r#""operation":"verifications.get","inquiry":"../keys""#), "inquiry_not_found /inquiry");
+        assert_eq!(refused(r#""operation":"tokens.delete","token":"a?b""#), "token_not_found /token");
+        assert_eq!(refused(r#""operation":"tokens.delete","token":"a","inquiry":"b""#), "envelope_invalid /inquiry");
+        assert_eq!(refused(r#""operation":"payments.create","query":{}"#), "envelope_invalid /query");
+        let twice = r#""operation":"payments.list","query":{"limit":"1","limit":"2"}"#;
+        assert_eq!(refused(twice), "envelope_invalid ");
     }
 
     #[test]
