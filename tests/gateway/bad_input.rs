@@ -24,7 +24,7 @@ pub async fn raw(stage: &Stage, protocol: &str) -> TlsStream<TcpStream> {
 }
 
 /// Everything that comes until the other side ends it.
-async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+pub async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
     let reading = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes));
     let _ended_or_cut_off = reading.await.expect("the door ends it");

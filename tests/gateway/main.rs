@@ -8,6 +8,7 @@ mod cape;
 mod card_present;
 mod door;
 mod framed;
+mod hostile;
 mod load;
 mod manners;
 mod merchants;
