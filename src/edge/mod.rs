@@ -12,6 +12,8 @@
 mod access_log;
 mod acquirer;
 mod answering;
+#[cfg(test)]
+mod anything;
 mod archive;
 mod authentication;
 mod body;

@@ -235,3 +235,21 @@ async fn original(door: &Door, merchant: &Merchant, question: &Question) -> Resu
     });
     found.await?.filter(|payment| payment.origin.merchant == merchant.id).ok_or(Code::PaymentNotFound.into())
 }
+
+/// Any bytes as a document: a rejection of it is a document, and so is what is said to something that was understood.
+#[cfg(test)]
+pub(super) fn fuzz(document: &[u8]) {
+    let Ok(root) = Element::parse(document) else { return };
+    let said = Said::of(&root);
+    match Question::read(&root) {
+        Err(problem) => rejection::is_document(&said, &problem),
+        Ok(mut question) => {
+            assert!(Element::parse(&answer::echo(&question, Wall(0))).is_ok(), "what is told is a document");
+            let _ = (question.key(), question.key_of_payment(), question.money(), question.capture());
+            let _ = Claimed::read(question.form, &root).map(|claimed| Totals::default().agree_with(&claimed));
+            if let Ok(json) = question.payment() {
+                let _ = request::read::<CreatePayment>(json.as_slice());
+            }
+        }
+    }
+}

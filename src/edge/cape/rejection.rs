@@ -93,6 +93,13 @@ fn write(said: &Said, problem: &Problem, now: Wall) -> String {
     format!("<Document xmlns=\"{NAMESPACE}\">{}</Document>", tag("AccptrRjctn", &message))
 }
 
+/// That what is written of it can be read.
+#[cfg(test)]
+pub(super) fn is_document(said: &Said, problem: &Problem) {
+    let written = write(said, problem, Wall(0));
+    assert!(Element::parse(written.as_bytes()).is_ok_and(|root| root.is(NAMESPACE, "Document")), "{written}");
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -13,3 +13,11 @@ mod conversation;
 mod question;
 
 pub(super) use conversation::{converse, write_all};
+
+/// Any bytes as a frame: what asks something asks it of this API.
+#[cfg(test)]
+pub(super) fn fuzz(frame: &[u8]) {
+    if let Ok(asked) = question::read(zeroize::Zeroizing::new(frame.to_vec())) {
+        assert!(asked.request.uri().path().starts_with("/v1/"), "{}", asked.request.uri());
+    }
+}
